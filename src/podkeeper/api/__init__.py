@@ -1,0 +1,1 @@
+"""The Kubernetes API as data. Pure: no I/O, no asyncio."""

@@ -1,0 +1,1 @@
+"""The HTTP face: request chain, authentication, authorization, admission, discovery."""

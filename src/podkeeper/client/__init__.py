@@ -1,0 +1,1 @@
+"""REST client, reflector, informer, lister, work queue."""

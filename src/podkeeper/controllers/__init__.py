@@ -1,0 +1,1 @@
+"""Controllers, one module each, all of one shape."""

@@ -1,0 +1,1 @@
+"""Clock, back-off, task supervision, certificates and HTTP wire helpers. Knows no Kubernetes."""

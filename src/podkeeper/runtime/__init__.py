@@ -1,0 +1,1 @@
+"""The container engine and the Protocols of its two seams."""

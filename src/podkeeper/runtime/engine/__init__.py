@@ -1,0 +1,1 @@
+"""The container engine: sandboxes, containers and processes on an OCI runtime."""

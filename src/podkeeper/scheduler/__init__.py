@@ -1,0 +1,1 @@
+"""The cluster as arrays, the scheduling cycle and its plugins."""

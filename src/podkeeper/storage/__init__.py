@@ -1,0 +1,1 @@
+"""Revisioned bytes: one Protocol, several engines."""
