@@ -1,0 +1,1 @@
+"""The admissionregistration group, one package per version."""

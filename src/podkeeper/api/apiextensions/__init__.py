@@ -1,0 +1,1 @@
+"""The apiextensions group, one package per version."""

@@ -1,0 +1,1 @@
+"""The apiregistration group, one package per version."""

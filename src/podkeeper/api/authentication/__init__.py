@@ -1,0 +1,1 @@
+"""The authentication group, one package per version."""

@@ -1,0 +1,1 @@
+"""The authorization group, one package per version."""

@@ -1,0 +1,1 @@
+"""The autoscaling group, one package per version."""

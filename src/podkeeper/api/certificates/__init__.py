@@ -1,0 +1,1 @@
+"""The certificates group, one package per version."""

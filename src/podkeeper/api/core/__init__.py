@@ -1,0 +1,1 @@
+"""The core group, one package per version."""

@@ -1,0 +1,1 @@
+"""The discovery group, one package per version."""

@@ -1,0 +1,1 @@
+"""The events group, one package per version."""

@@ -1,0 +1,1 @@
+"""The flowcontrol group, one package per version."""

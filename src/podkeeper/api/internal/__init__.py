@@ -1,0 +1,1 @@
+"""The internal group, one package per version."""

@@ -1,0 +1,1 @@
+"""The meta group, one package per version."""

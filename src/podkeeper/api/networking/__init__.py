@@ -1,0 +1,1 @@
+"""The networking group, one package per version."""

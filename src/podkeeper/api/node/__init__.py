@@ -1,0 +1,1 @@
+"""The node group, one package per version."""

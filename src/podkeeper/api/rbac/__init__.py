@@ -1,0 +1,1 @@
+"""The rbac group, one package per version."""

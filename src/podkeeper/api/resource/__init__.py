@@ -1,0 +1,1 @@
+"""The resource group, one package per version."""

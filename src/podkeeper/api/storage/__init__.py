@@ -1,0 +1,1 @@
+"""The storage group, one package per version."""

@@ -1,0 +1,1 @@
+"""The storagemigration group, one package per version."""
