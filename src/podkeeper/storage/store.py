@@ -118,7 +118,7 @@ class Store(Protocol):
         ...
 
     async def delete(self, key: str, expected: int) -> int:
-        """Removes ``key`` whose revision is ``expected``, returns the deletion's revision, or raises RevisionMismatch."""
+        """Removes ``key`` whose revision is ``expected``; returns the deletion's revision. Raises RevisionMismatch."""
         ...
 
     async def get(self, key: str, revision: int = 0) -> Record | None:
@@ -143,7 +143,7 @@ class Store(Protocol):
         ...
 
     async def compact(self, revision: int) -> None:
-        """Forgets what only reads before ``revision`` need. The current view never changes. Bounded work per call step."""
+        """Forgets what only reads before ``revision`` need. The current view never changes. Bounded work per step."""
         ...
 
     async def close(self) -> None:
