@@ -1,0 +1,175 @@
+"""Objects to and from JSON bytes and plain trees.
+
+Decoding checks types, ranges and forms and drops unknown fields; a null counts as absent, as it does to Go. Encoding
+leaves absent fields out and begins every object with ``{"apiVersion":"...","kind":"...","metadata":{``. Both run in C
+and are prepared once per type.
+
+Errors: ``MalformedJson`` when the bytes are no JSON, ``WrongType`` when they do not fit the type; both are CodecError.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from typing import Any, TypeVar
+
+import msgspec
+
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.quantity import Quantity
+from podkeeper.api.shapes import unknown_fields, without_nulls
+
+__all__ = (
+    "CodecError",
+    "MalformedJson",
+    "WrongType",
+    "decode",
+    "duplicate_keys",
+    "encode",
+    "from_tree",
+    "parse",
+    "struct_class",
+    "to_tree",
+    "unknown_fields",
+)
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class CodecError(ValueError):
+    """Bytes or a tree that are not an object of the kind asked for."""
+
+
+class MalformedJson(CodecError):
+    """The bytes are not JSON: cut off, not UTF-8, nested too deeply, or followed by something else."""
+
+
+class WrongType(CodecError):
+    """A value does not fit its field. ``path`` is the field (``spec.containers[0].name``, empty for the whole object; a
+    map's key shows as ``[...]``), ``reason`` what is wrong with it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path, self.reason = path, reason
+
+
+def parse(data: bytes) -> Any:
+    """The plain tree of JSON bytes; whole numbers stay exact however large. Raises MalformedJson, and WrongType for a
+    number out of range."""
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedJson(str(error)) from error
+
+
+def decode(kind: type[T], data: bytes) -> T:
+    """The object in JSON bytes. Raises MalformedJson or WrongType."""
+    try:
+        return _decoder(kind).decode(data)  # type: ignore[no-any-return]
+    except msgspec.ValidationError:
+        return from_tree(kind, parse(data))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedJson(str(error)) from error
+
+
+def encode(obj: msgspec.Struct) -> bytes:
+    """The object as JSON bytes."""
+    return _ENCODER.encode(obj)
+
+
+def from_tree(kind: type[T], tree: Any) -> T:
+    """The object in a plain tree. Raises WrongType."""
+    try:
+        return msgspec.convert(tree, kind, dec_hook=_read_custom)
+    except msgspec.ValidationError:
+        pass  # perhaps only because of a null, which most fields' types do not take
+    try:
+        return msgspec.convert(without_nulls(kind, tree), kind, dec_hook=_read_custom)
+    except msgspec.ValidationError as error:
+        raise _wrong_type(error) from error
+
+
+def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
+    """The object as a plain tree of dicts, lists and scalars, which the caller may change."""
+    tree: dict[str, Any] = msgspec.json.decode(_ENCODER.encode(obj))
+    return tree
+
+
+def struct_class(resource: Resource) -> type[msgspec.Struct]:
+    """The class of a built-in resource's objects. Raises CodecError for a custom resource, whose objects are trees."""
+    if not resource.type_name:
+        raise CodecError(f"{resource.qualified_name} is a custom resource: its objects are plain trees")
+    return _load_class(resource.type_name)
+
+
+@cache
+def _load_class(type_name: str) -> type[msgspec.Struct]:
+    module, name = type_name.split(":")
+    cls: type[msgspec.Struct] = getattr(import_module(module), name)
+    return cls
+
+
+def duplicate_keys(data: bytes) -> list[str]:
+    """Paths of the fields that a JSON document holds more than once, in the document's order. Raises MalformedJson."""
+    tree = parse(data)
+    if len(msgspec.json.encode(tree)) == len(data.rstrip()):
+        return []  # nothing was lost between text and tree: the usual case, compact JSON from a program
+    paired = json.loads(data, object_pairs_hook=_Pairs)
+    return list(_duplicates(paired, ""))
+
+
+class _Pairs(dict[str, Any]):
+    """A JSON object that remembers which keys it was given twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.repeated: set[str] = set()
+        if len(self) < len(pairs):
+            seen: set[str] = set()
+            for key, _ in pairs:
+                (self.repeated if key in seen else seen).add(key)
+
+
+def _duplicates(tree: Any, path: str) -> Iterator[str]:
+    if isinstance(tree, _Pairs):
+        for key, value in tree.items():
+            inner = f"{path}.{key}" if path else key
+            if key in tree.repeated:
+                yield inner
+            yield from _duplicates(value, inner)
+    elif isinstance(tree, list):
+        for index, value in enumerate(tree):
+            yield from _duplicates(value, f"{path}[{index}]")
+
+
+def _read_custom(kind: type[Any], value: Any) -> Any:
+    if kind is Quantity and type(value) in (str, int, float):
+        return Quantity.parse(value)
+    raise ValueError(f"Expected a quantity, got `{type(value).__name__}`")
+
+
+def _write_custom(value: Any) -> str:
+    if isinstance(value, Quantity):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+_ENCODER = msgspec.json.Encoder(enc_hook=_write_custom)
+
+
+@cache
+def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=_read_custom)
+
+
+_PLACE = re.compile(r"^(?P<reason>.*?) - at `(?:key in )?`?\$\.?(?P<path>[^`]*)`$", re.DOTALL)
+
+
+def _wrong_type(error: msgspec.ValidationError) -> WrongType:
+    found = _PLACE.match(str(error))
+    return WrongType(found["path"], found["reason"]) if found else WrongType("", str(error))

@@ -1,0 +1,124 @@
+"""What the struct classes are made of, for walking a plain JSON tree beside its type.
+
+A shape is ``None`` for a leaf (a scalar, or free-form JSON that is nobody's business), or a ``Node``. Shapes are worked
+out once per class from its annotations.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import msgspec
+
+
+class Form(Enum):
+    """How the children of a node hang below it."""
+
+    STRUCT = "struct"
+    LIST = "list"
+    MAP = "map"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A struct of class ``cls``, or a list or map whose members all have shape ``member``.
+
+    ``zero`` is what Go makes of a JSON null in the place of a member: the zero value of the member's type."""
+
+    form: Form
+    cls: type[msgspec.Struct] | None = None
+    member: Node | None = None
+    zero: Any = None
+
+
+@cache
+def fields_of(cls: type[msgspec.Struct]) -> Mapping[str, Node | None]:
+    """The shape of every field of a struct class, by wire name."""
+    return {each.encode_name: shape_of(each.type) for each in msgspec.structs.fields(cls)}
+
+
+def shape_of(annotation: Any) -> Node | None:
+    """The shape that an annotation of a field describes."""
+    plain = _without_optional(annotation)
+    if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
+        return Node(Form.STRUCT, cls=plain)
+    origin, arguments = get_origin(plain), get_args(plain)
+    if origin is tuple:
+        return Node(Form.LIST, member=shape_of(arguments[0]), zero=_zero(arguments[0]))
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Mapping):
+        return Node(Form.MAP, member=shape_of(arguments[1]), zero=_zero(arguments[1]))
+    return None
+
+
+def unknown_fields(kind: type[msgspec.Struct], tree: Any) -> Iterator[str]:
+    """Paths of the fields in ``tree`` that the kind has not, e.g. ``spec.containers[0].imagex``, in the tree's order.
+
+    Parts of the tree of another type than the kind's are passed over: they are decoding errors, not unknown fields."""
+    return _unknown(Node(Form.STRUCT, cls=kind), tree, "")
+
+
+def _unknown(node: Node, tree: Any, path: str) -> Iterator[str]:
+    if node.form is Form.LIST and isinstance(tree, list) and node.member:
+        for index, each in enumerate(tree):
+            yield from _unknown(node.member, each, f"{path}[{index}]")
+    elif node.form is Form.MAP and isinstance(tree, dict) and node.member:
+        for key, each in tree.items():
+            yield from _unknown(node.member, each, _join(path, key))
+    elif node.cls and isinstance(tree, dict):
+        yield from _unknown_members(fields_of(node.cls), tree, path)
+
+
+def _unknown_members(fields: Mapping[str, Node | None], tree: Mapping[str, Any], path: str) -> Iterator[str]:
+    for key, value in tree.items():
+        if key not in fields:
+            yield _join(path, key)
+        elif (child := fields[key]) is not None:
+            yield from _unknown(child, value, _join(path, key))
+
+
+def without_nulls(kind: type[msgspec.Struct], tree: Any) -> Any:
+    """A copy of ``tree`` in which null means what it means to Go: an absent field, a zero value as a member of a list
+    or map, and null inside free-form JSON."""
+    return _without_nulls(Node(Form.STRUCT, cls=kind), tree)
+
+
+def _without_nulls(node: Node | None, tree: Any) -> Any:
+    if node is None:
+        return tree
+    if node.cls and isinstance(tree, dict):
+        fields = fields_of(node.cls)
+        return {key: _without_nulls(fields.get(key), value) for key, value in tree.items() if value is not None}
+    if node.form is Form.LIST and isinstance(tree, list):
+        return [node.zero if each is None else _without_nulls(node.member, each) for each in tree]
+    if node.form is Form.MAP and isinstance(tree, dict):
+        return {key: node.zero if each is None else _without_nulls(node.member, each) for key, each in tree.items()}
+    return tree
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _without_optional(annotation: Any) -> Any:
+    if get_origin(annotation) is Annotated:
+        return get_args(annotation)[0]
+    if get_origin(annotation) in (Union, types.UnionType):
+        kept = [each for each in get_args(annotation) if each is not type(None)]
+        return _without_optional(kept[0]) if len(kept) == 1 else annotation
+    return annotation
+
+
+def _zero(annotation: Any) -> Any:
+    """The tree of Go's zero value of a list's or map's member."""
+    plain = _without_optional(annotation)
+    if plain in (str, int, float, bool):
+        return plain()
+    shape = shape_of(plain)
+    if shape is not None:
+        return [] if shape.form is Form.LIST else {}
+    return "0" if isinstance(plain, type) else None
