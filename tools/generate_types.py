@@ -5,7 +5,7 @@
 
 FACTS is a folder with ``openapi-definitions.json`` (the ``definitions`` of an API server's /openapi/v2),
 ``protobuf-fields.json`` (``{message: {field: [number, label, type]}}``, read from the generated.proto files of
-k8s.io/api, k8s.io/apimachinery, k8s.io/apiextensions-apiserver and k8s.io/kube-aggregator; it gives the order of fields),
+k8s.io/api, k8s.io/apimachinery, k8s.io/apiextensions-apiserver and k8s.io/kube-aggregator; for the order of fields),
 ``discovery-core-v1.json`` (/api/v1) and ``discovery-aggregated-v2.json`` (/apis with
 ``Accept: application/json;v=v2;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList``). Anyone can save these from a running
 API server of the version wanted; the PyPI package kubernetes-validate carries the definitions too. The output is
@@ -20,6 +20,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
+from typegen.catalogue import load_rows, render_rows
 from typegen.facts import Type, load_types
 from typegen.gotypes import unknown_places
 from typegen.layout import assign_modules
@@ -33,6 +34,7 @@ def generate(folder: Path) -> dict[str, str]:
         raise SystemExit(f"typegen/gotypes.py names fields that do not exist: {sorted(stale)}")
     modules = assign_modules(types)
     files = {f"{module.replace('.', '/')}.py": text for module, text in render_modules(types, modules).items()}
+    files["resource_rows.py"] = render_rows(load_rows(folder, types))
     return files | _packages(types, modules)
 
 

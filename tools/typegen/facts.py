@@ -7,6 +7,7 @@ spelling of a scalar (Quantity, Time, IntOrString, ...) are no types here but sc
 from __future__ import annotations
 
 import json
+import keyword
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -159,44 +160,4 @@ def python_name(wire: str) -> str:
 
 
 # Python keywords, and the builtin types that annotations in the same class body must still mean.
-RESERVED = frozenset(
-    [
-        "and",
-        "as",
-        "assert",
-        "async",
-        "await",
-        "break",
-        "class",
-        "continue",
-        "def",
-        "del",
-        "elif",
-        "else",
-        "except",
-        "finally",
-        "for",
-        "from",
-        "global",
-        "if",
-        "import",
-        "in",
-        "is",
-        "lambda",
-        "nonlocal",
-        "not",
-        "or",
-        "pass",
-        "raise",
-        "return",
-        "try",
-        "while",
-        "with",
-        "yield",
-        "bool",
-        "int",
-        "str",
-        "float",
-        "tuple",
-    ]
-)
+RESERVED = frozenset([*keyword.kwlist, "bool", "int", "str", "float", "tuple"])
