@@ -1,0 +1,150 @@
+"""Manifests and indexes of the OCI image specification, and Docker's schema 2, which differ in media types alone."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from podkeeper.runtime.images.config import InvalidImage, parse_object
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
+OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_SCHEMA1 = (
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+)
+
+ACCEPTED = (OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST)
+_CONFIGS = frozenset((OCI_CONFIG, "application/vnd.docker.container.image.v1+json", "application/octet-stream", ""))
+_LAYERS = frozenset(
+    (
+        OCI_LAYER,
+        f"{OCI_LAYER}+gzip",
+        f"{OCI_LAYER}+zstd",
+        "application/vnd.docker.image.rootfs.diff.tar",
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "application/vnd.docker.image.rootfs.diff.tar.zstd",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+    )
+)
+_MACHINES = {"x86_64": ("amd64", ""), "aarch64": ("arm64", "v8"), "armv7l": ("arm", "v7"), "i686": ("386", "")}
+_SIZE_LIMIT = 1 << 50
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """Points to a blob. ``size`` is bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    platform: Mapping[str, Any] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_tree(cls, tree: Any) -> Descriptor:
+        """Reads a descriptor object. Raises InvalidImage."""
+        if not isinstance(tree, dict):
+            raise InvalidImage("a descriptor is not an object")
+        media_type, digest, size = tree.get("mediaType", ""), tree.get("digest"), tree.get("size")
+        if not isinstance(media_type, str) or not isinstance(digest, str):
+            raise InvalidImage("a descriptor has no digest")
+        if not isinstance(size, int) or not 0 <= size <= _SIZE_LIMIT:
+            raise InvalidImage(f"descriptor {digest} has the size {size!r}")
+        return cls(media_type, digest, size, _mapping(tree, "platform"), _mapping(tree, "annotations"))
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One image for one platform."""
+
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the configuration and of all layers as they are sent."""
+        return self.config.size + sum(layer.size for layer in self.layers)
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Which of several images runs here."""
+
+    architecture: str
+    variant: str = ""
+    os: str = "linux"
+
+    @classmethod
+    def of_this_machine(cls) -> Platform:
+        """The machine's own, in the registry's words."""
+        machine = platform.machine()
+        return cls(*_MACHINES.get(machine, (machine, "")))
+
+    def __str__(self) -> str:
+        return f"{self.os}/{self.architecture}"
+
+
+def is_index(media_type: str, tree: Mapping[str, Any]) -> bool:
+    """Whether a document lists images for several platforms; the media type may be missing in OCI documents."""
+    return media_type in (OCI_INDEX, DOCKER_LIST) or (not media_type and "manifests" in tree)
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Reads a manifest. Raises InvalidImage, naming what is not supported."""
+    tree = parse_object(data, "manifest")
+    if tree.get("schemaVersion") != 2 or "config" not in tree:
+        raise InvalidImage("manifest of schema version 1 is not supported")
+    config = Descriptor.from_tree(tree["config"])
+    if config.media_type not in _CONFIGS:
+        raise InvalidImage(f"{config.media_type} is an artifact, not a container image")
+    layers = tuple(Descriptor.from_tree(layer) for layer in _sequence(tree, "layers"))
+    for layer in layers:
+        if layer.media_type not in _LAYERS:
+            raise InvalidImage(f"layer {layer.digest} has the unsupported media type {layer.media_type}")
+    return Manifest(config, layers)
+
+
+def parse_index(data: bytes) -> tuple[Descriptor, ...]:
+    """The manifests that an index lists. Raises InvalidImage."""
+    return tuple(Descriptor.from_tree(entry) for entry in _sequence(parse_object(data, "image index"), "manifests"))
+
+
+def choose(manifests: Sequence[Descriptor], wanted: Platform) -> Descriptor:
+    """The manifest for ``wanted``: the same variant first, then none, then any. Raises InvalidImage."""
+    fitting = [
+        entry
+        for entry in manifests
+        if entry.media_type in (OCI_MANIFEST, DOCKER_MANIFEST, "")
+        and entry.platform.get("os") == wanted.os
+        and entry.platform.get("architecture") == wanted.architecture
+    ]
+    if not fitting:
+        raise InvalidImage(f"no match for platform in manifest: {wanted}")
+    return min(fitting, key=lambda entry: _variant_rank(str(entry.platform.get("variant") or ""), wanted.variant))
+
+
+def _variant_rank(variant: str, wanted: str) -> int:
+    if variant == wanted:
+        return 0
+    return 1 if not variant else 2
+
+
+def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = tree.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _sequence(tree: Mapping[str, Any], key: str) -> list[Any]:
+    value = tree.get(key)
+    if not isinstance(value, list):
+        raise InvalidImage(f"{key} is not a list")
+    return value

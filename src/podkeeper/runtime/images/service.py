@@ -1,0 +1,189 @@
+"""The images of one node: the ImageService of the CRI over index, content, layers, snapshots and registries."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from podkeeper.runtime.cri import ImagePullFailure, ImageStatus, NotFound, PullCredentials, RuntimeFailure
+from podkeeper.runtime.images import archives, reference
+from podkeeper.runtime.images.archives import ArchivedImage, ImportFailure
+from podkeeper.runtime.images.assembly import Assembler
+from podkeeper.runtime.images.config import ImageConfig, ImageDocument, InvalidImage
+from podkeeper.runtime.images.content import ContentStore
+from podkeeper.runtime.images.gate import Gate
+from podkeeper.runtime.images.index import ImageRecord, Index, InUse
+from podkeeper.runtime.images.layers import LayerStore
+from podkeeper.runtime.images.manifests import Descriptor
+from podkeeper.runtime.images.reference import Reference
+from podkeeper.runtime.images.snapshots import Snapshots
+
+
+@dataclass(frozen=True, slots=True)
+class ImageStoreConfig:
+    """``root`` is the directory of everything. ``insecure_registries`` are hosts (``host[:port]``) spoken to in plain
+    HTTP or without checking their certificate; ``ca_directory`` has a directory per host with ``*.crt`` files."""
+
+    root: Path
+    insecure_registries: Sequence[str] = ()
+    ca_directory: Path | None = None
+
+
+class ImageStore:
+    """Images, and the root file systems made of them (``snapshots``). Open it in a running event loop.
+
+    Any number of processes may have one directory open: what one adds, the others see at their next call.
+    """
+
+    def __init__(self, config: ImageStoreConfig) -> None:
+        root = config.root.absolute()
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._config = config
+        self._root = root
+        self._gate = Gate(root / "gate")
+        self.index = Index(root / "index.db")
+        self.content = ContentStore(root / "content")
+        self.layers = LayerStore(root / "layers", self.index)
+        self.snapshots = Snapshots(root, self.index)
+        self._assembler = Assembler(self.index, self.content, self.layers)
+
+    async def close(self) -> None:
+        """Lets go of files and threads; snapshots stay mounted."""
+        self.snapshots.close()
+        self.index.close()
+
+    # What is here.
+
+    async def image_status(self, reference: str) -> ImageStatus | None:
+        """The image of that name, digest or id; None when it is not here. Raises ImagePullFailure(InvalidImageName)."""
+        image_id, name = self._find(reference)
+        record = self.index.image(image_id) if image_id else None
+        return self._status(record, name) if record else None
+
+    async def list_images(self) -> Sequence[ImageStatus]:
+        """Every image, those excepted that a build keeps for its next run."""
+        return [self._status(record) for record in self.index.images() if not record.step]
+
+    def image_config(self, image_id: str) -> ImageConfig:
+        """What a container of the image inherits. Raises NotFound."""
+        return self.document(image_id).config
+
+    def document(self, image_id: str) -> ImageDocument:
+        """The whole configuration of an image. Raises NotFound."""
+        data = self.index.config(image_id)
+        if data is None:
+            raise NotFound(f"image {image_id} is not here")
+        return ImageDocument.from_bytes(data)
+
+    # Bringing images in.
+
+    async def import_archive(self, path: Path, name: str = "") -> list[ImageStatus]:
+        """Imports every image of a docker archive or OCI layout (file or directory), under the names it has there.
+
+        ``name`` is used for an image that has none. Raises ImportFailure, InvalidReference.
+        """
+        imported = []
+        digests: list[str] = []
+        with self._gate.shared():
+            images = archives.opened(path, self._root)
+            found = await asyncio.to_thread(images.__enter__)
+            try:
+                for image in found:
+                    imported.append(await self._import(path, image, name))
+                    digests += [layer.digest for layer in image.layers]
+            finally:
+                await asyncio.to_thread(images.__exit__, None, None, None)
+        await self._finish(digests)
+        return imported
+
+    async def _import(self, path: Path, image: ArchivedImage, name: str) -> ImageStatus:
+        names = [reference.parse(text) for text in image.names or ([name] if name else [])]
+        files = {layer.digest: file for layer, file in zip(image.layers, image.files, strict=True)}
+
+        async def fetch(blob: Descriptor) -> None:
+            source = archives.pieces(files[blob.digest])
+            await asyncio.to_thread(self.content.put, blob.digest, source, blob.size)
+
+        try:
+            image_id = await self._assembler.assemble(image.config, image.layers, fetch)
+        except (InvalidImage, RuntimeFailure) as error:
+            raise ImportFailure(f"import {path}: {error}") from error
+        self._name(image_id, names, image.manifest_digest)
+        record = self.index.image(image_id)
+        assert record is not None
+        return self._status(record)
+
+    def _name(self, image_id: str, names: Sequence[Reference], manifest_digest: str) -> None:
+        for name in names:
+            self.index.set_name(name.canonical, image_id, local=True)
+            if manifest_digest and not name.digest:
+                self.index.set_name(name.pinned_to(manifest_digest).canonical, image_id, local=True)
+
+    # Removing.
+
+    async def remove_image(self, reference: str) -> None:
+        """Removes the name, and the image with its unshared layers when that was its last one; an id removes all.
+
+        Succeeds when it is not here. Raises RuntimeFailure when a container uses the image.
+        """
+        image_id, name = self._find(reference)
+        record = self.index.image(image_id) if image_id else None
+        if record is None:
+            return
+        others = [other for other in record.names if other != name and "@" not in other]
+        if name and others:
+            self.index.remove_name(name)
+            return
+        try:
+            self.index.remove_image(image_id)
+        except InUse:
+            raise RuntimeFailure(f"remove image {reference}: a container uses it") from None
+        await self._finish(())
+
+    async def image_fs_usage(self) -> tuple[int, int]:
+        """Bytes and inodes that images and snapshots use."""
+        size, inodes = self.index.layer_totals()
+        snapshot_size, snapshot_inodes = await self.snapshots.total_usage()
+        return size + snapshot_size, inodes + snapshot_inodes
+
+    async def _finish(self, digests: Sequence[str]) -> None:
+        await asyncio.to_thread(self._clean_up, digests)
+
+    def _clean_up(self, digests: Sequence[str]) -> None:
+        """The last one out drops blobs that have served, and layers that no image has."""
+        self.index.make_durable()
+        with self._gate.alone_nowait() as alone:
+            if alone:
+                self.content.drop(digests, time.time())
+                self.index.remove_unused_layers()
+                self.layers.sweep()
+
+    def _find(self, text: str) -> tuple[str, str]:
+        """Image id ('' when not here) and the canonical name that ``text`` means ('' for an id)."""
+        image_id = reference.parse_image_id(text)
+        if image_id:
+            return image_id, ""
+        name = reference.parse(text).canonical
+        found = self.index.resolve(name)
+        return (found[0] if found else "", name)
+
+    def _status(self, record: ImageRecord, name: str = "") -> ImageStatus:
+        config = ImageConfig.from_tree({})
+        data = self.index.config(record.id)
+        if data is not None:
+            config = ImageDocument.from_bytes(data).config
+        return ImageStatus(
+            id=record.id,
+            tags=tuple(other for other in record.names if "@" not in other),
+            digests=tuple(other for other in record.names if "@" in other),
+            size=record.size,
+            user=config.user,
+            pinned=record.pinned,
+            local=name in record.local_names if name else bool(record.local_names),
+        )
+
+
+__all__ = ["ImagePullFailure", "ImageStore", "ImageStoreConfig", "PullCredentials"]
