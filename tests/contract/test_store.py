@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from podkeeper.storage.memory import MemoryStore
+from podkeeper.storage.sqlite import SqliteStore
 from podkeeper.storage.store import (
     Change,
     Entry,
@@ -22,9 +23,9 @@ from podkeeper.storage.store import (
 )
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "sqlite"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    engine: Store = MemoryStore()
+    engine: Store = MemoryStore() if request.param == "memory" else await SqliteStore.open(tmp_path / "store.db")
     yield engine
     await engine.close()
 

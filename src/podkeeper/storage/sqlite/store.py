@@ -1,0 +1,228 @@
+"""``SqliteStore``: decides writes on the event loop, commits them in groups on one thread, reads on others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from podkeeper.storage.feed import Feed
+from podkeeper.storage.sqlite import compaction
+from podkeeper.storage.sqlite.heads import Head, Heads
+from podkeeper.storage.sqlite.log import Write
+from podkeeper.storage.sqlite.reader import (
+    Reader,
+    read_bounds,
+    read_entries,
+    read_heads,
+    read_page,
+    read_record,
+    span,
+)
+from podkeeper.storage.sqlite.schema import lock, open_writer
+from podkeeper.storage.sqlite.writer import Writer
+from podkeeper.storage.store import (
+    Change,
+    Entry,
+    KeyExists,
+    Page,
+    Record,
+    RevisionCompacted,
+    RevisionInFuture,
+    RevisionMismatch,
+    StoreClosed,
+)
+
+
+class SqliteStore:
+    """Implements ``storage.store.Store`` on one file. Made by ``open``; belongs to the event loop that opened it."""
+
+    def __init__(self, path: Path, lock_descriptor: int, connection: sqlite3.Connection) -> None:
+        newest, self._oldest = read_bounds(connection)
+        self._path, self._lock = path, lock_descriptor
+        self._feed = Feed(newest)
+        self._heads = Heads(read_heads(connection))
+        self._reader = Reader(path)
+        self._writer = Writer(connection, path, newest, self._acknowledge, self._fail)
+        self._compacting = asyncio.Lock()
+        self._closing = asyncio.Lock()
+        self._closed: StoreClosed | None = None
+        self._freed = False
+
+    def __repr__(self) -> str:
+        state = f"closed={self._closed!r} " if self._closed else ""
+        return (
+            f"<SqliteStore {self._path} {state}revision={self.revision} oldest={self._oldest} keys={len(self._heads)}>"
+        )
+
+    @classmethod
+    async def open(cls, path: Path | str) -> SqliteStore:
+        """Opens or makes the store at ``path``. Raises DatabaseLocked, SchemaUnsupported or sqlite3.Error."""
+        return await asyncio.to_thread(cls._open, Path(path))
+
+    @classmethod
+    def _open(cls, path: Path) -> SqliteStore:
+        with contextlib.ExitStack() as undo:
+            descriptor = lock(path)
+            undo.callback(os.close, descriptor)
+            connection = undo.enter_context(contextlib.closing(open_writer(path)))
+            store = cls(path, descriptor, connection)
+            undo.pop_all()
+            return store
+
+    @property
+    def revision(self) -> int:
+        """The newest acknowledged revision."""
+        return self._feed.revision
+
+    @property
+    def oldest(self) -> int:
+        """The oldest revision that can be read."""
+        return self._oldest
+
+    async def create(self, key: str, value: bytes) -> int:
+        """See ``Store.create``."""
+        while True:
+            self._refuse_when_closed()
+            head = self._heads.get(key)
+            if head is None or not head.created:
+                revision = self._writer.next_revision()
+                record = Record(key, value, revision, revision)
+                self._heads.put(record, self.revision)
+                return await self._writer.append(Write(Change.CREATE, key, value, revision, revision, 0, None))
+            current = await self._settled(key, head)
+            if current is not None:
+                raise KeyExists(current)
+
+    async def update(self, key: str, value: bytes, expected: int) -> int:
+        """See ``Store.update``."""
+        head, before = await self._expect(key, expected)
+        revision = self._writer.next_revision()
+        self._heads.put(Record(key, value, revision, head.created), self.revision)
+        return await self._writer.append(
+            Write(Change.UPDATE, key, value, revision, head.created, head.revision, before.value if before else None)
+        )
+
+    async def delete(self, key: str, expected: int) -> int:
+        """See ``Store.delete``."""
+        head, before = await self._expect(key, expected)
+        revision = self._writer.next_revision()
+        self._heads.mark_deleted(key, revision)
+        return await self._writer.append(
+            Write(Change.DELETE, key, None, revision, head.created, head.revision, before.value if before else None)
+        )
+
+    async def get(self, key: str, revision: int = 0) -> Record | None:
+        """See ``Store.get``. The current value of an absent or recently written key is known without a read."""
+        self._refuse_when_closed()
+        if not revision:
+            head = self._heads.get(key)
+            if head is None:
+                return None
+            if head.revision <= self.revision and (record := self._heads.recent(key)) is not None:
+                return record
+        return await self._reader.run(partial(read_record, key=key, revision=revision))
+
+    async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
+        """See ``Store.range``."""
+        self._refuse_when_closed()
+        return await self._reader.run(partial(read_page, keys=span(prefix, after), limit=limit, revision=revision))
+
+    async def watch(self, prefix: str, after: int) -> AsyncIterator[Sequence[Entry]]:
+        """See ``Store.watch``. Entries up to now come from the log; the feed has every later one."""
+        self._refuse_when_closed()
+        if after + 1 < self._oldest:
+            raise RevisionCompacted(after + 1, self._oldest)
+        subscription, now = self._feed.subscribe(prefix), self.revision
+        try:
+            while after < now:
+                past = await self._reader.run(partial(read_entries, keys=span(prefix), after=after, until=now))
+                after = past[-1].record.revision if len(past) else now
+                if past:
+                    yield past
+            while True:
+                entries = await subscription.wait_for_entries()
+                fresh = [entry for entry in entries if entry.record.revision > after]
+                if fresh:
+                    yield fresh
+        finally:
+            self._feed.unsubscribe(subscription)
+
+    async def wait_for_revision(self, revision: int) -> None:
+        """Returns once ``revision`` is acknowledged. Raises StoreClosed when the store closes before."""
+        await self._feed.wait_for_revision(revision)
+
+    async def compact(self, revision: int) -> None:
+        """See ``Store.compact``. Cancelled half-way, it is finished by the next call."""
+        self._refuse_when_closed()
+        if revision > self.revision:
+            raise RevisionInFuture(revision, self.revision)
+        self._oldest = max(self._oldest, revision)
+        async with self._compacting:
+            await self._writer.run(partial(compaction.begin, oldest=self._oldest))
+            while await self._writer.run(compaction.step):
+                pass
+            while await self._writer.run(compaction.vacuum_step):
+                pass
+
+    async def close(self) -> None:
+        """See ``Store.close``."""
+        if self._closed is None:
+            self._closed = StoreClosed("the store was closed")
+        async with self._closing:
+            if self._freed:
+                return
+            await self._writer.wait_until_idle()
+            self._feed.close(self._closed)
+            await self._reader.close()
+            await self._writer.close()
+            os.close(self._lock)
+            self._freed = True
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed is not None:
+            raise StoreClosed(*self._closed.args) from self._closed.__cause__
+
+    async def _expect(self, key: str, expected: int) -> tuple[Head, Record | None]:
+        """The head of ``key``, which is at ``expected``, and its record where memory holds it."""
+        self._refuse_when_closed()
+        head = self._heads.get(key)
+        if head is not None and head.created and head.revision == expected:
+            return head, self._heads.recent(key)
+        current = await self._settled(key, head) if head is not None else None
+        raise RevisionMismatch(key, expected, current)
+
+    async def _settled(self, key: str, head: Head) -> Record | None:
+        """What is there once the change that refused a write is acknowledged: nobody is told of less."""
+        await self._feed.wait_for_revision(head.revision)
+        return await self.get(key)
+
+    def _acknowledge(self, writes: Sequence[Write]) -> None:
+        """Called by the writer, on the loop, with a committed group."""
+        entries = []
+        for write in writes:
+            before = write.before()
+            if write.change is Change.DELETE:
+                assert before is not None
+                self._heads.forget(write.key, write.revision)
+                entries.append(
+                    Entry(write.change, Record(write.key, before.value, write.revision, write.created), before)
+                )
+            else:
+                assert write.value is not None
+                entries.append(
+                    Entry(write.change, Record(write.key, write.value, write.revision, write.created), before)
+                )
+        self._feed.publish(entries, writes[-1].revision)
+
+    def _fail(self, error: BaseException) -> StoreClosed:
+        """Called by the writer when a commit failed: what is in memory may be ahead of the file, so this is the end."""
+        if self._closed is None:
+            self._closed = StoreClosed(f"writing the store {self._path} failed: {error}")
+        self._closed.__cause__ = error
+        self._feed.close(self._closed)
+        return self._closed
