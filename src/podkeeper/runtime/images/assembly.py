@@ -11,7 +11,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.images.config import ImageDocument, InvalidImage, chain_ids, digest_of
 from podkeeper.runtime.images.content import ContentStore
 from podkeeper.runtime.images.index import Index, Layer
@@ -30,7 +29,7 @@ class Assembler:
     async def assemble(self, config: bytes, layers: Sequence[Descriptor], fetch: Fetch) -> str:
         """Registers the image and returns its id. ``fetch`` returns when the blob is in the content store.
 
-        Raises InvalidImage, BadLayer and whatever ``fetch`` raises.
+        Raises InvalidImage, BadLayer, OSError and whatever ``fetch`` raises.
         """
         document = ImageDocument.from_bytes(config)
         if len(document.diff_ids) != len(layers):
@@ -50,8 +49,8 @@ class Assembler:
                 for position, (chain, diff, blob) in enumerate(zip(chains, diffs, blobs, strict=True)):
                     placing = self._place(chain, diff, blob, fetch, tasks[:position])
                     tasks.append(group.create_task(placing))
-        except* RuntimeFailure as failures:
-            raise _first(failures) from None
+        except BaseExceptionGroup as failures:
+            raise _first(failures) from failures
         return [task.result() for task in tasks]
 
     async def _place(

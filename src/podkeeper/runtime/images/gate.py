@@ -6,10 +6,11 @@ across processes, and the kernel opens it when a holder is killed.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 
@@ -19,11 +20,11 @@ class Gate:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    @contextlib.contextmanager
-    def shared(self) -> Iterator[None]:
-        """Nothing is cleaned up while this lasts. Never waits long: whoever has the gate alone only deletes."""
+    @contextlib.asynccontextmanager
+    async def shared(self) -> AsyncIterator[None]:
+        """Nothing is cleaned up while this lasts. Waits while someone cleans up."""
         with self._open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH)
+            await asyncio.to_thread(fcntl.flock, handle, fcntl.LOCK_SH)
             yield
 
     @contextlib.contextmanager

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from podkeeper.runtime.cri import ImagePullFailure, ImageStatus, NotFound, PullCredentials, RuntimeFailure
-from podkeeper.runtime.images import archives, reference
+from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.runtime.cri import ImageStatus, NotFound, PullCredentials, RuntimeFailure
+from podkeeper.runtime.images import archives
 from podkeeper.runtime.images.archives import ArchivedImage, ImportFailure
 from podkeeper.runtime.images.assembly import Assembler
 from podkeeper.runtime.images.config import ImageConfig, ImageDocument, InvalidImage
@@ -18,8 +19,15 @@ from podkeeper.runtime.images.gate import Gate
 from podkeeper.runtime.images.index import ImageRecord, Index, InUse
 from podkeeper.runtime.images.layers import LayerStore
 from podkeeper.runtime.images.manifests import Descriptor
-from podkeeper.runtime.images.reference import Reference
+from podkeeper.runtime.images.pulling import Progress, Puller, Report
+from podkeeper.runtime.images.reference import Reference, parse_image_id
+from podkeeper.runtime.images.reference import parse as parse_reference
+from podkeeper.runtime.images.registry import RegistryConfig
 from podkeeper.runtime.images.snapshots import Snapshots
+
+
+def _ignore(progress: Progress) -> None:
+    """Nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +46,9 @@ class ImageStore:
     Any number of processes may have one directory open: what one adds, the others see at their next call.
     """
 
-    def __init__(self, config: ImageStoreConfig) -> None:
+    def __init__(self, config: ImageStoreConfig, clock: Clock | None = None) -> None:
         root = config.root.absolute()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._config = config
         self._root = root
         self._gate = Gate(root / "gate")
         self.index = Index(root / "index.db")
@@ -49,6 +56,8 @@ class ImageStore:
         self.layers = LayerStore(root / "layers", self.index)
         self.snapshots = Snapshots(root, self.index)
         self._assembler = Assembler(self.index, self.content, self.layers)
+        registries = RegistryConfig(config.insecure_registries, config.ca_directory)
+        self._puller = Puller(registries, self.content, self._assembler, self._known, clock or SystemClock())
 
     async def close(self) -> None:
         """Lets go of files and threads; snapshots stay mounted."""
@@ -80,6 +89,26 @@ class ImageStore:
 
     # Bringing images in.
 
+    async def pull_image(
+        self, reference: str, credentials: PullCredentials | None = None, report: Report = _ignore
+    ) -> str:
+        """Fetches what the registry has under ``reference`` and returns the image id; concurrent pulls of one
+        reference share the work. ``report`` hears of progress.
+
+        Raises ImagePullFailure; reason RegistryUnavailable within two seconds when no registry answers.
+        """
+        name = parse_reference(reference)
+        async with self._gate.shared():
+            pulled = await self._puller.pull(name, credentials, report)
+            self.index.set_name(name.canonical, pulled.image_id, local=False)
+            self.index.set_name(name.pinned_to(pulled.digest).canonical, pulled.image_id, local=False)
+        await self._finish(pulled.blobs)
+        return pulled.image_id
+
+    def _known(self, name: Reference) -> str:
+        found = self.index.resolve(name.canonical)
+        return found[0] if found else ""
+
     async def import_archive(self, path: Path, name: str = "") -> list[ImageStatus]:
         """Imports every image of a docker archive or OCI layout (file or directory), under the names it has there.
 
@@ -87,7 +116,7 @@ class ImageStore:
         """
         imported = []
         digests: list[str] = []
-        with self._gate.shared():
+        async with self._gate.shared():
             images = archives.opened(path, self._root)
             found = await asyncio.to_thread(images.__enter__)
             try:
@@ -100,7 +129,7 @@ class ImageStore:
         return imported
 
     async def _import(self, path: Path, image: ArchivedImage, name: str) -> ImageStatus:
-        names = [reference.parse(text) for text in image.names or ([name] if name else [])]
+        names = [parse_reference(text) for text in image.names or ([name] if name else [])]
         files = {layer.digest: file for layer, file in zip(image.layers, image.files, strict=True)}
 
         async def fetch(blob: Descriptor) -> None:
@@ -163,10 +192,10 @@ class ImageStore:
 
     def _find(self, text: str) -> tuple[str, str]:
         """Image id ('' when not here) and the canonical name that ``text`` means ('' for an id)."""
-        image_id = reference.parse_image_id(text)
+        image_id = parse_image_id(text)
         if image_id:
             return image_id, ""
-        name = reference.parse(text).canonical
+        name = parse_reference(text).canonical
         found = self.index.resolve(name)
         return (found[0] if found else "", name)
 
@@ -184,6 +213,3 @@ class ImageStore:
             pinned=record.pinned,
             local=name in record.local_names if name else bool(record.local_names),
         )
-
-
-__all__ = ["ImagePullFailure", "ImageStore", "ImageStoreConfig", "PullCredentials"]
