@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 
-#: Turns of the loop that let woken tasks come to rest; a longer chain of awaits needs ``settle`` with a larger number.
+#: Turns of the loop that let woken tasks come to rest; a longer chain of awaits needs ``settle`` with more turns.
 TURNS = 50
 
 
