@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
 
+from podkeeper.api.catalogue import Resource
+
 T = TypeVar("T")
 
 
@@ -113,6 +115,10 @@ class Api(Protocol):
 
     def of(self, kind: type[T]) -> ResourceClient[T]:
         """The client of a built-in kind, found by its struct class."""
+        ...
+
+    def of_resource(self, resource: Resource) -> ResourceClient[dict[str, Any]]:
+        """The client of any resource, custom ones included, with plain trees as objects."""
         ...
 
     async def request(

@@ -11,8 +11,8 @@ TURNS = 50
 
 
 class FakeClock:
-    """Implements ``foundation.clock.Clock``. ``advance`` wakes sleepers one due time after the other, earliest first (by
-    arrival at the same time), and lets the tasks that they wake come to rest before time moves on."""
+    """Implements ``foundation.clock.Clock``. ``advance`` wakes sleepers one due time after the other, earliest first
+    (at one time: in order of arrival), and lets the tasks that they wake come to rest before time moves on."""
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._start, self._now = start, 0.0
