@@ -1,0 +1,5 @@
+"""``python -m podkeeper``."""
+
+from podkeeper.cli.main import main
+
+main()

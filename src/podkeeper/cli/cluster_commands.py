@@ -1,0 +1,94 @@
+"""Commands about the cluster as a whole: up, down, status, reset, token, and the tutorial's demo."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from podkeeper.cli.options import data_dir
+from podkeeper.cluster import lifecycle
+from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.settings import Wishes
+
+
+@click.command()
+@data_dir
+@click.option("--detach", is_flag=True, help="Start in the background and return when the cluster is ready.")
+@click.option("--node-name", help="The node's name; the host name by default.")
+@click.option("--node-ip", help="The node's address; by default the one used towards the outside.")
+@click.option("--port", type=int, help="The API server's port; 6443 by default.")
+def up(layout: Layout, detach: bool, node_name: str | None, node_ip: str | None, port: int | None) -> None:
+    """Start the cluster."""
+    if lifecycle.is_running(layout):
+        click.echo(f"the cluster in {layout.root} is running already")
+        return
+    chosen = lifecycle.prepare(layout, Wishes(node_name, node_ip, port))
+    click.echo(f"starting node {chosen.node_name} at {chosen.server}")
+    sys.stdout.flush()
+    if not detach:
+        lifecycle.become_supervisor(layout)
+    lifecycle.start_in_background(layout, lambda line: click.echo(f"  {line}"))
+    click.echo(f"kubeconfig: {layout.admin_kubeconfig}")
+
+
+@click.command()
+@data_dir
+@click.option("--keep-pods", is_flag=True, help="Leave the pods' containers running.")
+def down(layout: Layout, keep_pods: bool) -> None:
+    """Stop the cluster and its containers; everything stored stays."""
+    from podkeeper.cluster.cleanup import stop_containers
+
+    stopped = lifecycle.stop(layout)
+    if not keep_pods:
+        stop_containers(layout)
+    click.echo("the cluster is stopped" if stopped else "the cluster was not running")
+
+
+@click.command()
+@data_dir
+def status(layout: Layout) -> None:
+    """Tell what runs and whether it is well; the exit code is 0 only when everything is."""
+    from podkeeper.cluster.diagnosis import diagnose
+
+    findings = diagnose(layout)
+    for finding in findings:
+        click.echo(f"{'ok  ' if finding.well else 'FAIL'} {finding.subject}: {finding.text}")
+    sys.exit(0 if all(finding.well for finding in findings) else 1)
+
+
+@click.command()
+@data_dir
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def reset(layout: Layout, yes: bool) -> None:
+    """Remove the cluster and every trace of it from this machine."""
+    from podkeeper.cluster.cleanup import remove_everything
+
+    if not yes:
+        click.confirm(f"This deletes everything in {layout.root}, all pods and all stored objects. Go on?", abort=True)
+    lifecycle.stop(layout)
+    left = remove_everything(layout)
+    for trace in left:
+        click.echo(f"could not remove: {trace}", err=True)
+    if left:
+        sys.exit(1)
+    click.echo(f"nothing of the cluster in {layout.root} is left")
+
+
+@click.command()
+@data_dir
+@click.option("--as-admin", is_flag=True, help="A token of the cluster's administrator.")
+def token(layout: Layout, as_admin: bool) -> None:
+    """Print a bearer token."""
+    from podkeeper.cluster.credentials import Credentials
+    from podkeeper.cluster.errors import ClusterError
+
+    if not as_admin:
+        raise click.UsageError("say whose token: --as-admin")
+    path = Credentials.of(layout).admin_token
+    if not path.exists():
+        raise ClusterError(f"there is no cluster in {layout.root}", "podkeeper up --detach")
+    click.echo(path.read_text().strip())
+
+
+COMMANDS = (up, down, status, reset, token)

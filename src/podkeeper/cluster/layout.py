@@ -1,0 +1,99 @@
+"""Where a cluster keeps what: every path below the data directory, in one place.
+
+D/cluster.json        settings chosen at the first start        D/admin.kubeconfig   for people
+D/pki/                certificates and keys (0700)              D/logs/              one log a component
+D/store/              the API server's log                      D/run/               locks and process ids
+D/node/               runtime, images, network, pods
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_DATA_DIR = Path("/var/lib/podkeeper")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Paths of one cluster. ``root`` is absolute."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, path: str | Path) -> Layout:
+        """The layout below ``path``, made absolute."""
+        return cls(Path(path).absolute())
+
+    def create(self) -> None:
+        """Makes the directories that hold secrets or state, closed to others."""
+        for directory in (self.root, self.pki, self.store, self.run, self.logs, self.node):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def settings(self) -> Path:
+        """The cluster's settings."""
+        return self.root / "cluster.json"
+
+    @property
+    def admin_kubeconfig(self) -> Path:
+        """The administrator's credentials."""
+        return self.root / "admin.kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        """Certificates and keys."""
+        return self.root / "pki"
+
+    @property
+    def store(self) -> Path:
+        """The store's directory."""
+        return self.root / "store"
+
+    @property
+    def run(self) -> Path:
+        """Locks and process ids; nothing here outlives a reboot in meaning."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        """Component logs."""
+        return self.root / "logs"
+
+    @property
+    def node(self) -> Path:
+        """Everything of the node."""
+        return self.root / "node"
+
+    @property
+    def runtime(self) -> Path:
+        """The container engine's state."""
+        return self.node / "runtime"
+
+    @property
+    def images(self) -> Path:
+        """Images and snapshots."""
+        return self.node / "images"
+
+    @property
+    def network(self) -> Path:
+        """The pod network's allocations."""
+        return self.node / "network"
+
+    @property
+    def kubelet(self) -> Path:
+        """Pod directories and the kubelet's own state."""
+        return self.node / "kubelet"
+
+    @property
+    def pod_logs(self) -> Path:
+        """Container logs by pod."""
+        return self.node / "logs"
+
+    def kubeconfig(self, component: str) -> Path:
+        """The kubeconfig of one of our own components."""
+        return self.pki / f"{component}.kubeconfig"
+
+    def log(self, component: str) -> Path:
+        """The log of one component."""
+        return self.logs / f"{component}.log"
