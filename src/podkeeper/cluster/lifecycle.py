@@ -62,13 +62,15 @@ def start_in_background(layout: Layout, progress: Callable[[str], None]) -> None
         if not waiting:
             return
     code = process.poll()
-    what = f"the supervisor ended with code {code}" if code is not None else f"not ready yet: {', '.join(sorted(waiting))}"
+    what = (
+        f"the supervisor ended with code {code}" if code is not None else f"not ready yet: {', '.join(sorted(waiting))}"
+    )
     raise ClusterError(f"the cluster did not start: {what}", f"look into the logs in {layout.logs}")
 
 
 def become_supervisor(layout: Layout) -> None:
     """Replaces this process by the supervisor, in the foreground."""
-    os.execv(sys.executable, list(command("supervisor", layout)))
+    os.execv(sys.executable, list(command("supervisor", layout)))  # noqa: S606 - our own interpreter and program
 
 
 def stop(layout: Layout) -> bool:

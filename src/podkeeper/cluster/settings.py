@@ -7,6 +7,7 @@ import json
 import re
 import socket
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from podkeeper.cluster.errors import ClusterError
@@ -91,13 +92,22 @@ def default_node_name() -> str:
 
 
 def default_node_ip() -> str:
-    """The address this machine would use towards the outside, loopback when there is no way out. Sends nothing."""
+    """The address this machine would use towards the outside, else any of its own, else loopback. Sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # a documentation address: UDP's connect only looks up the route
         except OSError:
-            return "127.0.0.1"
+            return _any_address()
         return str(probe.getsockname()[0])
+
+
+def _any_address() -> str:
+    """The first IPv4 address that is not loopback, as the kernel lists local addresses in its routing trie."""
+    lines = Path("/proc/self/net/fib_trie").read_text().splitlines()
+    for address, kind in pairwise(line.strip() for line in lines):
+        if kind.startswith("/32 host LOCAL") and not address.startswith("|-- 127."):
+            return address.removeprefix("|-- ")
+    return "127.0.0.1"
 
 
 def _checked(settings: Settings) -> Settings:

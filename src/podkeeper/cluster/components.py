@@ -1,0 +1,82 @@
+"""Runs one component in this process: its flags, its event loop, its way to end.
+
+podkeeper apiserver | controllers | scheduler | node | supervisor  --data-dir D [--verbose]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import Sequence
+
+from podkeeper.cluster import settings
+from podkeeper.cluster.errors import ClusterError
+from podkeeper.cluster.layout import DEFAULT_DATA_DIR, Layout
+
+SUMMARIES = {
+    "apiserver": "The API server with its store.",
+    "controllers": "The controllers, and the scheduler unless --no-scheduler is given.",
+    "scheduler": "The scheduler alone.",
+    "node": "The node: kubelet, container engine and pod network.",
+    "supervisor": "Starts the other components and keeps them running, in the foreground.",
+}
+
+
+def run_component(name: str, arguments: Sequence[str]) -> None:
+    """Parses the flags of a component and runs it until it is told to stop."""
+    options = _parser(name).parse_args(arguments)
+    layout = Layout.at(options.data_dir)
+    try:
+        if name == "supervisor":
+            _supervise(layout)
+        else:
+            _serve(name, layout, options)
+    except ClusterError as error:
+        sys.exit(f"error: {error.message}" + (f"\ntry: {error.advice}" if error.advice else ""))
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"podkeeper {name}", description=SUMMARIES[name])
+    parser.add_argument("--data-dir", default=str(DEFAULT_DATA_DIR), help="where the cluster keeps everything")
+    parser.add_argument("--verbose", action="store_true", help="log details too")
+    if name == "controllers":
+        parser.add_argument("--no-scheduler", action="store_true", help="leave scheduling to another process")
+    return parser
+
+
+def _supervise(layout: Layout) -> None:
+    import os
+
+    from podkeeper.cluster.lifecycle import REPORT_FD
+    from podkeeper.cluster.supervisor import Supervisor, SupervisorLock
+
+    report = int(os.environ.pop(REPORT_FD, "1"))
+
+    def tell(line: str) -> None:
+        try:
+            os.write(report, line.encode() + b"\n")
+        except BrokenPipeError:
+            os.write(2, line.encode() + b"\n")
+
+    lock = SupervisorLock(layout)
+    lock.acquire()
+    Supervisor(layout, tell).run()
+
+
+def _serve(name: str, layout: Layout, options: argparse.Namespace) -> None:
+    import uvloop
+
+    from podkeeper.cluster.processes import PROCESSES
+    from podkeeper.foundation.logs import log_to_stderr
+
+    log_to_stderr(logging.DEBUG if options.verbose else logging.INFO)
+    chosen = settings.load(layout.settings)
+    if chosen is None:
+        raise ClusterError(f"there is no cluster in {layout.root}", "podkeeper up --detach")
+    gc.set_threshold(50_000, 20, 20)  # objects here live long: fewer, larger collections
+    process = PROCESSES[name]
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(process(layout, chosen, options))
