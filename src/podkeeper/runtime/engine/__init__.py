@@ -1,1 +1,7 @@
-"""The container engine: sandboxes, containers and processes on an OCI runtime."""
+"""The container engine: sandboxes and containers on an OCI runtime, each container under a small native monitor."""
+
+from podkeeper.runtime.engine.config import EngineConfig, Images
+from podkeeper.runtime.engine.engine import Engine
+from podkeeper.runtime.engine.sweep import sweep
+
+__all__ = ["Engine", "EngineConfig", "Images", "sweep"]

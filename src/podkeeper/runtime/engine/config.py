@@ -1,0 +1,60 @@
+"""What the engine is told, and what it asks of the images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.runtime.cri import ImageService
+from podkeeper.runtime.images.config import ImageConfig
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """``root`` is the engine's directory. ``node_name`` tells several engines' cgroups on one machine apart.
+
+    ``oci_runtime`` forces ``crun`` or ``runc``; empty chooses. ``cgroup_root`` empty means ``/podkeeper-NODE``.
+    """
+
+    root: Path
+    node_name: str = "node"
+    oci_runtime: str = ""
+    conmon: str = "conmon"
+    cgroup_root: str = ""
+    clock: Clock = field(default_factory=SystemClock)
+
+    @property
+    def cgroup(self) -> str:
+        """The group that everything of this engine is below."""
+        return self.cgroup_root or f"/podkeeper-{self.node_name}"
+
+
+class Snapshots(Protocol):
+    """Root file systems for containers."""
+
+    async def prepare(self, snapshot_id: str, image_id: str) -> Path:
+        """A writable root file system over the image, mounted. Raises NotFound and RuntimeFailure."""
+        ...
+
+    async def remove(self, snapshot_id: str) -> None:
+        """Unmounts and deletes. Succeeds when there is none."""
+        ...
+
+    async def usage(self, snapshot_id: str) -> tuple[int, int]:
+        """Bytes and inodes that were written into it. Raises NotFound."""
+        ...
+
+
+class Images(ImageService, Protocol):
+    """The image store as the engine needs it."""
+
+    @property
+    def snapshots(self) -> Snapshots:
+        """The root file systems made of the images."""
+        ...
+
+    def image_config(self, image_id: str) -> ImageConfig:
+        """What a container of the image inherits. Raises NotFound."""
+        ...

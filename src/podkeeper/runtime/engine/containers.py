@@ -1,0 +1,372 @@
+"""Containers: a root file system and a spec joined to a sandbox's namespaces, run under a monitor.
+
+    create --> CREATED --start--> RUNNING --monitor ends--> EXITED --remove--> gone
+                  \\--start fails--> EXITED (StartError, 128)
+
+The monitor's end tells the container's (a pidfd); its exit file has the code. A record is written at each arrow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from podkeeper.runtime.cri import (
+    ContainerConfig,
+    ContainerState,
+    ContainerStatus,
+    EventKind,
+    NotFound,
+    Resources,
+    RuntimeFailure,
+)
+from podkeeper.runtime.engine.config import Images
+from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors
+from podkeeper.runtime.engine.oci_runtime import OciRuntimeFailure
+from podkeeper.runtime.engine.processes import ExitWatch, uninterrupted
+from podkeeper.runtime.engine.records import ContainerRecord, Exit, new_id, save
+from podkeeper.runtime.engine.sandboxes import Sandbox, Sandboxes, erase_directory, hostname
+from podkeeper.runtime.engine.spec import bundle, process, resources, users
+from podkeeper.runtime.engine.spec.rootfs_files import make_directories
+from podkeeper.runtime.engine.tools import Tools
+
+START_ERROR_CODE = 128
+_KILLED = 128 + signal.SIGKILL
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Container:
+    """One container in memory. ``starting`` holds its end back until its start was announced."""
+
+    record: ContainerRecord
+    pod_uid: str
+    monitor: ExitWatch | None = None
+    starting: bool = False
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def state(self) -> ContainerState:
+        """Derived from the record's facts."""
+        if self.record.exit is not None:
+            return ContainerState.EXITED
+        return ContainerState.RUNNING if self.record.started_at else ContainerState.CREATED
+
+    def signal(self, number: int) -> None:
+        """Signals the container's first process; silent when it is gone."""
+        descriptor = self.record.process.open() if self.record.process else None
+        if descriptor is not None:
+            try:
+                signal.pidfd_send_signal(descriptor, number)
+            except ProcessLookupError:
+                pass
+            finally:
+                os.close(descriptor)
+
+
+class Containers:
+    """Every app container of the engine."""
+
+    def __init__(self, tools: Tools, images: Images, sandboxes: Sandboxes) -> None:
+        self._tools, self._images, self._sandboxes = tools, images, sandboxes
+        self._monitors = Monitors(tools.config.conmon, tools.cgroups, f"{tools.config.cgroup}/monitors")
+        self._containers: dict[str, Container] = {}
+
+    def __iter__(self) -> Iterator[Container]:
+        return iter(tuple(self._containers.values()))
+
+    def get(self, container_id: str) -> Container:
+        """Raises NotFound."""
+        try:
+            return self._containers[container_id]
+        except KeyError:
+            raise NotFound(f"container {container_id} is not known") from None
+
+    def find(self, container_id: str) -> Container | None:
+        """The container, or None."""
+        return self._containers.get(container_id)
+
+    def of_sandbox(self, sandbox_id: str) -> list[Container]:
+        """The containers of one sandbox, oldest first."""
+        return [container for container in self if container.record.sandbox_id == sandbox_id]
+
+    def directory(self, container_id: str) -> Path:
+        """Where bundle, record and the monitor's files are."""
+        return self._tools.directories.container(container_id)
+
+    # CREATED
+
+    async def create(self, sandbox_id: str, config: ContainerConfig) -> str:
+        """Prepares a container. NotFound for the sandbox or image, RuntimeFailure for what cannot run."""
+        sandbox, container_id = self._sandboxes.get(sandbox_id), new_id()
+        if not sandbox.ready:
+            raise RuntimeFailure(f"cannot create container {config.name}: its sandbox {sandbox_id} is not ready")
+        directory = self.directory(container_id)
+        directory.mkdir(mode=0o700)
+        try:
+            record = await self._prepare(sandbox, config, container_id)
+        except BaseException:
+            await self._images.snapshots.remove(container_id)
+            erase_directory(directory)
+            raise
+        self._containers[container_id] = Container(record, sandbox.record.config.uid)
+        self._tools.announce(EventKind.CREATED, sandbox_id, sandbox.record.config.uid, container_id)
+        return container_id
+
+    async def _prepare(self, sandbox: Sandbox, config: ContainerConfig, container_id: str) -> ContainerRecord:
+        image_id = await self._image_id(config)
+        image = self._images.image_config(image_id)
+        rootfs = await self._images.snapshots.prepare(container_id, image_id)
+        user = users.resolve(rootfs, config.security, image.user)
+        cgroup = f"{sandbox.record.cgroup.rpartition('/')[0]}/{container_id}"
+        around = self._surroundings(sandbox, config, rootfs, cgroup)
+        spec = bundle.of_container(config, image, user, around)
+        make_directories(rootfs, spec["process"]["cwd"], (user.uid, user.gid))
+        directory = self.directory(container_id)
+        (directory / "config.json").write_text(json.dumps(spec))
+        (directory / "exits").mkdir()
+        record = ContainerRecord(
+            id=container_id,
+            sandbox_id=sandbox.record.id,
+            config=config,
+            created_at=self._tools.now(),
+            handler=self._tools.runtime.name,
+            cgroup=cgroup,
+            log_path=os.path.join(sandbox.record.config.log_directory, config.log_path) if config.log_path else "",
+            user=(user.uid, user.gid, user.groups),
+            stop_signal=config.stop_signal or image.stop_signal or "SIGTERM",
+            image_id=image_id,
+            command=process.command(config, image),
+        )
+        stop_signal_number(record.stop_signal)
+        save(directory, record)
+        return record
+
+    async def _image_id(self, config: ContainerConfig) -> str:
+        status = await self._images.image_status(config.image)
+        if status is None:
+            raise NotFound(f"cannot create container {config.name}: image {config.image} is not here")
+        return status.id
+
+    def _surroundings(
+        self, sandbox: Sandbox, config: ContainerConfig, rootfs: Path, cgroup: str
+    ) -> bundle.Surroundings:
+        infra, target = sandbox.record.infra, 0
+        assert infra is not None
+        if config.security.namespaces.target_id:
+            process = self.get(config.security.namespaces.target_id).record.process
+            if process is None:
+                raise RuntimeFailure(f"cannot create container {config.name}: the container it targets does not run")
+            target = process.pid
+        return bundle.Surroundings(
+            sandbox=sandbox.record.config,
+            infra=infra.pid,
+            target=target,
+            files=self._sandboxes.files(sandbox.record),
+            rootfs=rootfs,
+            cgroup=cgroup,
+            hostname=hostname(sandbox.record.config),
+        )
+
+    # RUNNING
+
+    async def start(self, container_id: str) -> None:
+        """Runs it under a monitor. RuntimeFailure; the container is EXITED then."""
+        container = self.get(container_id)
+        if container.state is not ContainerState.CREATED or container.starting:
+            raise RuntimeFailure(f"cannot start container {container_id}: it was started already")
+        container.starting = True
+        try:
+            await self._start(container)
+        except BaseException as error:
+            await self._fail(container, error)
+            raise
+        finally:
+            container.starting = False
+        self._tools.announce(EventKind.STARTED, container.record.sandbox_id, container.pod_uid, container_id)
+        if container.monitor is not None and not container.monitor.alive:
+            self._finish(container)
+
+    async def _start(self, container: Container) -> None:
+        record, directory = container.record, self.directory(container.record.id)
+        log_path = Path(record.log_path or "/dev/null")
+        await asyncio.to_thread(log_path.parent.mkdir, parents=True, exist_ok=True)
+        config = record.config
+        monitor = MonitorConfig(record.id, directory, log_path, config.tty, config.stdin, config.stdin_once)
+        runtime = self._tools.runtime_named(record.handler)
+        try:
+            watched, process = await uninterrupted(self._monitors.create(runtime, monitor))
+            record = container.record = replace(record, monitor=watched, process=process)
+            save(directory, record)
+            container.monitor = ExitWatch(watched, lambda: self._monitor_ended(container))
+            started_at = self._tools.now()
+            await runtime.start(record.id, directory)
+        except OciRuntimeFailure as error:
+            raise RuntimeFailure(f"cannot start container {config.name}: {error.cause}") from error
+        container.record = replace(record, started_at=started_at)
+        save(directory, container.record)
+
+    async def _fail(self, container: Container, error: BaseException) -> None:
+        """Clears away what a failed start has left and makes the container EXITED."""
+        record = container.record
+        if container.monitor is not None:
+            container.monitor.close()
+        message = str(error) or "its start was cancelled"
+        ended = Exit(START_ERROR_CODE, "StartError", self._tools.now(), message)
+        container.record = replace(record, exit=ended)
+        save(self.directory(record.id), container.record)
+        container.ended.set()
+        await self._clear(container.record)
+
+    async def _clear(self, record: ContainerRecord) -> None:
+        """Removes a container's processes, its entry in the OCI runtime and its control group."""
+        await self._tools.runtime_named(record.handler).delete(record.id, self.directory(record.id))
+        await self._tools.cgroups.remove(record.cgroup)
+
+    # EXITED
+
+    def _monitor_ended(self, container: Container) -> None:
+        if not container.starting:
+            self._finish(container)
+
+    def _finish(self, container: Container) -> None:
+        """Learns from the monitor's files how the container ended, and tells."""
+        record = container.record
+        if record.exit is not None:
+            return
+        ended = read_exit(self.directory(record.id), record, self._tools.now())
+        # What other containers' shared process namespace has kept alive of this one must not go on.
+        self._tools.cgroups.signal(record.cgroup, signal.SIGKILL)
+        container.record = replace(record, exit=ended)
+        save(self.directory(record.id), container.record)
+        container.ended.set()
+        self._tools.announce(EventKind.STOPPED, record.sandbox_id, container.pod_uid, record.id)
+
+    async def stop(self, container_id: str, timeout: float) -> None:
+        """The stop signal, then ``timeout`` seconds, then SIGKILL. Returns when it has ended."""
+        container = self.find(container_id)
+        if container is None or container.state is not ContainerState.RUNNING:
+            return
+        if timeout > 0:
+            container.signal(stop_signal_number(container.record.stop_signal))
+            try:
+                await asyncio.wait_for(container.ended.wait(), timeout)
+            except TimeoutError:
+                _log.info("container %s ignored %s for %g s", container_id, container.record.stop_signal, timeout)
+        await self._kill(container)
+
+    async def _kill(self, container: Container) -> None:
+        if container.state is ContainerState.RUNNING:
+            container.signal(signal.SIGKILL)
+            self._tools.cgroups.signal(container.record.cgroup, signal.SIGKILL)
+            await container.ended.wait()
+
+    async def remove(self, container_id: str) -> None:
+        """Kills it if it runs and removes everything but its log. Silent when it is gone."""
+        container = self.find(container_id)
+        if container is None:
+            return
+        await self._kill(container)
+        await self._clear(container.record)
+        await self._images.snapshots.remove(container_id)
+        erase_directory(self.directory(container_id))
+        if self._containers.pop(container_id, None) is not None:
+            self._tools.announce(EventKind.DELETED, container.record.sandbox_id, container.pod_uid, container_id)
+
+    def update(self, container_id: str, wanted: Resources) -> None:
+        """Changes limits in place. CgroupError."""
+        container = self.get(container_id)
+        if container.state is ContainerState.RUNNING:
+            self._tools.cgroups.apply(container.record.cgroup, resources.limits(wanted))
+        elif container.state is ContainerState.CREATED:
+            self._rewrite_resources(container_id, wanted)
+        container.record = replace(container.record, config=replace(container.record.config, resources=wanted))
+        save(self.directory(container_id), container.record)
+
+    def _rewrite_resources(self, container_id: str, wanted: Resources) -> None:
+        file = self.directory(container_id) / "config.json"
+        spec = json.loads(file.read_text())
+        devices = spec["linux"]["resources"]["devices"]
+        spec["linux"]["resources"] = {**resources.section(wanted), "devices": devices}
+        file.write_text(json.dumps(spec))
+
+    # After a restart of the engine.
+
+    async def adopt(self, record: ContainerRecord, pod_uid: str) -> None:
+        """Takes up a container of an earlier engine, with the exit that happened meanwhile."""
+        container = Container(record, pod_uid)
+        self._containers[record.id] = container
+        if record.exit is not None:
+            container.ended.set()
+        elif record.started_at and record.monitor is not None:
+            container.monitor = ExitWatch(record.monitor, lambda: self._monitor_ended(container))
+            if not container.monitor.alive:
+                self._finish(container)
+        elif (self.directory(record.id) / MONITOR_PID_FILE).exists():
+            await self._fail(container, RuntimeFailure("the engine was killed while it started this container"))
+
+    def release(self) -> None:
+        """Stops watching; monitors and containers live on."""
+        for container in self:
+            if container.monitor is not None:
+                container.monitor.close()
+
+    def status(self, container: Container) -> ContainerStatus:
+        """The CRI's view."""
+        record, config = container.record, container.record.config
+        ended = record.exit or Exit(0, "", 0)
+        running = container.state is ContainerState.RUNNING and record.process is not None
+        return ContainerStatus(
+            id=record.id,
+            sandbox_id=record.sandbox_id,
+            name=config.name,
+            attempt=config.attempt,
+            state=container.state,
+            image=config.image,
+            image_id=record.image_id,
+            image_ref=record.image_id,
+            created_at=record.created_at,
+            started_at=record.started_at,
+            finished_at=ended.finished_at,
+            exit_code=ended.code,
+            reason=ended.reason,
+            message=ended.message,
+            pid=record.process.pid if running and record.process else 0,
+            log_path=record.log_path,
+            labels=config.labels,
+            annotations=config.annotations,
+            resources=config.resources,
+            mounts=config.mounts,
+            stop_signal=record.stop_signal,
+            user=record.user,
+        )
+
+
+def read_exit(directory: Path, record: ContainerRecord, now: int) -> Exit:
+    """How a container ended, from the monitor's files; SIGKILLed when the monitor died without leaving any."""
+    file = directory / "exits" / record.id
+    try:
+        code, finished_at = int(file.read_text()), file.stat().st_mtime_ns
+    except (FileNotFoundError, ValueError):
+        return Exit(_KILLED, "Error", now, "its monitor was killed, so it was killed too")
+    if (directory / "oom").exists():
+        return Exit(code, "OOMKilled", finished_at)
+    return Exit(code, "Completed" if code == 0 else "Error", finished_at)
+
+
+def stop_signal_number(text: str) -> int:
+    """The number of ``SIGTERM``, ``TERM``, ``15`` or ``SIGRTMIN+3``. RuntimeFailure for what is no signal."""
+    name = text.upper().removeprefix("SIG")
+    base, plus, offset = name.partition("+")
+    try:
+        if name.isdigit():
+            return signal.Signals(int(name)).value
+        return signal.Signals[f"SIG{base}"].value + (int(offset) if plus else 0)
+    except (KeyError, ValueError) as error:
+        raise RuntimeFailure(f"unknown stop signal {text!r}") from error

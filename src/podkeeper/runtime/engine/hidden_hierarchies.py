@@ -1,0 +1,48 @@
+"""Taking controllers away from version 2 on hybrid machines, without leaving a mount behind.
+
+crun refuses to work while version 2 has any controller beside version 1. Mounting that controller as version 1 helps,
+and it stays version 1 as long as a group exists in its hierarchy, mounted or not. So each engine keeps one empty group
+of its own name there: several engines do not disturb each other, and when the last one is reset the controller goes
+back to where it was.
+
+    version 2 --mount, mkdir GROUP, unmount--> version 1, hidden --mount, rmdir GROUP, unmount--> version 2
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from podkeeper.foundation.cgroups import CgroupMode, Layout
+from podkeeper.runtime.images import mounts
+
+
+def stray_controllers(layout: Layout) -> list[str]:
+    """Controllers that version 2 has on a hybrid machine."""
+    if layout.mode is not CgroupMode.HYBRID or layout.unified is None:
+        return []
+    return (layout.unified / "cgroup.controllers").read_text().split()
+
+
+def hide(controller: str, group: str, scratch: Path) -> None:
+    """Makes ``group`` in the controller's version 1 hierarchy. OSError when version 2 uses the controller."""
+    with _mounted(controller, scratch) as root:
+        (root / group.lstrip("/")).mkdir(parents=True, exist_ok=True)
+
+
+def release(controller: str, group: str, scratch: Path) -> None:
+    """Removes ``group`` from the controller's hierarchy; the last one to go frees the controller."""
+    with _mounted(controller, scratch) as root, contextlib.suppress(FileNotFoundError):
+        (root / group.lstrip("/")).rmdir()
+
+
+@contextlib.contextmanager
+def _mounted(controller: str, scratch: Path) -> Iterator[Path]:
+    scratch.mkdir(exist_ok=True)
+    mounts.mount("cgroup", str(scratch), "cgroup", mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC, controller)
+    try:
+        yield scratch
+    finally:
+        mounts.unmount(str(scratch), mounts.MNT_DETACH)
+        scratch.rmdir()

@@ -1,0 +1,135 @@
+"""conmon, the native monitor: it holds a container's streams, writes its log and its exit code, and outlives us.
+
+    spawn --start pipe--> conmon daemon --runtime create--> {"pid": N} on the sync pipe
+                                                       \\-> {"pid": -1, "message": ...}
+    container ends --> exits/ID has the code, oom exists if the kernel killed it for memory --> conmon ends (pidfd)
+
+Its control channel is a FIFO of lines ``TYPE HEIGHT WIDTH``: 1 sets the terminal's size, 2 reopens the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from podkeeper.foundation.cgroups import Cgroups
+from podkeeper.foundation.cgroups.killing import wait_readable
+from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.engine.oci_runtime import LOG, PID_FILE, OciRuntime, OciRuntimeFailure, last_error
+from podkeeper.runtime.engine.processes import ProcessIdentity, spawn
+
+MONITOR_PID_FILE = "conmon.pid"
+_RESIZE, _REOPEN = 1, 2
+_LONGEST_MESSAGE = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorConfig:
+    """What one monitor is told. ``stdin_once`` closes stdin with the first attached client."""
+
+    container_id: str
+    bundle: Path
+    log_path: Path
+    tty: bool
+    stdin: bool
+    stdin_once: bool
+
+
+class Monitors:
+    """Starts monitors with one program and one OCI runtime; keeps them in a control group of their own."""
+
+    def __init__(self, program: str, cgroups: Cgroups, group: str) -> None:
+        self._program, self._cgroups, self._group = program, cgroups, group
+
+    async def create(self, runtime: OciRuntime, config: MonitorConfig) -> tuple[ProcessIdentity, ProcessIdentity]:
+        """Creates the container (not started yet). Returns monitor and container process. RuntimeFailure."""
+        sync_read, sync_write = os.pipe()
+        try:
+            try:
+                child = spawn(
+                    self._command(runtime, config),
+                    directory=config.bundle,
+                    environment={"PATH": os.defpath, "_OCI_SYNCPIPE": str(sync_write)},
+                    pass_descriptors=(sync_write,),
+                )
+            except FileNotFoundError as error:
+                raise RuntimeFailure(f"cannot run {self._program}: not installed (apt-get install conmon)") from error
+            finally:
+                os.close(sync_write)
+            answer = await _read_line(sync_read)
+            await child.wait()
+        finally:
+            os.close(sync_read)
+        return self._created(runtime, config, answer)
+
+    def _command(self, runtime: OciRuntime, config: MonitorConfig) -> list[str]:
+        bundle, name = config.bundle, config.container_id
+        command = [self._program, "-c", name, "-u", name, "-b", str(bundle), "-r", runtime.path]
+        command += [part for option in runtime.options(bundle) for part in ("--runtime-arg", option)]
+        command += ["-P", str(bundle / MONITOR_PID_FILE), "-p", str(bundle / PID_FILE)]
+        command += ["-l", f"k8s-file:{config.log_path}", "--exit-dir", str(bundle / "exits"), "-0", str(bundle)]
+        command += ["--full-attach", "--no-sync-log", "--log-level", "error"]
+        command += ["-t"] if config.tty else []
+        command += ["-i"] if config.stdin else []
+        command += ["--leave-stdin-open"] if config.stdin and not config.stdin_once else []
+        return command
+
+    def _created(
+        self, runtime: OciRuntime, config: MonitorConfig, answer: str
+    ) -> tuple[ProcessIdentity, ProcessIdentity]:
+        try:
+            tree = json.loads(answer) if answer else {}
+        except ValueError:
+            tree = {}
+        pid = tree.get("pid", tree.get("data", -1))
+        if pid <= 0:
+            cause = (
+                last_error(config.bundle / LOG) or str(tree.get("message", "")).strip() or "its monitor ended at once"
+            )
+            raise OciRuntimeFailure(f"{runtime.name} cannot create {config.container_id}: {cause}", cause)
+        monitor = int((config.bundle / MONITOR_PID_FILE).read_text())
+        try:
+            return ProcessIdentity.of(monitor), ProcessIdentity.of(pid)
+        except ProcessLookupError as error:
+            raise RuntimeFailure(
+                f"container {config.container_id}: process {error} ended while it was created"
+            ) from error
+
+
+async def _read_line(descriptor: int) -> str:
+    """What comes through a pipe up to a line's end or the pipe's."""
+    os.set_blocking(descriptor, False)
+    data = b""
+    while b"\n" not in data and len(data) < _LONGEST_MESSAGE:
+        await wait_readable(descriptor)
+        try:
+            part = os.read(descriptor, 4096)
+        except BlockingIOError:
+            continue
+        if not part:
+            break
+        data += part
+    return data.decode(errors="replace").strip()
+
+
+def resize(bundle: Path, width: int, height: int) -> None:
+    """Sets the size of a container's terminal."""
+    _control(bundle, _RESIZE, height, width)
+
+
+def reopen_log(bundle: Path) -> None:
+    """Makes the monitor open the log's path anew."""
+    _control(bundle, _REOPEN, 0, 0)
+
+
+def _control(bundle: Path, kind: int, height: int, width: int) -> None:
+    try:
+        descriptor = os.open(bundle / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise RuntimeFailure(f"the monitor of {bundle.name} does not listen: {error.strerror}") from error
+    try:
+        os.write(descriptor, f"{kind} {height} {width}\n".encode())
+    finally:
+        os.close(descriptor)

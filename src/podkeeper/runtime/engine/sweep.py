@@ -1,0 +1,112 @@
+"""Removing everything of an engine's directory, whether or not an engine ever runs there again.
+
+What to look for is in engine.json (control group, hidden controllers) and in the pid files of the monitors; whatever
+else runs is in the engine's control group.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from podkeeper.foundation.cgroups import Cgroups, open_cgroups
+from podkeeper.foundation.cgroups.killing import wait_readable
+from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.engine import hidden_hierarchies
+from podkeeper.runtime.engine.directories import Directories, write_atomically
+from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE
+from podkeeper.runtime.engine.processes import ProcessIdentity
+from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, load_all
+from podkeeper.runtime.engine.sandboxes import erase_directory
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What outlives the engine: its control group and the controllers hidden for crun's sake."""
+
+    cgroup: str
+    hidden: tuple[str, ...] = ()
+
+    def save(self, directories: Directories) -> None:
+        """Writes engine.json."""
+        write_atomically(directories.settings, msgspec.json.encode(self))
+
+    @classmethod
+    def load(cls, directories: Directories) -> EngineSettings | None:
+        """Reads engine.json; None when there is none."""
+        try:
+            return msgspec.json.decode(directories.settings.read_bytes(), type=cls)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+
+def lock(directories: Directories) -> int:
+    """Takes the directory for one engine (or sweep) alone; closing the descriptor frees it. RuntimeFailure."""
+    descriptor = os.open(directories.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise RuntimeFailure(f"another engine is open on {directories.root}: stop that one first") from None
+    return descriptor
+
+
+async def sweep(root: Path) -> None:
+    """Removes processes, mounts, control groups and files of the engine in ``root``; returns when they are gone.
+
+    RuntimeFailure when an engine is open there, CgroupError when a group stays busy. Silent when nothing is there.
+    """
+    directories = Directories(root)
+    try:
+        held = lock(directories)
+    except FileNotFoundError:
+        return
+    try:
+        await _sweep(directories, open_cgroups())
+    finally:
+        os.close(held)
+    erase_directory(root)
+
+
+async def _sweep(directories: Directories, cgroups: Cgroups) -> None:
+    settings = EngineSettings.load(directories)
+    groups = [settings.cgroup] if settings else []
+    monitors = list(_monitors(directories))
+    records = [record for _, record in load_all(directories.sandboxes, SandboxRecord)]
+    groups += [record.cgroup for record in records if record is not None]
+    groups += [record.cgroup for _, record in load_all(directories.containers, ContainerRecord) if record is not None]
+    for group in groups:
+        await cgroups.kill(group)
+    for monitor in monitors:
+        await _end(monitor)
+    for group in groups:
+        await cgroups.remove(group)
+    for controller in settings.hidden if settings else ():
+        hidden_hierarchies.release(controller, groups[0], directories.root / "hierarchy")
+
+
+def _monitors(directories: Directories) -> Iterator[ProcessIdentity]:
+    for directory in directories.containers.iterdir() if directories.containers.is_dir() else ():
+        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+            identity = ProcessIdentity.of(int((directory / MONITOR_PID_FILE).read_text()))
+            command = Path(f"/proc/{identity.pid}/cmdline").read_bytes().split(b"\0")
+            if directory.name.encode() in command:
+                yield identity
+
+
+async def _end(monitor: ProcessIdentity) -> None:
+    descriptor = monitor.open()
+    if descriptor is None:
+        return
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        await wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
