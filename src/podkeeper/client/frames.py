@@ -10,6 +10,7 @@ import msgspec
 from podkeeper.api.errors import ApiError
 from podkeeper.client.api import ConnectionFailed, ObjectList, WatchEvent
 from podkeeper.client.failures import from_status
+from podkeeper.client.identity import version_of
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ class FrameReader:
             raise ConnectionFailed("the watch broke off in the middle of an event")
 
 
-def to_event(frame: Frame, decode: Callable[[bytes], T], version_of: Callable[[T], str]) -> WatchEvent[T]:
+def to_event(frame: Frame, decode: Callable[[bytes], T]) -> WatchEvent[T]:
     """A frame that is no ERROR as an event."""
     if frame.type == "BOOKMARK":
         return WatchEvent("BOOKMARK", None, _bare_decoder.decode(frame.object).metadata.resource_version)

@@ -18,6 +18,7 @@ from podkeeper.client.api import ObjectList, PatchKind, ResourceClient, WatchEve
 from podkeeper.client.config import ClientConfig
 from podkeeper.client.failures import from_answer, retry_after
 from podkeeper.client.frames import FrameReader, decode_list, error_of, to_event
+from podkeeper.client.identity import key_of
 from podkeeper.client.transport import Answer, Transport
 from podkeeper.foundation.clock import Clock, SystemClock
 
@@ -115,11 +116,10 @@ class RestApi:
 
 @dataclass(frozen=True, slots=True)
 class Form(Generic[T]):
-    """How objects of one resource look in Python: structs or trees. ``identity`` gives (namespace, name, version)."""
+    """How objects of one resource look in Python: structs or trees."""
 
     encode: Callable[[T], bytes]
     decode: Callable[[bytes], T]
-    identity: Callable[[T], tuple[str, str, str]]
 
 
 class RestClient(Generic[T]):
@@ -177,18 +177,18 @@ class RestClient(Generic[T]):
                 for frame in frames.feed(chunk):
                     if (error := error_of(frame)) is not None:
                         raise error
-                    yield to_event(frame, self._form.decode, self._version)
+                    yield to_event(frame, self._form.decode)
         frames.end()
 
     async def create(self, obj: T, namespace: str = "") -> T:
         """See ``ResourceClient.create``; without ``namespace`` the object's own is meant."""
         body = self._form.encode(obj)
-        path = self._path(namespace or self._form.identity(obj)[0])
+        path = self._path(namespace or key_of(obj).namespace)
         return self._form.decode(await self._api.call("POST", path, None, body))
 
     async def update(self, obj: T, *, subresource: str = "") -> T:
         """See ``ResourceClient.update``."""
-        namespace, name, _ = self._form.identity(obj)
+        namespace, name = key_of(obj)
         path = self._path(namespace, name, subresource)
         return self._form.decode(await self._api.call("PUT", path, None, self._form.encode(obj)))
 
@@ -236,9 +236,6 @@ class RestClient(Generic[T]):
         # Names of some kinds (roles, say) may hold what a path may not.
         return self._resource.path(namespace, quote(name, safe=":") if name else "", subresource)
 
-    def _version(self, obj: T) -> str:
-        return self._form.identity(obj)[2]
-
 
 def with_query(path: str, query: Mapping[str, str] | None) -> str:
     """``path`` with ``query`` encoded behind it."""
@@ -257,20 +254,10 @@ def _body(content: Any) -> bytes:
 
 
 def _typed(kind: type[Any]) -> Form[Any]:
-    def identity(obj: Any) -> tuple[str, str, str]:
-        return obj.metadata.namespace, obj.metadata.name, obj.metadata.resource_version
-
-    return Form(codec.encode, lambda data: codec.decode(kind, data), identity)
+    return Form(codec.encode, lambda data: codec.decode(kind, data))
 
 
 def _trees(resource: Resource) -> Form[Tree]:
     """Items of a built-in resource's list lack their kind; the resource knows it."""
-
-    def decode(data: bytes) -> Tree:
-        return {"apiVersion": resource.api_version, "kind": resource.kind, **codec.parse(data)}
-
-    def identity(tree: Tree) -> tuple[str, str, str]:
-        metadata = tree.get("metadata") or {}
-        return metadata.get("namespace", ""), metadata.get("name", ""), metadata.get("resourceVersion", "")
-
-    return Form(msgspec.json.encode, decode, identity)
+    named = {"apiVersion": resource.api_version, "kind": resource.kind}
+    return Form(msgspec.json.encode, lambda data: named | codec.parse(data))
