@@ -1,7 +1,8 @@
 """The registry's view of admission: what a verb asks before it writes.
 
 The API server implements it as an ordered chain of plugins; the registry calls it at the two points upstream does:
-``mutate`` after defaulting and before the strategy prepares the object, ``validate`` after validation and before the append.
+``mutate`` after defaulting and before the strategy prepares the object, ``validate`` after validation and before the
+append.
 """
 
 from __future__ import annotations

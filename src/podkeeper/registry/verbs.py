@@ -1,7 +1,7 @@
 """What the API server asks of the registry: one ``ResourceVerbs`` per resource, found by group, version and plural.
 
-Everything that leaves here is rendered: ``Item.json`` are the bytes a reader gets, shared by all readers, never changed.
-Errors are ``api.errors.ApiError``, whatever the store or a strategy raised underneath.
+Everything that leaves here is rendered: ``Item.json`` are the bytes a reader gets, shared by all readers, never
+changed. Errors are ``api.errors.ApiError``, whatever the store or a strategy raised underneath.
 """
 
 from __future__ import annotations
@@ -150,12 +150,18 @@ class ResourceVerbs(Protocol):
     @property
     def resource(self) -> Resource: ...
 
-    async def get(self, namespace: str, name: str, resource_version: str | None = None) -> Item: ...
+    async def get(self, namespace: str, name: str, resource_version: str | None = None, subresource: str = "") -> Item:
+        """``subresource`` "scale" gives the object's Scale; every other one is a face of the object itself."""
+        ...
 
     async def list(self, namespace: str, options: ListOptions) -> Listing: ...
 
     async def watch(self, namespace: str, options: ListOptions, sink: Sink, closed: Callable[[], None]) -> Watch:
-        """Initial events (if asked for) and everything after. ``closed`` is called when the cache ends the watch."""
+        """Initial events (if asked for) and everything after. ``closed`` is called when the cache ends the watch.
+
+        The sink may be called before this returns. Raises ApiError 410 when the revision to resume from is gone
+        (upstream sends that as an ERROR event in a 200 answer), 504 when it has not been written yet.
+        """
         ...
 
     async def create(self, context: RequestContext, namespace: str, tree: dict[str, Any]) -> Item: ...

@@ -1,0 +1,1 @@
+"""What Services claim outside their objects: addresses of the service network and node ports."""

@@ -1,0 +1,131 @@
+"""Puts a registry together over a store, and runs it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.resources import RESOURCES, lookup
+from podkeeper.foundation.clock import Clock
+from podkeeper.registry.admission import Admission
+from podkeeper.registry.cache.mirror import Mirror
+from podkeeper.registry.cache.resource import ResourceCache
+from podkeeper.registry.cache.selectable import FieldLabels, head_reader
+from podkeeper.registry.conversion import conversion_for
+from podkeeper.registry.expiry import EventExpiry
+from podkeeper.registry.generic import GenericVerbs
+from podkeeper.registry.item import Shape
+from podkeeper.registry.keys import resource_prefix
+from podkeeper.registry.namespaces import Namespaces
+from podkeeper.registry.served import Backing, ServedKind
+from podkeeper.registry.storage_versions import is_stored, storage_version
+from podkeeper.registry.strategies.table import Strategies
+from podkeeper.registry.subresources import binding, eviction
+from podkeeper.registry.verbs import RequestContext
+from podkeeper.registry.views import ConvertedView, StorageView
+from podkeeper.storage.store import Store
+
+#: Seconds between bookmarks; upstream's figure.
+BOOKMARK_PERIOD = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryConfig:
+    """``node_ports`` are the first and the last of the range; ``resources`` what is served (default: what is
+    enabled)."""
+
+    service_cidr: str = "10.96.0.0/12"
+    node_ports: tuple[int, int] = (30000, 32767)
+    resources: tuple[Resource, ...] = field(default_factory=lambda: tuple(row for row in RESOURCES if row.enabled))
+
+
+class StoreRegistry:
+    """Implements ``verbs.Registry`` over one store. ``run`` must be running while it is used."""
+
+    def __init__(self, backing: Backing, kinds: Mapping[tuple[str, str, str], ServedKind], expiry: EventExpiry) -> None:
+        self._backing, self._expiry = backing, expiry
+        self._kinds = dict(kinds)
+        self._verbs = {name: GenericVerbs(kind) for name, kind in kinds.items()}
+        self._running: asyncio.Task[None] | None = None
+
+    def __repr__(self) -> str:
+        return f"<StoreRegistry of {len(self._kinds)} resources, {self._backing.mirror!r}>"
+
+    @property
+    def revision(self) -> int:
+        """The newest revision that reads show."""
+        return self._backing.mirror.revision
+
+    def verbs(self, group: str, version: str, resource: str) -> GenericVerbs | None:
+        """See ``Registry.verbs``."""
+        return self._verbs.get((group, version, resource))
+
+    def resources(self) -> Mapping[tuple[str, str, str], Resource]:
+        """See ``Registry.resources``."""
+        return {name: kind.resource for name, kind in self._kinds.items()}
+
+    async def bind_pod(self, context: RequestContext, namespace: str, name: str, body: dict[str, Any]) -> None:
+        """See ``Registry.bind_pod``."""
+        await binding.bind(self._kinds["", "v1", "pods"], context, namespace, name, body)
+
+    async def evict_pod(self, context: RequestContext, namespace: str, name: str, body: dict[str, Any]) -> None:
+        """See ``Registry.evict_pod``."""
+        budgets = self._kinds["policy", "v1", "poddisruptionbudgets"]
+        await eviction.evict(self._kinds["", "v1", "pods"], budgets, context, namespace, name, body)
+
+    async def run(self, started: asyncio.Event | None = None) -> None:
+        """Follows the store, sends bookmarks, expires events; until the store closes or this is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            timers = [tasks.create_task(self._send_bookmarks()), tasks.create_task(self._expiry.run())]
+            following = tasks.create_task(self._backing.mirror.run())
+            await self._backing.mirror.wait_until_backfilled()
+            if started is not None:
+                started.set()
+            await following
+            for timer in timers:
+                timer.cancel()
+
+    async def _send_bookmarks(self) -> None:
+        mirror, clock = self._backing.mirror, self._backing.clock
+        before = mirror.revision
+        while True:
+            await clock.sleep(BOOKMARK_PERIOD)
+            mirror.bookmark()
+            mirror.shrink(before)
+            self._backing.joined.drop_outdated(mirror.revision)
+            before = mirror.revision
+
+
+async def open_registry(store: Store, admission: Admission, clock: Clock, config: RegistryConfig) -> StoreRegistry:
+    """Reads the store and returns a registry that answers once ``run`` has started."""
+    caches: dict[str, ResourceCache] = {}
+    rows = [row for row in config.resources if is_stored(row)]
+    for row in rows:
+        stored = _stored(row)
+        prefix = resource_prefix(stored.group, stored.name)
+        if prefix not in caches:
+            shape = Shape(stored.api_version, stored.kind, head_reader((stored.group, stored.name)))
+            caches[prefix] = ResourceCache(prefix, shape, stored.namespaced)
+    mirror = Mirror(store, caches.values())
+    await mirror.load()
+    backing = Backing(store, mirror, clock, admission, Namespaces(mirror, caches["/namespaces/"]))
+    strategies = Strategies(config.service_cidr, config.node_ports, caches)
+    kinds = {(row.group, row.version, row.name): _serve(row, caches, strategies, backing) for row in rows}
+    return StoreRegistry(backing, kinds, EventExpiry(store, caches["/events/"], clock))
+
+
+def _stored(row: Resource) -> Resource:
+    stored = lookup(*storage_version(row), row.name)
+    return stored if stored is not None else row
+
+
+def _serve(row: Resource, caches: Mapping[str, ResourceCache], strategies: Strategies, backing: Backing) -> ServedKind:
+    stored, conversion = _stored(row), conversion_for(row)
+    cache = caches[resource_prefix(stored.group, stored.name)]
+    view = StorageView(row) if conversion is None else ConvertedView(row, stored, cache.shape, conversion)
+    labels = FieldLabels((row.group, row.name), (stored.group, stored.name), row.namespaced)
+    strategy = strategies.of(stored)
+    return ServedKind(row, stored, view, cache, strategy, labels, backing)

@@ -1,0 +1,175 @@
+"""CREATE: from a body to an appended object. Also used by an update that creates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from podkeeper.api import codec, names, timestamps
+from podkeeper.api.errors import ApiError, Cause, already_exists, bad_request, invalid
+from podkeeper.registry import checks
+from podkeeper.registry.admission import Attributes, Operation
+from podkeeper.registry.documents import check_kind, take_in, typed
+from podkeeper.registry.item import StoredItem
+from podkeeper.registry.served import ServedKind
+from podkeeper.registry.strategies.base import Origin, Reservation
+from podkeeper.registry.verbs import RequestContext
+from podkeeper.storage.store import KeyExists
+
+Tree = dict[str, Any]
+
+#: How often a generated name is tried before the client is told to try again; upstream's figure.
+NAME_ATTEMPTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new object that only has to be appended."""
+
+    tree: Tree
+    obj: msgspec.Struct
+    reservation: Reservation | None
+
+
+async def create(kind: ServedKind, context: RequestContext, namespace: str, tree: Tree) -> StoredItem:
+    """Appends a new object. Raises ApiError: 400, 403, 404 (namespace), 409 (name), 422."""
+    check_kind(kind.resource, tree)
+    tree = take_in(kind, context, tree)
+    metadata = tree["metadata"]
+    _settle_namespace(kind, metadata, namespace)
+    if metadata.get("resourceVersion"):
+        raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+    generated = _settle_name(kind, metadata)
+    if kind.resource.namespaced:
+        await kind.backing.namespaces.check_create(kind.resource, namespace, metadata.get("name", ""))
+    draft = await _draft(kind, context, namespace, tree)
+    if context.dry_run:
+        return _dry(kind, namespace, draft)
+    return await _append(kind, namespace, draft, generated)
+
+
+def _settle_namespace(kind: ServedKind, metadata: Tree, namespace: str) -> None:
+    own = metadata.get("namespace", "")
+    if kind.resource.namespaced and not own:
+        metadata["namespace"] = namespace
+    elif own != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def _settle_name(kind: ServedKind, metadata: Tree) -> bool:
+    """Generates a name where that is asked for; whether it did."""
+    if metadata.get("name") or not metadata.get("generateName"):
+        return False
+    for _ in range(NAME_ATTEMPTS):
+        metadata["name"] = names.generated(metadata["generateName"])
+        if kind.newest(metadata.get("namespace", ""), metadata["name"]) is None:
+            break
+    return True
+
+
+async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree: Tree) -> Draft:
+    attributes = Attributes(
+        operation=Operation.CREATE,
+        resource=kind.resource,
+        namespace=namespace,
+        name=tree["metadata"].get("name", ""),
+        user=context.user,
+        tree=tree,
+        dry_run=context.dry_run,
+        warnings=context.warnings,
+    )
+    await kind.backing.admission.mutate(attributes)
+    stored = kind.view.to_storage(tree)
+    strategy = kind.strategy
+    now = timestamps.format_time(kind.backing.clock.time())
+    _stamp(stored["metadata"], now, strategy.rules.generation)
+    strategy.prepare_for_create(stored, Origin(now, context.user))
+    reservation = None
+    try:
+        reservation = strategy.reserve(stored, None, context.dry_run)
+        obj = typed(kind.stored, kind.stored_class, stored)
+        refuse(kind, stored["metadata"].get("name", ""), _mistakes(kind, stored, obj))
+        if kind.converted:
+            attributes.tree = kind.view.from_storage(stored)
+        await kind.backing.admission.validate(attributes)
+    except BaseException:
+        if reservation is not None:
+            reservation.roll_back()
+        raise
+    return Draft(stored, obj, reservation)
+
+
+def _stamp(metadata: Tree, now: str, generation: bool) -> None:
+    for member in ("resourceVersion", "deletionTimestamp", "deletionGracePeriodSeconds"):
+        metadata.pop(member, None)
+    metadata["uid"] = new_uid()
+    metadata["creationTimestamp"] = now
+    if generation:
+        metadata["generation"] = 1
+    else:
+        metadata.pop("generation", None)
+
+
+def new_uid() -> str:
+    """A random UUID (version 4)."""
+    digits = os.urandom(16).hex()
+    return (
+        f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
+    )
+
+
+def _mistakes(kind: ServedKind, stored: Tree, obj: msgspec.Struct) -> Sequence[Cause]:
+    own = kind.strategy.mistakes(stored, None, "")
+    if not kind.converted:
+        return [*checks.on_create(kind.stored, stored, obj), *own]
+    shown = kind.view.from_storage(stored)
+    return [*checks.on_create(kind.resource, shown, typed(kind.resource, kind.served_class, shown)), *own]
+
+
+def refuse(kind: ServedKind, name: str, mistakes: Sequence[Cause]) -> None:
+    """Raises 422 if there are mistakes."""
+    if mistakes:
+        raise invalid(kind.resource.kind, kind.resource.group, name, mistakes)
+
+
+def _dry(kind: ServedKind, namespace: str, draft: Draft) -> StoredItem:
+    if draft.reservation is not None:
+        draft.reservation.roll_back()
+    name = draft.tree["metadata"]["name"]
+    key = kind.cache.key(namespace, name)
+    if key in kind.cache.items:
+        raise already_exists(kind.resource.name, kind.resource.group, name)
+    return StoredItem(kind.cache.shape, key, namespace, name, 0, codec.encode(draft.obj))
+
+
+async def _append(kind: ServedKind, namespace: str, draft: Draft, generated: bool) -> StoredItem:
+    name, obj = draft.tree["metadata"]["name"], draft.obj
+    reservation = draft.reservation
+    try:
+        for attempt in range(NAME_ATTEMPTS):
+            key, value = kind.cache.key(namespace, name), codec.encode(obj)
+            try:
+                revision = await kind.backing.store.create(key, value)
+            except KeyExists:
+                if not generated or attempt == NAME_ATTEMPTS - 1:
+                    raise already_exists(kind.resource.name, kind.resource.group, name) from None
+                name = names.generated(draft.tree["metadata"]["generateName"])
+                obj = _renamed(obj, name)
+            else:
+                break
+    except BaseException:
+        if reservation is not None:
+            reservation.roll_back()
+        raise
+    if reservation is not None:
+        reservation.commit()
+    return kind.written(StoredItem(kind.cache.shape, key, namespace, name, revision, value))
+
+
+def _renamed(obj: Any, name: str) -> msgspec.Struct:
+    renamed: msgspec.Struct = msgspec.structs.replace(obj, metadata=msgspec.structs.replace(obj.metadata, name=name))
+    return renamed

@@ -1,0 +1,82 @@
+"""Bodies of writes on their way to stored bytes: checked, defaulted, typed, encoded.
+
+body tree -> check_kind -> take_in (nulls, unknown fields, types) -> defaults -> ... -> typed -> encode
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from podkeeper.api import codec, defaults, shapes
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import ApiError, bad_request
+from podkeeper.registry.served import ServedKind
+from podkeeper.registry.verbs import FieldValidation, RequestContext
+
+Tree = dict[str, Any]
+
+#: Set by the server alone, or kept elsewhere: never taken from a body.
+_NOT_TAKEN = ("managedFields", "selfLink")
+
+
+def check_kind(resource: Resource, tree: Any) -> None:
+    """The body must be an object of the resource's kind; a missing apiVersion or kind is filled in. Raises 400."""
+    if not isinstance(tree, dict):
+        why = f"json: cannot unmarshal {_json_type(tree)} into Go value of type {resource.kind}"
+        raise _cannot_handle(resource, why)
+    api_version = tree.setdefault("apiVersion", resource.api_version) or resource.api_version
+    kind = tree.setdefault("kind", resource.kind) or resource.kind
+    if api_version != resource.api_version:
+        expected = f"the expected API version ({resource.api_version})"
+        raise bad_request(f"the API version in the data ({api_version}) does not match {expected}")
+    if kind != resource.kind:
+        version = str(api_version).rpartition("/")[2]
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}')
+    tree["apiVersion"], tree["kind"] = api_version, kind
+    if not isinstance(tree.setdefault("metadata", {}), dict | None):
+        raise _cannot_handle(resource, f"json: cannot unmarshal {_json_type(tree['metadata'])} into field metadata")
+
+
+def take_in(kind: ServedKind, context: RequestContext, tree: Tree) -> Tree:
+    """A body as a tree whose types are right, without nulls and without what only the server sets. Raises 400."""
+    if b"null" in msgspec.json.encode(tree):
+        tree = shapes.without_nulls(kind.served_class, tree)
+    tree.setdefault("metadata", {})
+    typed(kind.resource, kind.served_class, tree)
+    if context.field_validation is not FieldValidation.IGNORE:
+        _report_unknown(kind, context, tree)
+    for member in _NOT_TAKEN:
+        tree["metadata"].pop(member, None)
+    defaults.apply(kind.resource, tree)
+    return tree
+
+
+def typed(resource: Resource, cls: type[msgspec.Struct], tree: Tree) -> msgspec.Struct:
+    """The struct of a tree. Raises 400 in upstream's words where a value has the wrong type."""
+    try:
+        return codec.from_tree(cls, tree)
+    except codec.WrongType as error:
+        where = f"{resource.kind}.{error.path}" if error.path else resource.kind
+        raise _cannot_handle(
+            resource, f"json: cannot unmarshal into Go struct field {where}: {error.reason}"
+        ) from error
+
+
+def _cannot_handle(resource: Resource, why: str) -> ApiError:
+    return bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}')
+
+
+def _report_unknown(kind: ServedKind, context: RequestContext, tree: Tree) -> None:
+    unknown = [f'unknown field "{path}"' for path in codec.unknown_fields(kind.served_class, tree)]
+    if not unknown:
+        return
+    if context.field_validation is FieldValidation.STRICT:
+        raise _cannot_handle(kind.resource, f"strict decoding error: {', '.join(unknown)}")
+    context.warnings.extend(unknown)
+
+
+def _json_type(value: Any) -> str:
+    names = {list: "array", str: "string", bool: "bool", int: "number", float: "number", type(None): "null"}
+    return names.get(type(value), "object")

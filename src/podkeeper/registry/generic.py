@@ -1,0 +1,127 @@
+"""``ResourceVerbs`` for every resource: one short method per verb over the modules named after what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import ApiError, method_not_allowed
+from podkeeper.registry import creating, deleting, patching, reading, updating
+from podkeeper.registry.served import ServedKind
+from podkeeper.registry.subresources import scale
+from podkeeper.registry.updating import Target
+from podkeeper.registry.verbs import (
+    Deleted,
+    DeleteOptions,
+    Item,
+    Listing,
+    ListOptions,
+    PatchType,
+    RequestContext,
+    Sink,
+    Watch,
+)
+from podkeeper.registry.views import ConvertedView
+
+Tree = dict[str, Any]
+
+_SCALE = "scale"
+
+
+class GenericVerbs:
+    """Implements ``verbs.ResourceVerbs``."""
+
+    def __init__(self, kind: ServedKind) -> None:
+        self._kind = kind
+        self._show = kind.view.item if isinstance(kind.view, ConvertedView) else None
+
+    def __repr__(self) -> str:
+        return f"<GenericVerbs {self.resource.api_version} {self.resource.name}>"
+
+    @property
+    def resource(self) -> Resource:
+        """The row of the catalogue."""
+        return self._kind.resource
+
+    @property
+    def kind(self) -> ServedKind:
+        """What the verbs work on."""
+        return self._kind
+
+    async def get(self, namespace: str, name: str, resource_version: str | None = None, subresource: str = "") -> Item:
+        """See ``ResourceVerbs.get``."""
+        item = await reading.get(self._kind, namespace, name, resource_version)
+        if subresource == _SCALE:
+            return scale.read(self._kind, item)
+        return item if self._show is None else self._show(item)
+
+    async def list(self, namespace: str, options: ListOptions) -> Listing:
+        """See ``ResourceVerbs.list``."""
+        return await reading.list_items(self._kind, namespace, options)
+
+    async def watch(self, namespace: str, options: ListOptions, sink: Sink, closed: Callable[[], None]) -> Watch:
+        """See ``ResourceVerbs.watch``."""
+        return await reading.watch(self._kind, namespace, options, sink, closed)
+
+    async def create(self, context: RequestContext, namespace: str, tree: Tree) -> Item:
+        """See ``ResourceVerbs.create``."""
+        return self._kind.show(await creating.create(self._kind, context, namespace, tree))
+
+    async def update(
+        self, context: RequestContext, namespace: str, name: str, tree: Tree, subresource: str = ""
+    ) -> tuple[Item, bool]:
+        """See ``ResourceVerbs.update``."""
+        target = self._target(namespace, name, subresource, "update")
+        if subresource == _SCALE:
+            return await scale.update(self._kind, context, target, tree), False
+        item, created = await updating.update(self._kind, context, target, tree)
+        return self._kind.show(item), created
+
+    async def patch(
+        self,
+        context: RequestContext,
+        namespace: str,
+        name: str,
+        patch: Any,
+        patch_type: PatchType,
+        subresource: str = "",
+        force: bool = False,
+    ) -> tuple[Item, bool]:
+        """See ``ResourceVerbs.patch``; ``force`` means something to apply patches only."""
+        target = self._target(namespace, name, subresource, "patch")
+        if subresource == _SCALE:
+            return await scale.patch(self._kind, context, target, patch, patch_type), False
+        return self._kind.show(await patching.patch(self._kind, context, target, patch, patch_type)), False
+
+    async def delete(self, context: RequestContext, namespace: str, name: str, options: DeleteOptions) -> Deleted:
+        """See ``ResourceVerbs.delete``."""
+        return self._shown(await deleting.delete(self._kind, context, namespace, name, options))
+
+    async def delete_collection(
+        self, context: RequestContext, namespace: str, selection: ListOptions, options: DeleteOptions
+    ) -> Sequence[Deleted]:
+        """See ``ResourceVerbs.delete_collection``. Objects that went away meanwhile are passed over."""
+        listing = await reading.list_items(self._kind, namespace, selection)
+        single = deleting.without_resource_version(options)
+        outcomes = []
+        for item in listing.items:
+            try:
+                outcome = await deleting.delete(self._kind, context, item.namespace, item.name, single)
+            except ApiError as error:
+                if error.code != 404:
+                    raise
+            else:
+                outcomes.append(self._shown(outcome))
+        return outcomes
+
+    def _shown(self, outcome: Deleted) -> Deleted:
+        if self._show is None:
+            return outcome
+        return Deleted(self._show(outcome.item), outcome.gone)  # type: ignore[arg-type]
+
+    def _target(self, namespace: str, name: str, subresource: str, verb: str) -> Target:
+        known = self.resource.subresources.get(subresource) if subresource else None
+        if subresource and (known is None or verb not in known.verbs):
+            raise method_not_allowed(f"{self.resource.name}/{subresource}", self.resource.group, verb)
+        return Target(namespace, name, subresource)

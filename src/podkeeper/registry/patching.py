@@ -1,0 +1,58 @@
+"""PATCH: a read-modify-append loop over JSON, merge and strategic merge patches. Apply patches are refused by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podkeeper.api import schema
+from podkeeper.api.errors import bad_request, modified, unsupported_media_type
+from podkeeper.api.patches import json_patch, merge_patch, strategic
+from podkeeper.registry.item import StoredItem
+from podkeeper.registry.served import ServedKind
+from podkeeper.registry.updating import Target, change
+from podkeeper.registry.verbs import PatchType, RequestContext
+
+Tree = dict[str, Any]
+
+SUPPORTED = (PatchType.JSON, PatchType.MERGE, PatchType.STRATEGIC)
+
+
+async def patch(
+    kind: ServedKind, context: RequestContext, target: Target, body: Any, patch_type: PatchType
+) -> StoredItem:
+    """Applies a patch to the newest state, again if that has changed meanwhile.
+
+    409 only if the patched object itself names another resourceVersion or uid.
+    """
+    refuse_unsupported(patch_type)
+
+    def patched(current: StoredItem) -> Tree:
+        base = kind.view.from_storage(current.fresh_tree()) if kind.converted else current.fresh_tree()
+        tree = apply(kind, base, body, patch_type)
+        version = (tree.get("metadata") or {}).get("resourceVersion")
+        if version and version != str(current.revision):
+            raise modified(kind.resource.name, kind.resource.group, target.name)
+        return tree
+
+    return await change(kind, context, target, patched)
+
+
+def refuse_unsupported(patch_type: PatchType) -> None:
+    """Raises 415 for server-side apply, which this registry does not do."""
+    if patch_type not in SUPPORTED:
+        raise unsupported_media_type([each.value for each in SUPPORTED])
+
+
+def apply(kind: ServedKind, base: Tree, body: Any, patch_type: PatchType) -> Tree:
+    """The patched tree; ``base`` may be changed."""
+    if patch_type is PatchType.JSON:
+        return _object(json_patch.apply(base, body))
+    if patch_type is PatchType.MERGE:
+        return _object(merge_patch.apply(base, body))
+    return strategic.apply(base, body, schema.for_class(kind.served_class))
+
+
+def _object(patched: Any) -> Tree:
+    if not isinstance(patched, dict):
+        raise bad_request("the patched document is not an object")
+    return patched

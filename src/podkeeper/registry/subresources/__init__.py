@@ -1,0 +1,1 @@
+"""Subresources that speak another kind than their resource: scale, binding, eviction."""

@@ -1,0 +1,119 @@
+"""The scale subresource: autoscaling/v1 Scale as a face of an object's replicas.
+
+Served by Deployments, ReplicaSets, StatefulSets and ReplicationControllers. Source:
+https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/ (Scale)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
+from podkeeper.api.selectors import labels as label_selectors
+from podkeeper.registry.item import Shape, StoredItem
+from podkeeper.registry.patching import apply, refuse_unsupported
+from podkeeper.registry.served import ServedKind
+from podkeeper.registry.updating import Target, change
+from podkeeper.registry.verbs import Item, PatchType, RequestContext
+
+Tree = dict[str, Any]
+
+_SHAPE_READS = "a Scale has no labels or fields to select by"
+
+
+def read(kind: ServedKind, item: StoredItem) -> Item:
+    """An object's Scale."""
+    value = msgspec.json.encode(scale_of(item.tree()))
+    return StoredItem(_SHAPE, item.key, item.namespace, item.name, item.revision, value)
+
+
+async def update(kind: ServedKind, context: RequestContext, target: Target, scale: Tree) -> Item:
+    """PUT of a Scale: only ``spec.replicas`` means anything."""
+    _check_kind(scale)
+    own = (scale.get("metadata") or {}).get("name") or target.name
+    if own != target.name:
+        raise bad_request(f"the name of the object ({own}) does not match the name on the URL ({target.name})")
+    return await _write(kind, context, target, lambda current: scale)
+
+
+async def patch(kind: ServedKind, context: RequestContext, target: Target, body: Any, patch_type: PatchType) -> Item:
+    """PATCH of a Scale."""
+    refuse_unsupported(patch_type)
+    # Scale has no lists to merge by key, so a strategic patch of it is a merge patch.
+    plain = PatchType.MERGE if patch_type is PatchType.STRATEGIC else patch_type
+
+    def patched(current: StoredItem) -> Tree:
+        base = scale_of(current.tree())
+        base["metadata"]["resourceVersion"] = str(current.revision)
+        return apply(kind, base, body, plain)
+
+    return await _write(kind, context, target, patched)
+
+
+async def _write(kind: ServedKind, context: RequestContext, target: Target, make: Any) -> Item:
+    def changed(current: StoredItem) -> Tree:
+        scale: Tree = make(current)
+        tree = current.fresh_tree()
+        replicas = _replicas(target, scale)
+        tree["spec"]["replicas"] = replicas
+        metadata = scale.get("metadata") or {}
+        for member in ("resourceVersion", "uid"):
+            tree["metadata"].pop(member, None)
+            if metadata.get(member):
+                tree["metadata"][member] = metadata[member]
+        return tree
+
+    item = await change(kind, context, Target(target.namespace, target.name), changed)
+    return read(kind, item)
+
+
+def scale_of(tree: Tree) -> Tree:
+    """The Scale of an object, without a resourceVersion."""
+    metadata, spec, status = tree["metadata"], tree.get("spec") or {}, tree.get("status") or {}
+    kept = {key: metadata[key] for key in ("name", "namespace", "uid", "creationTimestamp") if key in metadata}
+    return {
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": kept,
+        "spec": {"replicas": spec["replicas"]} if spec.get("replicas") else {},
+        "status": {"replicas": status.get("replicas", 0), "selector": selector_text(spec.get("selector"))},
+    }
+
+
+def selector_text(selector: Tree | None) -> str:
+    """An object's selector as a query's text; a plain map for ReplicationControllers."""
+    if not selector:
+        return ""
+    if "matchLabels" in selector or "matchExpressions" in selector:
+        return str(label_selectors.from_tree(selector))
+    return str(label_selectors.from_set(selector))
+
+
+def _replicas(target: Target, scale: Tree) -> int:
+    replicas = (scale.get("spec") or {}).get("replicas", 0)
+    if not isinstance(replicas, int) or isinstance(replicas, bool):
+        raise bad_request(
+            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
+            "ScaleSpec.spec.replicas of type int32"
+        )
+    if replicas < 0:
+        text = f"Invalid value: {replicas}: must be greater than or equal to 0"
+        raise invalid("Scale", "autoscaling", target.name, [Cause("FieldValueInvalid", text, "spec.replicas")])
+    return replicas
+
+
+def _check_kind(scale: Tree) -> None:
+    if not isinstance(scale, dict):
+        raise bad_request("the body is not a Scale")
+    found = scale.get("kind", "Scale") or "Scale"
+    if found != "Scale":
+        raise bad_request(f'{found} in version "v1" cannot be handled as a Scale')
+
+
+def _no_head(content: bytes, namespace: str, name: str) -> Any:
+    raise ApiError(500, "InternalError", _SHAPE_READS)
+
+
+_SHAPE = Shape("autoscaling/v1", "Scale", _no_head)
