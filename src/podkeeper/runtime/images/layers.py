@@ -14,7 +14,6 @@ import fcntl
 import os
 import shutil
 import stat
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -25,9 +24,10 @@ from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.images.index import Index, Layer
 from podkeeper.runtime.images.mounts import sync_filesystem
 from podkeeper.runtime.images.unpack import UnpackReport
+from podkeeper.runtime.images.workers import worker
 
 _STAGED = "new-"
-_WORKER = (sys.executable, "-I", "-m", "podkeeper.runtime.images.unpack")
+_WORKER = "podkeeper.runtime.images.unpack"
 _OPAQUE_ATTRIBUTE = "trusted.overlay.opaque"
 
 
@@ -103,20 +103,8 @@ class LayerStore:
 
 async def _run_worker(blob: Path, digest: str, folder: Path, lock: int) -> UnpackReport:
     with blob.open("rb") as source:
-        process = await asyncio.create_subprocess_exec(
-            *_WORKER,
-            str(folder),
-            stdin=source,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=(lock,),
-        )
-    try:
-        output, complaint = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        async with worker(_WORKER, [str(folder)], stdin=source, pass_fds=(lock,)) as process:
+            output, complaint = await process.communicate()
     if not output:
         raise BadLayer(
             f"unpack layer {digest}: the worker ended with {process.returncode}: {complaint.decode()[-500:]}"

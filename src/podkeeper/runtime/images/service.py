@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from podkeeper.foundation.clock import Clock, SystemClock
@@ -13,7 +14,7 @@ from podkeeper.runtime.cri import ImageStatus, NotFound, PullCredentials, Runtim
 from podkeeper.runtime.images import archives
 from podkeeper.runtime.images.archives import ArchivedImage, ImportFailure
 from podkeeper.runtime.images.assembly import Assembler
-from podkeeper.runtime.images.config import ImageConfig, ImageDocument, InvalidImage
+from podkeeper.runtime.images.config import ImageConfig, ImageDocument, InvalidImage, digest_of
 from podkeeper.runtime.images.content import ContentStore
 from podkeeper.runtime.images.gate import Gate
 from podkeeper.runtime.images.index import ImageRecord, Index, InUse
@@ -89,6 +90,25 @@ class ImageStore:
 
     # Bringing images in.
 
+    @contextlib.asynccontextmanager
+    async def bringing_in(self) -> AsyncIterator[list[str]]:
+        """Nothing is cleaned up while this lasts; at its end the blobs that were put into the list are dropped."""
+        blobs: list[str] = []
+        async with self._gate.shared():
+            yield blobs
+        await asyncio.to_thread(self._clean_up, blobs)
+
+    def add_built(self, document: ImageDocument, layers_of: str, names: Sequence[Reference]) -> str:
+        """Registers an image that has the layers of another one and a configuration of its own. Returns its id."""
+        below = ImageDocument.from_bytes(self.index.config(layers_of) or b"")
+        data = replace(document, diff_ids=below.diff_ids).to_bytes()
+        layers = self.index.layers_of(layers_of)
+        image_id = digest_of(data)
+        size = len(data) + sum(layer.blob_size for layer in layers)
+        self.index.add_image(image_id, data, size, layers, int(time.time()))
+        self._name(image_id, names, "")
+        return image_id
+
     async def pull_image(
         self, reference: str, credentials: PullCredentials | None = None, report: Report = _ignore
     ) -> str:
@@ -98,11 +118,11 @@ class ImageStore:
         Raises ImagePullFailure; reason RegistryUnavailable within two seconds when no registry answers.
         """
         name = parse_reference(reference)
-        async with self._gate.shared():
+        async with self.bringing_in() as blobs:
             pulled = await self._puller.pull(name, credentials, report)
             self.index.set_name(name.canonical, pulled.image_id, local=False)
             self.index.set_name(name.pinned_to(pulled.digest).canonical, pulled.image_id, local=False)
-        await self._finish(pulled.blobs)
+            blobs += pulled.blobs
         return pulled.image_id
 
     def _known(self, name: Reference) -> str:
@@ -115,17 +135,15 @@ class ImageStore:
         ``name`` is used for an image that has none. Raises ImportFailure, InvalidReference.
         """
         imported = []
-        digests: list[str] = []
-        async with self._gate.shared():
+        async with self.bringing_in() as blobs:
             images = archives.opened(path, self._root)
             found = await asyncio.to_thread(images.__enter__)
             try:
                 for image in found:
                     imported.append(await self._import(path, image, name))
-                    digests += [layer.digest for layer in image.layers]
+                    blobs += [layer.digest for layer in image.layers]
             finally:
                 await asyncio.to_thread(images.__exit__, None, None, None)
-        await self._finish(digests)
         return imported
 
     async def _import(self, path: Path, image: ArchivedImage, name: str) -> ImageStatus:
@@ -170,16 +188,13 @@ class ImageStore:
             self.index.remove_image(image_id)
         except InUse:
             raise RuntimeFailure(f"remove image {reference}: a container uses it") from None
-        await self._finish(())
+        await asyncio.to_thread(self._clean_up, ())
 
     async def image_fs_usage(self) -> tuple[int, int]:
         """Bytes and inodes that images and snapshots use."""
         size, inodes = self.index.layer_totals()
         snapshot_size, snapshot_inodes = await self.snapshots.total_usage()
         return size + snapshot_size, inodes + snapshot_inodes
-
-    async def _finish(self, digests: Sequence[str]) -> None:
-        await asyncio.to_thread(self._clean_up, digests)
 
     def _clean_up(self, digests: Sequence[str]) -> None:
         """The last one out drops blobs that have served, and layers that no image has."""

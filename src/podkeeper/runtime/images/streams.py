@@ -6,6 +6,7 @@ Hashing runs on a thread of its own beside decompression: both release the inter
 from __future__ import annotations
 
 import hashlib
+import io
 import queue
 import sys
 import threading
@@ -36,6 +37,12 @@ def decompressed(source: BinaryIO) -> Iterator[bytes]:
     if head.startswith(_BZIP2):
         return _bzip2(source, head)
     return _plain(source, head)
+
+
+def load_all() -> None:
+    """Imports every decompressor, for a process that will not be able to later."""
+    for start in (_zstd, _xz, _bzip2):
+        start(io.BytesIO(), b"")
 
 
 def _plain(source: BinaryIO, head: bytes) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TypeVar
 
 from podkeeper.runtime.images import tarstream
+from podkeeper.runtime.images.confinement import confine
 from podkeeper.runtime.images.streams import BadCompression, HashingReader, decompressed
 from podkeeper.runtime.images.tarstream import BadArchive, TarEntry, TarStream
 
@@ -56,17 +57,21 @@ class LayerWriter:
 
     def add(self, entry: TarEntry, stream: TarStream) -> None:
         """One entry; its data is taken from ``stream``."""
-        path = _clean(entry.path)
+        path = self.place(entry.path)
         folder, name = posixpath.split(path)
         if name.startswith(WHITEOUT):
-            self._whiteout(folder, name)
+            self.whiteout(folder, name)
         elif path == "/":
             if entry.type != tarstream.DIRECTORY:
                 raise BadArchive(f"{entry.path!r} would replace the root directory")
             self._implied.pop(path, None)
             self._finish(path, entry)
         else:
-            self._create(path, entry, stream)
+            self.create(path, entry, stream)
+
+    def place(self, path: str) -> str:
+        """Where an entry goes. Raises BadArchive when it points outside."""
+        return clean(path)
 
     def close(self) -> UnpackReport:
         """Sets the times of directories, which writing into them has changed, and returns the report."""
@@ -76,7 +81,7 @@ class LayerWriter:
         self.report.implied = list(self._implied)
         return self.report
 
-    def _create(self, path: str, entry: TarEntry, stream: TarStream) -> None:
+    def create(self, path: str, entry: TarEntry, stream: TarStream) -> None:
         kind = entry.type
         if kind == tarstream.REGULAR:
             self._regular(path, entry, stream)
@@ -123,7 +128,7 @@ class LayerWriter:
 
     def _hardlink(self, path: str, entry: TarEntry) -> None:
         """Nothing follows: the other name's attributes are its own."""
-        target = _clean(entry.target)
+        target = self.place(entry.target)
         if target == path:
             raise BadArchive(f"{entry.path!r} is a hard link to itself")
         try:
@@ -153,7 +158,7 @@ class LayerWriter:
         else:
             os.utime(path, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
 
-    def _whiteout(self, folder: str, name: str) -> None:
+    def whiteout(self, folder: str, name: str) -> None:
         if name == OPAQUE:
             self._make_folder(folder)
             self._make_opaque(folder)
@@ -183,9 +188,9 @@ class LayerWriter:
             try:
                 made = create()
             except FileExistsError:
-                _remove(path)
+                self.replace(path)
             except NotADirectoryError:
-                self._clear_way(path)
+                self.clear_way(path)
             except FileNotFoundError:
                 if os.path.isdir(posixpath.dirname(path)):
                     raise  # the other name of a hard link is what is missing
@@ -194,13 +199,17 @@ class LayerWriter:
                 self.report.inodes += 1
                 return made
 
+    def replace(self, path: str) -> None:
+        """Removes what an earlier entry put at ``path``."""
+        _remove(path)
+
     def _make_folder(self, path: str) -> None:
         """Makes a directory that no entry describes; its attributes come from the layers below later."""
         if not os.path.isdir(path):
             self._retry(path, lambda: os.mkdir(path, 0o755))
             self._implied[path] = None
 
-    def _clear_way(self, path: str) -> None:
+    def clear_way(self, path: str) -> None:
         """Removes the one parent of ``path`` that is not a directory (a whiteout or a file of this layer)."""
         parent = posixpath.dirname(path)
         while parent != "/":
@@ -215,10 +224,10 @@ class LayerWriter:
         raise BadArchive(f"{path!r} lies below a link that leads nowhere")
 
 
-def unpack_into_root(reader: HashingReader) -> UnpackReport:
+def unpack_into_root(reader: HashingReader, make: Callable[[int], LayerWriter] = LayerWriter) -> UnpackReport:
     """Unpacks an archive into the process's root directory. Raises BadArchive, BadCompression, OSError."""
     free = os.statvfs("/")
-    writer = LayerWriter(room=free.f_bavail * free.f_frsize - _RESERVE)
+    writer = make(free.f_bavail * free.f_frsize - _RESERVE)
     stream = TarStream(reader)
     for entry in stream:
         writer.add(entry, stream)
@@ -227,14 +236,12 @@ def unpack_into_root(reader: HashingReader) -> UnpackReport:
     return report
 
 
-def main(root: str) -> int:
+def main(root: str, make: Callable[[int], LayerWriter] = LayerWriter) -> int:
     """Unpacks standard input into ``root``. Prints the report, or the cause of failure, as one JSON object."""
     reader = HashingReader(decompressed(sys.stdin.buffer))
-    os.umask(0)
-    os.chroot(root)
-    os.chdir("/")
+    confine(root)
     try:
-        print(json.dumps(asdict(unpack_into_root(reader))))
+        print(json.dumps(asdict(unpack_into_root(reader, make))))
     except (BadArchive, BadCompression) as error:
         print(json.dumps({"error": str(error)}))
         return 1
@@ -244,7 +251,7 @@ def main(root: str) -> int:
     return 0
 
 
-def _clean(path: str) -> str:
+def clean(path: str) -> str:
     """The absolute path that ``path`` means inside the layer. Raises BadArchive when it points outside."""
     clean = posixpath.normpath(f"./{path}")
     if clean == ".." or clean.startswith("../"):
