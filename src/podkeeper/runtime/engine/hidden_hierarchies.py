@@ -10,12 +10,15 @@ back to where it was.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from podkeeper.foundation.cgroups import CgroupMode, Layout
 from podkeeper.runtime.images import mounts
+
+_ATTEMPTS, _PAUSE = 100, 0.02
 
 
 def stray_controllers(layout: Layout) -> list[str]:
@@ -31,10 +34,26 @@ def hide(controller: str, group: str, scratch: Path) -> None:
         (root / group.lstrip("/")).mkdir(parents=True, exist_ok=True)
 
 
-def release(controller: str, group: str, scratch: Path) -> None:
-    """Removes ``group`` from the controller's hierarchy; the last one to go frees the controller."""
-    with _mounted(controller, scratch) as root, contextlib.suppress(FileNotFoundError):
-        (root / group.lstrip("/")).rmdir()
+async def release(controller: str, group: str, scratch: Path) -> None:
+    """Removes ``group`` from the controller's hierarchy; the last one to go frees the controller.
+
+    A hierarchy that is unmounted while the kernel still takes its last group apart stays; there is no event for the end
+    of that, so it is mounted and unmounted again after short pauses until it is gone.
+    """
+    for _ in range(_ATTEMPTS):
+        with _mounted(controller, scratch) as root:
+            with contextlib.suppress(FileNotFoundError):
+                (root / group.lstrip("/")).rmdir()
+            if any(entry.is_dir() for entry in root.iterdir()):
+                return
+        await asyncio.sleep(_PAUSE)
+        if not _is_version_1(controller):
+            return
+
+
+def _is_version_1(controller: str) -> bool:
+    rows = (line.split() for line in Path("/proc/cgroups").read_text().splitlines())
+    return any(row[0] == controller and row[1] != "0" for row in rows)
 
 
 @contextlib.contextmanager

@@ -64,7 +64,7 @@ class OciChooser:
             await self._probe(runtime)
         except (OSError, RuntimeFailure) as error:
             for controller in hidden:
-                hidden_hierarchies.release(controller, self._group, self._scratch)
+                await hidden_hierarchies.release(controller, self._group, self._scratch)
             return (), str(error)
         return tuple(hidden), ""
 

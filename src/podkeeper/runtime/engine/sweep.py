@@ -89,7 +89,7 @@ async def _sweep(directories: Directories, cgroups: Cgroups) -> None:
     for group in groups:
         await cgroups.remove(group)
     for controller in settings.hidden if settings else ():
-        hidden_hierarchies.release(controller, groups[0], directories.root / "hierarchy")
+        await hidden_hierarchies.release(controller, groups[0], directories.root / "hierarchy")
 
 
 def _monitors(directories: Directories) -> Iterator[ProcessIdentity]:
