@@ -1,7 +1,7 @@
 """A container runtime in memory: RuntimeService and ImageService whose containers do what a test tells them.
 
-Containers run until ``exit_container`` (or ``exit_when_started``) ends them; stopping one sends its signal to nobody and
-ends it with 143, unless it is in ``stubborn``: then the timeout passes on the clock and it ends with 137.
+Containers run until ``exit_container`` (or ``exit_when_started``) ends them; stopping one sends its signal to nobody
+and ends it with 143, unless it is in ``stubborn``: then the timeout passes on the clock and it ends with 137.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class ScriptedRuntime:
         """Makes the next start of a container of that name end at once. Outcomes queue up."""
         self.outcomes[name].append(outcome)
 
-    def exit_container(self, container_id: str, outcome: Outcome = Outcome()) -> None:  # noqa: B008 - immutable
+    def exit_container(self, container_id: str, outcome: Outcome = Outcome()) -> None:
         """Ends a running container."""
         container = self._container(container_id)
         if container.state is not ContainerState.RUNNING:
