@@ -1,0 +1,102 @@
+"""The kubelet: makes its parts and runs them together, until it is cancelled. Containers outlive it.
+
+API  --pods of this node--> PodWorkers <--events-- runtime
+ ^                             |
+ +------ statuses, events -----+        NodeReporter: Node, Lease      housekeeping: images, logs, leftovers
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from podkeeper.api.core import v1
+from podkeeper.client.api import Api
+from podkeeper.foundation.cgroups import Cgroups
+from podkeeper.foundation.clock import Clock
+from podkeeper.kubelet.admission import NodeRoom
+from podkeeper.kubelet.config import KubeletConfig
+from podkeeper.kubelet.downward import NodeFacts
+from podkeeper.kubelet.image_puller import ImagePuller
+from podkeeper.kubelet.machine import disk_space, read_machine
+from podkeeper.kubelet.node import NodeReporter
+from podkeeper.kubelet.node_status import Pressures, allocatable
+from podkeeper.kubelet.objects import PodObjects
+from podkeeper.kubelet.parts import KubeletParts
+from podkeeper.kubelet.pod_cgroups import PodCgroups
+from podkeeper.kubelet.pod_events import EventSink
+from podkeeper.kubelet.pod_workers import PodWorkers
+from podkeeper.kubelet.reflection import Reflection
+from podkeeper.kubelet.service_cache import ServiceCache
+from podkeeper.kubelet.tokens import TokenSource
+from podkeeper.runtime.cri import ImageService, RuntimeService
+
+log = logging.getLogger(__name__)
+
+
+class Kubelet:
+    """One node. ``run`` is called once."""
+
+    def __init__(
+        self,
+        config: KubeletConfig,
+        api: Api,
+        runtime: RuntimeService,
+        images: ImageService,
+        cgroups: Cgroups,
+        events: EventSink,
+        clock: Clock,
+    ) -> None:
+        self.config, self._api, self._runtime, self._images = config, api, runtime, images
+        self._cgroups, self._events, self._clock = cgroups, events, clock
+
+    async def run(self) -> None:
+        """Runs the node until cancelled; cancellation leaves every container running."""
+        config = self.config
+        for directory in (config.root_dir, config.pods_dir, config.logs_dir):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+        async with asyncio.TaskGroup() as tasks:
+            services = ServiceCache()
+            parts = self._parts(tasks, services)
+            parts.cgroups.set_up_node()
+            reporter = NodeReporter(parts, read_machine(), Pressures)
+            workers = PodWorkers(parts, tasks, lambda: self._room(parts, reporter))
+            tasks.create_task(self._follow_runtime(workers), name="runtime events")
+            await workers.adopt()
+            tasks.create_task(reporter.report(), name="node status")
+            tasks.create_task(reporter.renew_lease(), name="node lease")
+            tasks.create_task(services.reflection(self._api, self._clock).run(), name="services")
+            await services.loaded.wait()  # their variables are in the first container's environment
+            tasks.create_task(self._pods(workers).run(), name="pods")
+
+    def _parts(self, tasks: asyncio.TaskGroup, services: ServiceCache) -> KubeletParts:
+        config, machine = self.config, read_machine()
+        objects = PodObjects.over(self._api, self._clock, tasks)
+        room = allocatable(config, machine, disk_space(config.root_dir))
+        return KubeletParts(
+            config=config,
+            api=self._api,
+            runtime=self._runtime,
+            images=self._images,
+            puller=ImagePuller(self._images, objects, self._clock, config.max_parallel_image_pulls),
+            cgroups=PodCgroups(self._cgroups, config.node_name, config.pod_pids_limit),
+            objects=objects,
+            tokens=TokenSource(self._api, self._clock),
+            events=self._events,
+            clock=self._clock,
+            node=NodeFacts(config.node_name, (config.node_ip,), room),
+            services=services.all,
+            memory_capacity=machine.memory,
+        )
+
+    def _room(self, parts: KubeletParts, reporter: NodeReporter) -> NodeRoom:
+        taints = reporter.node.spec.taints if reporter.node else ()
+        return NodeRoom(parts.node.allocatable, taints, allowed_sysctls=self.config.allowed_unsafe_sysctls)
+
+    def _pods(self, workers: PodWorkers) -> Reflection[v1.Pod]:
+        selector = f"spec.nodeName={self.config.node_name}"
+        return Reflection(self._api.of(v1.Pod), self._clock, workers.replace, workers.changed, field_selector=selector)
+
+    async def _follow_runtime(self, workers: PodWorkers) -> None:
+        async for event in self._runtime.events():
+            workers.runtime_event(event)

@@ -1,0 +1,127 @@
+"""All pods of the node: one worker per UID, made when a pod appears, gone when nothing of it is left.
+
+Translates lists and events of the API and the runtime into news for the worker concerned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Sequence
+
+from podkeeper.api.core import v1
+from podkeeper.kubelet.admission import NodeRoom, admit
+from podkeeper.kubelet.orphans import remove_orphan
+from podkeeper.kubelet.parts import KubeletParts
+from podkeeper.kubelet.pod_events import PodEvents
+from podkeeper.kubelet.pod_worker import PodPhase, PodWorker
+from podkeeper.kubelet.pods import format_pod, is_terminal
+from podkeeper.kubelet.runtime_state import PodRuntime, read_pod_runtime
+from podkeeper.kubelet.status import Verdict
+from podkeeper.runtime.cri import RuntimeEvent
+
+log = logging.getLogger(__name__)
+
+AFTER_CRASH = 10.0
+
+
+class PodWorkers:
+    """The workers live in ``tasks``; ``room`` is asked when a pod is new."""
+
+    def __init__(self, parts: KubeletParts, tasks: asyncio.TaskGroup, room: Callable[[], NodeRoom]) -> None:
+        self._parts, self._tasks, self._room = parts, tasks, room
+        self._workers: dict[str, PodWorker] = {}
+        self._adoptable: dict[str, PodRuntime] = {}
+        self._listed = False
+
+    def __iter__(self) -> Iterator[PodWorker]:
+        return iter(list(self._workers.values()))
+
+    async def adopt(self) -> None:
+        """Takes note of what runs already, for pods that the API will name. Before any list or event."""
+        sandboxes, containers = await self._parts.runtime.list_sandboxes(), await self._parts.runtime.list_containers()
+        for uid in {each.uid for each in sandboxes}:
+            own = [each for each in sandboxes if each.uid == uid]
+            ids = {each.id for each in own}
+            self._adoptable[uid] = PodRuntime.of(own, (each for each in containers if each.sandbox_id in ids))
+
+    def worker(self, uid: str) -> PodWorker | None:
+        """The worker of that pod."""
+        return self._workers.get(uid)
+
+    def find(self, namespace: str, name: str) -> PodWorker | None:
+        """The worker of the pod of that name; of two (one ending, one new) the newer."""
+        found = (
+            each
+            for each in reversed(self._workers.values())
+            if each.pod.metadata.name == name and each.pod.metadata.namespace == namespace
+        )
+        return next(found, None)
+
+    # -- news -------------------------------------------------------------------------------------------------
+
+    def replace(self, pods: Sequence[v1.Pod]) -> None:
+        """A complete list of the node's pods; the first one also tells which leftovers belong to nobody."""
+        present = {pod.metadata.uid for pod in pods}
+        for uid, worker in list(self._workers.items()):
+            if uid not in present:
+                worker.removed()
+        for pod in sorted(pods, key=lambda each: (each.metadata.creation_timestamp, each.metadata.name)):
+            self._updated(pod)
+        if not self._listed:
+            self._listed = True
+            for uid, leftover in self._adoptable.items():
+                self._tasks.create_task(remove_orphan(self._parts, uid, leftover), name=f"orphan {uid}")
+            self._adoptable = {}
+
+    def changed(self, kind: str, pod: v1.Pod) -> None:
+        """One event about a pod of this node."""
+        if kind != "DELETED":
+            self._updated(pod)
+            return
+        worker = self._workers.get(pod.metadata.uid)
+        if worker is not None:
+            worker.pod = pod
+            worker.removed()
+
+    def runtime_event(self, event: RuntimeEvent) -> None:
+        """Something happened to a sandbox or container."""
+        worker = self._workers.get(event.pod_uid)
+        if worker is not None:
+            worker.nudge()
+
+    def _updated(self, pod: v1.Pod) -> None:
+        uid = pod.metadata.uid
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.update(pod)
+            return
+        adopted = self._adoptable.pop(uid, PodRuntime())
+        verdict = None if adopted.sandboxes else self._admit(pod)
+        worker = self._workers[uid] = PodWorker(self._parts, pod, adopted, verdict)
+        self._tasks.create_task(self._work(worker), name=f"pod {pod.metadata.namespace}/{pod.metadata.name}")
+
+    def _admit(self, pod: v1.Pod) -> Verdict | None:
+        if pod.metadata.deletion_timestamp or is_terminal(pod.status):
+            return None
+        active = (PodPhase.SYNCING, PodPhase.TERMINATING)
+        others = [each.pod for each in self._workers.values() if each.phase in active]
+        verdict = admit(pod, others, self._room())
+        if verdict is not None:
+            text = verdict.message.removeprefix("Pod was rejected: ")
+            PodEvents(self._parts.events, pod).warning(verdict.reason, text)
+        return verdict
+
+    async def _work(self, worker: PodWorker) -> None:
+        """Runs a worker to its end. One that crashes is replaced: a defect met by one pod must not stop the node."""
+        while True:
+            try:
+                await worker.run()
+                break
+            except Exception:
+                log.exception("worker of pod %s crashed; it is started anew", format_pod(worker.pod))
+                await self._parts.clock.sleep(AFTER_CRASH)
+                ids = [each.id for each in worker.runtime.sandboxes]
+                adopted = await read_pod_runtime(self._parts.runtime, ids)
+                worker = self._workers[worker.uid] = PodWorker(self._parts, worker.pod, adopted)
+        del self._workers[worker.uid]

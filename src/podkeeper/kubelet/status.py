@@ -1,0 +1,101 @@
+"""A pod's status, derived from facts: what the runtime says, what probes say, why something waits. Pure.
+
+Phase and container states follow upstream's kubelet_pods.go; conditions are made in ``conditions``.
+https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from podkeeper.api import timestamps
+from podkeeper.api.core import v1
+from podkeeper.kubelet.conditions import pod_conditions
+from podkeeper.kubelet.container_statuses import StatusSources, container_statuses
+from podkeeper.kubelet.phase import pod_phase
+from podkeeper.kubelet.plan import NO_FINDINGS, ProbeFindings
+from podkeeper.kubelet.pods import is_terminal, uses_host_network
+from podkeeper.kubelet.resources import qos_class
+from podkeeper.kubelet.runtime_state import PodRuntime
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A phase decided by the kubelet, not by containers: rejected, evicted, past its deadline."""
+
+    phase: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusFacts:
+    """What a status is made of. ``pod`` carries the status that the API has; ``waiting`` is reason and message by
+    container; ``ended`` says that no container will start any more; ``messages`` are last words by container id."""
+
+    pod: v1.Pod
+    runtime: PodRuntime
+    host_ips: tuple[str, ...]
+    now: float
+    started_at: float
+    probes: ProbeFindings = NO_FINDINGS
+    waiting: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    messages: Mapping[str, str] = field(default_factory=dict)
+    verdict: Verdict | None = None
+    ended: bool = False
+    sandbox_ready: bool = False
+
+
+def build_status(facts: StatusFacts) -> v1.PodStatus:
+    """The status to show now; conditions of others and transition times are carried over."""
+    pod, before = facts.pod, facts.pod.status
+    sources = StatusSources(pod, facts.runtime, facts.probes, facts.waiting, facts.messages, facts.ended)
+    rejected = facts.verdict is not None and not facts.runtime.sandboxes
+    init, ordinary, ephemeral = ((), (), ()) if rejected else container_statuses(sources)
+    phase = _phase(facts, init, ordinary)
+    ips = _pod_ips(facts, phase)
+    status = v1.PodStatus(
+        phase=phase,
+        conditions=(),
+        message=facts.verdict.message if facts.verdict else _kept(before.message, before),
+        reason=facts.verdict.reason if facts.verdict else _kept(before.reason, before),
+        host_ip=facts.host_ips[0] if facts.host_ips else "",
+        host_ips=tuple(v1.HostIP(ip=each) for each in facts.host_ips),
+        pod_ip=ips[0] if ips else "",
+        pod_ips=tuple(v1.PodIP(ip=each) for each in ips),
+        start_time=before.start_time or timestamps.format_time(facts.started_at),
+        init_container_statuses=init,
+        container_statuses=ordinary,
+        ephemeral_container_statuses=ephemeral,
+        qos_class=before.qos_class or qos_class(pod),
+        observed_generation=pod.metadata.generation,
+        nominated_node_name=before.nominated_node_name,
+        resource_claim_statuses=before.resource_claim_statuses,
+        resize=before.resize,
+    )
+    return pod_conditions(pod, status, facts.sandbox_ready, facts.now)
+
+
+def _phase(facts: StatusFacts, init: Sequence[v1.ContainerStatus], ordinary: Sequence[v1.ContainerStatus]) -> str:
+    before = facts.pod.status
+    if facts.verdict is not None:
+        return facts.verdict.phase
+    if is_terminal(before):
+        return before.phase
+    return pod_phase(facts.pod, (*init, *ordinary), ended=facts.ended)
+
+
+def _kept(text: str, before: v1.PodStatus) -> str:
+    """Reason and message of a pod that ended stay; those of a living one were somebody's passing remark."""
+    return text if is_terminal(before) else ""
+
+
+def _pod_ips(facts: StatusFacts, phase: str) -> tuple[str, ...]:
+    """The sandbox's addresses; the last known ones stay shown after it is gone."""
+    if uses_host_network(facts.pod):
+        started = facts.runtime.sandbox is not None or facts.pod.status.pod_ip
+        return facts.host_ips if started else ()
+    if facts.runtime.ips:
+        return facts.runtime.ips
+    return tuple(each.ip for each in facts.pod.status.pod_ips) if phase != "Pending" else ()

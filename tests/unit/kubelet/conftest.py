@@ -1,0 +1,469 @@
+"""Fakes for the kubelet's tests: an API in memory and a runtime whose containers do what the test says."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from podkeeper.api import codec, timestamps
+from podkeeper.api.core import v1
+from podkeeper.api.errors import already_exists, conflict, not_found
+from podkeeper.api.meta import v1 as meta
+from podkeeper.api.resources import for_type
+from podkeeper.client.api import ObjectList, PatchKind, WatchEvent
+from podkeeper.kubelet.config import KubeletConfig
+from podkeeper.runtime import cri
+from podkeeper.testing.fake_clock import FakeClock
+
+
+class FakeClient:
+    """One resource of a FakeApi."""
+
+    def __init__(self, api: FakeApi, kind: type) -> None:
+        self._api, self._kind = api, kind
+        self._noun = for_type(kind).name
+
+    def _key(self, namespace: str, name: str) -> tuple[type, str, str]:
+        return self._kind, namespace, name
+
+    async def get(self, name: str, namespace: str = "") -> Any:
+        try:
+            return self._api.objects[self._key(namespace, name)]
+        except KeyError:
+            raise not_found(self._noun, "", name) from None
+
+    async def list(self, namespace: str = "", *, field_selector: str = "", **_: Any) -> ObjectList[Any]:
+        items = [obj for obj in self._api.all(self._kind, namespace) if _matches(obj, field_selector)]
+        return ObjectList(items, str(self._api.version))
+
+    async def watch(
+        self, namespace: str = "", *, resource_version: str, field_selector: str = "", **_: Any
+    ) -> AsyncIterator[WatchEvent[Any]]:
+        queue = self._api.subscribe(self._kind)
+        for event in [each for each in self._api.history if int(each[3]) > int(resource_version)]:
+            queue.put_nowait(event)
+        seen = 0
+        while True:
+            kind, struct, obj, version = await queue.get()
+            fits = struct is self._kind and namespace in ("", obj.metadata.namespace) and _matches(obj, field_selector)
+            if fits and int(version) > seen:
+                seen = int(version)
+                yield WatchEvent(kind, obj, version)
+
+    async def create(self, obj: Any, namespace: str = "") -> Any:
+        name, space = obj.metadata.name, namespace or obj.metadata.namespace
+        if self._key(space, name) in self._api.objects:
+            raise already_exists(self._noun, "", name)
+        return self._api.put(obj, "ADDED")
+
+    async def update(self, obj: Any, *, subresource: str = "") -> Any:
+        return self._api.put(obj, "MODIFIED")
+
+    async def patch(
+        self, name: str, patch: Any, namespace: str = "", *, kind: PatchKind = PatchKind.MERGE, subresource: str = ""
+    ) -> Any:
+        present = await self.get(name, namespace)
+        self._api.patches.append((self._noun, name, patch))
+        if self._api.on_patch is not None:
+            await self._api.on_patch(patch)
+        uid = patch.get("metadata", {}).get("uid", "")
+        if uid and uid != present.metadata.uid:
+            raise conflict(self._noun, "", name, "uid mismatch")
+        tree = codec.to_tree(present)
+        _merge(tree, patch)
+        return self._api.put(codec.from_tree(self._kind, tree), "MODIFIED")
+
+    async def delete(
+        self, name: str, namespace: str = "", *, grace_period: int | None = None, uid: str = "", **_: Any
+    ) -> None:
+        present = await self.get(name, namespace)
+        if uid and present.metadata.uid != uid:
+            raise conflict(self._noun, "", name, "uid mismatch")
+        self._api.deletions.append((self._noun, name, grace_period))
+        self._api.drop(self._kind, namespace, name)
+
+    async def connect_create(self, name: str, subresource: str, body: Any, namespace: str = "") -> Any:
+        self._api.tokens.append(body)
+        expires = self._api.clock.time() + body["spec"]["expirationSeconds"]
+        return {
+            "status": {
+                "token": f"token-{len(self._api.tokens)}",
+                "expirationTimestamp": timestamps.format_time(expires),
+            }
+        }
+
+
+class FakeApi:
+    """Objects in memory with a watch; merge semantics for every patch, conditions by type."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.objects: dict[tuple[type, str, str], Any] = {}
+        self.history: list[tuple[str, type, Any, str]] = []
+        self.version = 0
+        self.patches: list[tuple[str, str, Any]] = []
+        self.deletions: list[tuple[str, str, int | None]] = []
+        self.tokens: list[Any] = []
+        self.on_patch: Callable[[Any], Any] | None = None
+        self._queues: dict[type, list[asyncio.Queue[Any]]] = defaultdict(list)
+
+    def of(self, kind: type) -> FakeClient:
+        return FakeClient(self, kind)
+
+    def subscribe(self, kind: type) -> asyncio.Queue[Any]:
+        queue: asyncio.Queue[Any] = asyncio.Queue()
+        self._queues[kind].append(queue)
+        return queue
+
+    def all(self, kind: type, namespace: str = "") -> list[Any]:
+        return [obj for (each, space, _), obj in self.objects.items() if each is kind and namespace in ("", space)]
+
+    def put(self, obj: Any, event: str = "") -> Any:
+        key = (type(obj), obj.metadata.namespace, obj.metadata.name)
+        event = event or ("MODIFIED" if key in self.objects else "ADDED")
+        self.version += 1
+        metadata = msgspec.structs.replace(
+            obj.metadata, resource_version=str(self.version), uid=obj.metadata.uid or f"uid-{self.version}"
+        )
+        obj = msgspec.structs.replace(obj, metadata=metadata)
+        self.objects[key] = obj
+        self._tell(event, obj)
+        return obj
+
+    def drop(self, kind: type, namespace: str, name: str) -> None:
+        obj = self.objects.pop((kind, namespace, name))
+        self.version += 1
+        self._tell("DELETED", obj)
+
+    def _tell(self, event: str, obj: Any) -> None:
+        entry = (event, type(obj), obj, str(self.version))
+        self.history.append(entry)
+        for queue in self._queues[type(obj)]:
+            queue.put_nowait(entry)
+
+    def pod(self, name: str = "web", namespace: str = "default") -> v1.Pod:
+        found: v1.Pod = self.objects[v1.Pod, namespace, name]
+        return found
+
+    def ask_deletion(self, name: str = "web", grace: int = 30) -> None:
+        pod = self.pod(name)
+        metadata = msgspec.structs.replace(
+            pod.metadata,
+            deletion_timestamp=timestamps.format_time(self.clock.time() + grace),
+            deletion_grace_period_seconds=grace,
+        )
+        self.put(msgspec.structs.replace(pod, metadata=metadata))
+
+
+def _matches(obj: Any, selector: str) -> bool:
+    for part in filter(None, selector.split(",")):
+        path, _, wanted = part.partition("=")
+        value = {"metadata.name": obj.metadata.name}.get(path)
+        if path == "spec.nodeName":
+            value = obj.spec.node_name
+        if value != wanted:
+            return False
+    return True
+
+
+def _merge(tree: dict[str, Any], patch: dict[str, Any]) -> None:
+    for key, value in patch.items():
+        if value is None:
+            tree.pop(key, None)
+        elif key == "conditions":
+            merged = {each["type"]: each for each in tree.get(key, [])}
+            merged |= {each["type"]: each for each in value}
+            tree[key] = list(merged.values())
+        elif isinstance(value, list):
+            tree[key] = [each for each in value if not (isinstance(each, dict) and each.get("$patch"))]
+        elif isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+class FakeRuntime:
+    """RuntimeService and ImageService; containers run until the test ends them or the kubelet stops them."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.sandboxes: dict[str, cri.SandboxStatus] = {}
+        self.containers: dict[str, cri.ContainerStatus] = {}
+        self.configs: dict[str, cri.ContainerConfig] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.images: dict[str, cri.ImageStatus] = {}
+        self.exit_at_start: dict[str, int] = {}
+        self.ignores_term: set[str] = set()
+        self.pull: Callable[[str], Any] | None = None
+        self.exec_results: list[Any] = []
+        self.failures: dict[str, list[Exception]] = defaultdict(list)
+        self._ids = itertools.count(1)
+        self._listeners: list[asyncio.Queue[cri.RuntimeEvent]] = []
+        self._ended: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def _now(self) -> int:
+        return int(self.clock.time() * 1e9)
+
+    def _call(self, name: str, subject: str) -> None:
+        self.calls.append((name, subject))
+        if self.failures[name]:
+            raise self.failures[name].pop(0)
+
+    def _tell(self, kind: cri.EventKind, sandbox_id: str, container_id: str = "") -> None:
+        uid = self.sandboxes[sandbox_id].uid if sandbox_id in self.sandboxes else ""
+        for queue in self._listeners:
+            queue.put_nowait(cri.RuntimeEvent(kind, sandbox_id, uid, container_id))
+
+    def current(self, name: str) -> cri.ContainerStatus:
+        found = [each for each in self.containers.values() if each.name == name]
+        return max(found, key=lambda each: (each.created_at, each.attempt))
+
+    def running(self) -> list[str]:
+        return [each.name for each in self.containers.values() if each.state is cri.ContainerState.RUNNING]
+
+    def end(self, name: str, code: int = 0, reason: str = "") -> None:
+        """The newest container of that name exits by itself."""
+        self._exit(self.current(name).id, code, reason)
+
+    def kill_sandbox(self) -> None:
+        """The infra container of the newest sandbox dies."""
+        sandbox = list(self.sandboxes.values())[-1]
+        self.sandboxes[sandbox.id] = replace(sandbox, state=cri.SandboxState.NOTREADY, ips=())
+        self._tell(cri.EventKind.STOPPED, sandbox.id)
+
+    def _exit(self, container_id: str, code: int, reason: str = "") -> None:
+        status = self.containers[container_id]
+        if status.state is not cri.ContainerState.RUNNING:
+            return
+        self.containers[container_id] = replace(
+            status, state=cri.ContainerState.EXITED, exit_code=code, finished_at=self._now(), reason=reason
+        )
+        self._ended[container_id].set()
+        self._tell(cri.EventKind.STOPPED, status.sandbox_id, container_id)
+
+    async def run_sandbox(self, config: cri.SandboxConfig) -> str:
+        self._call("run_sandbox", config.name)
+        number = next(self._ids)
+        sandbox_id = f"sandbox{number}"
+        node = config.security.namespaces.network is cri.NamespaceMode.NODE
+        self.sandboxes[sandbox_id] = cri.SandboxStatus(
+            id=sandbox_id,
+            name=config.name,
+            namespace=config.namespace,
+            uid=config.uid,
+            attempt=config.attempt,
+            state=cri.SandboxState.READY,
+            created_at=self._now(),
+            ips=() if node else (f"10.0.0.{number}",),
+            labels=config.labels,
+            annotations=config.annotations,
+        )
+        self._tell(cri.EventKind.STARTED, sandbox_id)
+        return sandbox_id
+
+    async def stop_sandbox(self, sandbox_id: str) -> None:
+        self._call("stop_sandbox", sandbox_id)
+        for container in [each for each in self.containers.values() if each.sandbox_id == sandbox_id]:
+            self._exit(container.id, 137)
+        if sandbox_id in self.sandboxes:
+            self.sandboxes[sandbox_id] = replace(self.sandboxes[sandbox_id], state=cri.SandboxState.NOTREADY, ips=())
+
+    async def remove_sandbox(self, sandbox_id: str) -> None:
+        await self.stop_sandbox(sandbox_id)
+        self.sandboxes.pop(sandbox_id, None)
+        self.containers = {key: each for key, each in self.containers.items() if each.sandbox_id != sandbox_id}
+
+    async def sandbox_status(self, sandbox_id: str) -> cri.SandboxStatus:
+        try:
+            return self.sandboxes[sandbox_id]
+        except KeyError:
+            raise cri.NotFound(sandbox_id) from None
+
+    async def list_sandboxes(self) -> Sequence[cri.SandboxStatus]:
+        return list(self.sandboxes.values())
+
+    async def create_container(self, sandbox_id: str, config: cri.ContainerConfig) -> str:
+        self._call("create_container", config.name)
+        container_id = f"container{next(self._ids)}"
+        self.configs[container_id] = config
+        self.containers[container_id] = cri.ContainerStatus(
+            id=container_id,
+            sandbox_id=sandbox_id,
+            name=config.name,
+            attempt=config.attempt,
+            state=cri.ContainerState.CREATED,
+            image=config.image,
+            image_id=config.image,
+            image_ref="",
+            created_at=self._now() + next(self._ids),
+            labels=config.labels,
+            annotations=config.annotations,
+            mounts=config.mounts,
+        )
+        return container_id
+
+    async def start_container(self, container_id: str) -> None:
+        status = self.containers[container_id]
+        self._call("start_container", status.name)
+        self.containers[container_id] = replace(status, state=cri.ContainerState.RUNNING, started_at=self._now())
+        self._tell(cri.EventKind.STARTED, status.sandbox_id, container_id)
+        if status.name in self.exit_at_start:
+            self._exit(container_id, self.exit_at_start[status.name])
+
+    async def stop_container(self, container_id: str, timeout: float) -> None:
+        status = self.containers.get(container_id)
+        if status is None or status.state is not cri.ContainerState.RUNNING:
+            return
+        self._call("stop_container", status.name)
+        if status.name in self.ignores_term:
+            await self.clock.sleep(timeout)
+            self._exit(container_id, 137)
+        else:
+            self._exit(container_id, 143)
+
+    async def remove_container(self, container_id: str) -> None:
+        self._call("remove_container", container_id)
+        self.containers.pop(container_id, None)
+
+    async def container_status(self, container_id: str) -> cri.ContainerStatus:
+        try:
+            return self.containers[container_id]
+        except KeyError:
+            raise cri.NotFound(container_id) from None
+
+    async def list_containers(self, sandbox_id: str = "") -> Sequence[cri.ContainerStatus]:
+        return [each for each in self.containers.values() if sandbox_id in ("", each.sandbox_id)]
+
+    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float = 0) -> cri.ExecResult:
+        self._call("exec_sync", " ".join(command))
+        result = self.exec_results.pop(0) if self.exec_results else 0
+        if isinstance(result, Exception):
+            raise result
+        if callable(result):
+            result = await result()
+        return cri.ExecResult(result, b"", b"")
+
+    async def events(self) -> AsyncIterator[cri.RuntimeEvent]:
+        queue: asyncio.Queue[cri.RuntimeEvent] = asyncio.Queue()
+        self._listeners.append(queue)
+        while True:
+            yield await queue.get()
+
+    async def info(self) -> cri.RuntimeInfo:
+        return cri.RuntimeInfo("fake", "1.0", True, True)
+
+    def add_image(self, name: str, *, local: bool = False, user: str = "") -> None:
+        self.images[name] = cri.ImageStatus(f"sha256:{name}", (name,), (), 1000, user=user, local=local)
+
+    async def image_status(self, reference: str) -> cri.ImageStatus | None:
+        by_id = {each.id: each for each in self.images.values()}
+        return self.images.get(reference) or by_id.get(reference)
+
+    async def list_images(self) -> Sequence[cri.ImageStatus]:
+        return list(self.images.values())
+
+    async def pull_image(self, reference: str, credentials: cri.PullCredentials | None = None) -> str:
+        self._call("pull_image", reference)
+        if self.pull is not None:
+            await self.pull(reference)
+        self.images.setdefault(reference, cri.ImageStatus(f"sha256:{reference}", (reference,), (), 1000))
+        return self.images[reference].id
+
+
+class FakeCgroups:
+    """Remembers which groups exist."""
+
+    def __init__(self) -> None:
+        self.groups: dict[str, Any] = {}
+
+    def exists(self, path: str) -> bool:
+        return path in self.groups
+
+    def create(self, path: str, limits: Any = None) -> None:
+        self.groups[path] = limits
+
+    def apply(self, path: str, limits: Any) -> None:
+        self.groups[path] = limits
+
+    def children(self, path: str) -> Sequence[str]:
+        return [each.rpartition("/")[2] for each in self.groups if each.rpartition("/")[0] == path]
+
+    async def remove(self, path: str) -> None:
+        self.groups.pop(path, None)
+
+
+class FakeEvents:
+    """Keeps events as (type, reason, message)."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str, str]] = []
+
+    def event(self, involved: v1.ObjectReference, type: str, reason: str, message: str) -> None:
+        self.seen.append((type, reason, message))
+
+    def reasons(self) -> list[str]:
+        return [reason for _, reason, _ in self.seen]
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def fake_api(clock: FakeClock) -> FakeApi:
+    return FakeApi(clock)
+
+
+@pytest.fixture
+def fake_runtime(clock: FakeClock) -> FakeRuntime:
+    runtime = FakeRuntime(clock)
+    runtime.add_image("app:1")
+    return runtime
+
+
+@pytest.fixture
+def fake_events() -> FakeEvents:
+    return FakeEvents()
+
+
+@pytest.fixture
+def fake_cgroups() -> FakeCgroups:
+    return FakeCgroups()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> KubeletConfig:
+    return KubeletConfig(node_name="node", node_ip="192.0.2.1", root_dir=tmp_path / "kubelet")
+
+
+@pytest.fixture
+def make_pod() -> Callable[..., v1.Pod]:
+    """A pod of this node with one container ``app``; ``containers`` and spec fields replace what is given."""
+
+    def make(name: str = "web", containers: Sequence[v1.Container] = (), **spec: Any) -> v1.Pod:
+        chosen = tuple(containers) or (v1.Container(name="app", image="app:1"),)
+        fields: dict[str, Any] = {
+            "node_name": "node",
+            "restart_policy": "Always",
+            "termination_grace_period_seconds": 30,
+            "service_account_name": "default",
+        }
+        metadata = meta.ObjectMeta(
+            name=name,
+            namespace="default",
+            uid=f"uid-of-{name}",
+            generation=1,
+            creation_timestamp="2023-11-14T22:13:20Z",
+        )
+        return v1.Pod(metadata=metadata, spec=v1.PodSpec(**(fields | spec), containers=chosen))
+
+    return make
