@@ -236,7 +236,7 @@ def _hashable(identity: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A copy of a part of the patch, without directives and nulls, for a place where there was nothing to merge with."""
+    """A copy of a part of the patch, without directives and nulls, for a place that had nothing to merge with."""
     if isinstance(value, dict):
         pairs = value.items()
         return {key: _plain(each) for key, each in pairs if each is not None and not _is_directive(key)}
