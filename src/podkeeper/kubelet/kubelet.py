@@ -12,6 +12,8 @@ import logging
 
 from podkeeper.api.core import v1
 from podkeeper.client.api import Api
+from podkeeper.client.informer import Informer
+from podkeeper.client.reflector import Reflector, Selection
 from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.clock import Clock
 from podkeeper.kubelet.admission import NodeRoom
@@ -26,8 +28,6 @@ from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.pod_events import EventSink
 from podkeeper.kubelet.pod_workers import PodWorkers
-from podkeeper.kubelet.reflection import Reflection
-from podkeeper.kubelet.service_cache import ServiceCache
 from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import ImageService, RuntimeService
 
@@ -56,7 +56,7 @@ class Kubelet:
         for directory in (config.root_dir, config.pods_dir, config.logs_dir):
             directory.mkdir(parents=True, exist_ok=True, mode=0o755)
         async with asyncio.TaskGroup() as tasks:
-            services = ServiceCache()
+            services = Informer(self._api.of(v1.Service), self._clock)
             parts = self._parts(tasks, services)
             parts.cgroups.set_up_node()
             reporter = NodeReporter(parts, read_machine(), Pressures)
@@ -65,11 +65,11 @@ class Kubelet:
             await workers.adopt()
             tasks.create_task(reporter.report(), name="node status")
             tasks.create_task(reporter.renew_lease(), name="node lease")
-            tasks.create_task(services.reflection(self._api, self._clock).run(), name="services")
-            await services.loaded.wait()  # their variables are in the first container's environment
+            tasks.create_task(services.run(), name="services")
+            await services.wait_for_sync()  # their variables are in the first container's environment
             tasks.create_task(self._pods(workers).run(), name="pods")
 
-    def _parts(self, tasks: asyncio.TaskGroup, services: ServiceCache) -> KubeletParts:
+    def _parts(self, tasks: asyncio.TaskGroup, services: Informer[v1.Service]) -> KubeletParts:
         config, machine = self.config, read_machine()
         objects = PodObjects.over(self._api, self._clock, tasks)
         room = allocatable(config, machine, disk_space(config.root_dir))
@@ -85,7 +85,7 @@ class Kubelet:
             events=self._events,
             clock=self._clock,
             node=NodeFacts(config.node_name, (config.node_ip,), room),
-            services=services.all,
+            services=services.lister.list,
             memory_capacity=machine.memory,
         )
 
@@ -93,9 +93,9 @@ class Kubelet:
         taints = reporter.node.spec.taints if reporter.node else ()
         return NodeRoom(parts.node.allocatable, taints, allowed_sysctls=self.config.allowed_unsafe_sysctls)
 
-    def _pods(self, workers: PodWorkers) -> Reflection[v1.Pod]:
-        selector = f"spec.nodeName={self.config.node_name}"
-        return Reflection(self._api.of(v1.Pod), self._clock, workers.replace, workers.changed, field_selector=selector)
+    def _pods(self, workers: PodWorkers) -> Reflector[v1.Pod]:
+        selection = Selection(field_selector=f"spec.nodeName={self.config.node_name}")
+        return Reflector(self._api.of(v1.Pod), workers, self._clock, selection)
 
     async def _follow_runtime(self, workers: PodWorkers) -> None:
         async for event in self._runtime.events():

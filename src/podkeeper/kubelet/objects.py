@@ -7,116 +7,93 @@ callback is called when the object appears, changes or goes. Objects marked immu
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from podkeeper.api.core import v1
-from podkeeper.api.errors import ApiError, not_found
+from podkeeper.api.errors import not_found
 from podkeeper.client.api import Api, ConnectionFailed, ResourceClient, WatchEvent
-from podkeeper.foundation.backoff import BackOff
+from podkeeper.client.reflector import Reflector, Selection
 from podkeeper.foundation.clock import Clock
+from podkeeper.kubelet.waiting import within
 
 T = TypeVar("T", v1.ConfigMap, v1.Secret)
 OnChange = Callable[[], None]
 
-ConfigMapKey = tuple[str, str]
+SYNC_SECONDS = 10.0
 
 
-@dataclass(slots=True)
-class _Entry(Generic[T]):
-    """``loaded`` is set once the object's presence or absence is known."""
+class _Followed(Generic[T]):
+    """One object as last seen: a reflector's sink. ``loaded`` is set once its presence or absence is known."""
 
-    loaded: asyncio.Event = field(default_factory=asyncio.Event)
-    object: T | None = None
-    error: ApiError | ConnectionFailed | None = None
-    holders: dict[str, OnChange] = field(default_factory=dict)
-    task: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        self.loaded = asyncio.Event()
+        self.object: T | None = None
+        self.holders: dict[str, OnChange] = {}
+        self.task: asyncio.Task[None] | None = None
+
+    def replace(self, objects: Sequence[T], version: str) -> None:
+        """A list: the object, or nothing."""
+        self._set(objects[0] if objects else None)
+
+    def apply(self, event: WatchEvent[T]) -> None:
+        """One change of it."""
+        self._set(None if event.type == "DELETED" else event.object)
+
+    def _set(self, present: T | None) -> None:
+        before, known = self.object, self.loaded.is_set()
+        self.object = present
+        self.loaded.set()
+        if known and _version(before) != _version(present):
+            for on_change in list(self.holders.values()):
+                on_change()
+        if present is not None and present.immutable and self.task is not None:
+            self.task.cancel()
+
+
+def _version(obj: v1.ConfigMap | v1.Secret | None) -> str:
+    return obj.metadata.resource_version if obj is not None else ""
 
 
 class ObjectFollower(Generic[T]):
-    """Follows objects of one kind."""
+    """Follows objects of one kind; its watches live in ``tasks``."""
 
     def __init__(self, client: ResourceClient[T], resource: str, clock: Clock, tasks: asyncio.TaskGroup) -> None:
         self._client: ResourceClient[T] = client
         self._resource, self._clock, self._tasks = resource, clock, tasks
-        self._entries: dict[tuple[str, str], _Entry[T]] = {}
-        self._backoff = BackOff(0.5, 30.0)
+        self._followed: dict[tuple[str, str], _Followed[T]] = {}
 
     def hold(self, namespace: str, name: str, holder: str, on_change: OnChange) -> None:
         """Follows an object for ``holder`` (a pod's UID); again for the same holder changes nothing."""
         key = (namespace, name)
-        entry = self._entries.get(key)
-        if entry is None:
-            entry = self._entries[key] = _Entry()
-            entry.task = self._tasks.create_task(self._follow(key, entry), name=f"follow {self._resource} {name}")
-        entry.holders.setdefault(holder, on_change)
+        followed = self._followed.get(key)
+        if followed is None:
+            followed = self._followed[key] = _Followed()
+            selection = Selection(namespace=namespace, field_selector=f"metadata.name={name}")
+            reflector = Reflector(self._client, followed, self._clock, selection)
+            followed.task = self._tasks.create_task(reflector.run(), name=f"follow {self._resource} {name}")
+        followed.holders.setdefault(holder, on_change)
 
     def release(self, holder: str) -> None:
         """Ends everything that ``holder`` holds; what nobody holds any more is no longer followed."""
-        for key in [key for key, entry in self._entries.items() if entry.holders.pop(holder, None) is not None]:
-            if not self._entries[key].holders:
-                task = self._entries.pop(key).task
+        for key in [key for key, each in self._followed.items() if each.holders.pop(holder, None) is not None]:
+            if not self._followed[key].holders:
+                task = self._followed.pop(key).task
                 if task is not None:
                     task.cancel()
 
     async def read(self, namespace: str, name: str) -> T:
-        """The object as last seen. Raises ApiError (404 when it does not exist) or ConnectionFailed."""
-        entry = self._entries[namespace, name]
-        await entry.loaded.wait()
-        if entry.object is not None:
-            return entry.object
-        raise entry.error or not_found(self._resource, "", name)
-
-    async def _follow(self, key: tuple[str, str], entry: _Entry[T]) -> None:
-        while True:
+        """The object as last seen. Raises ApiError 404, or ConnectionFailed when the API does not tell in 10 s."""
+        followed = self._followed[namespace, name]
+        if not followed.loaded.is_set():
             try:
-                version = await self._load(key, entry)
-                if entry.object is not None and entry.object.immutable:
-                    return
-                await self._watch(key, entry, version)
-                self._backoff.reset(key)
-            except (ApiError, ConnectionFailed) as error:
-                if entry.object is None and not (isinstance(error, ApiError) and error.code == 410):
-                    entry.error = error
-                    entry.loaded.set()
-                await self._clock.sleep(self._backoff.next_delay(key))
-
-    async def _load(self, key: tuple[str, str], entry: _Entry[T]) -> str:
-        namespace, name = key
-        found = await self._client.list(namespace, field_selector=f"metadata.name={name}")
-        present = found.items[0] if found.items else None
-        self._replace(entry, present)
-        return found.resource_version
-
-    async def _watch(self, key: tuple[str, str], entry: _Entry[T], version: str) -> None:
-        namespace, name = key
-        events = self._client.watch(namespace, resource_version=version, field_selector=f"metadata.name={name}")
-        async for event in events:
-            self._apply(entry, event)
-
-    def _apply(self, entry: _Entry[T], event: WatchEvent[T]) -> None:
-        if event.type in ("ADDED", "MODIFIED"):
-            self._replace(entry, event.object)
-        elif event.type == "DELETED":
-            self._replace(entry, None)
-
-    def _replace(self, entry: _Entry[T], present: T | None) -> None:
-        before = entry.object
-        entry.object, entry.error = present, None
-        first = not entry.loaded.is_set()
-        entry.loaded.set()
-        same = before is present or (
-            before is not None and present is not None and _version(before) == _version(present)
-        )
-        if not first and not same:
-            for on_change in list(entry.holders.values()):
-                on_change()
-
-
-def _version(obj: v1.ConfigMap | v1.Secret) -> str:
-    version: str = obj.metadata.resource_version
-    return version
+                await within(SYNC_SECONDS, followed.loaded.wait(), self._clock)
+            except TimeoutError as error:
+                kind = self._resource.removesuffix("s")
+                raise ConnectionFailed(f"failed to sync {kind} cache: timed out waiting for the condition") from error
+        if followed.object is None:
+            raise not_found(self._resource, "", name)
+        return followed.object
 
 
 class PodObjects:
@@ -136,9 +113,9 @@ class PodObjects:
     def hold(self, pod: v1.Pod, on_change: OnChange) -> None:
         """Follows everything ``pod`` refers to."""
         namespace, holder = pod.metadata.namespace, pod.metadata.uid
-        for name in config_map_names(pod):
+        for name in set(_config_map_names(pod)) - {""}:
             self.config_maps.hold(namespace, name, holder, on_change)
-        for name in secret_names(pod):
+        for name in set(_secret_names(pod)) - {""}:
             self.secrets.hold(namespace, name, holder, on_change)
 
     def release(self, uid: str) -> None:
@@ -147,38 +124,33 @@ class PodObjects:
         self.secrets.release(uid)
 
 
-def config_map_names(pod: v1.Pod) -> set[str]:
-    """Every ConfigMap that the pod's volumes and environments name."""
-    names: set[str] = set()
+def _config_map_names(pod: v1.Pod) -> Iterator[str]:
     for volume in pod.spec.volumes:
         if volume.config_map is not None:
-            names.add(volume.config_map.name)
+            yield volume.config_map.name
         for source in volume.projected.sources if volume.projected else ():
             if source.config_map is not None:
-                names.add(source.config_map.name)
+                yield source.config_map.name
     for container in _with_environment(pod):
-        names |= {each.config_map_ref.name for each in container.env_from if each.config_map_ref}
+        yield from (each.config_map_ref.name for each in container.env_from if each.config_map_ref)
         for variable in container.env:
             if variable.value_from is not None and variable.value_from.config_map_key_ref is not None:
-                names.add(variable.value_from.config_map_key_ref.name)
-    return names - {""}
+                yield variable.value_from.config_map_key_ref.name
 
 
-def secret_names(pod: v1.Pod) -> set[str]:
-    """Every Secret that the pod's volumes, environments and image pulls name."""
-    names = {each.name for each in pod.spec.image_pull_secrets}
+def _secret_names(pod: v1.Pod) -> Iterator[str]:
+    yield from (each.name for each in pod.spec.image_pull_secrets)
     for volume in pod.spec.volumes:
         if volume.secret is not None:
-            names.add(volume.secret.secret_name)
+            yield volume.secret.secret_name
         for source in volume.projected.sources if volume.projected else ():
             if source.secret is not None:
-                names.add(source.secret.name)
+                yield source.secret.name
     for container in _with_environment(pod):
-        names |= {each.secret_ref.name for each in container.env_from if each.secret_ref}
+        yield from (each.secret_ref.name for each in container.env_from if each.secret_ref)
         for variable in container.env:
             if variable.value_from is not None and variable.value_from.secret_key_ref is not None:
-                names.add(variable.value_from.secret_key_ref.name)
-    return names - {""}
+                yield variable.value_from.secret_key_ref.name
 
 
 def _with_environment(pod: v1.Pod) -> tuple[v1.Container | v1.EphemeralContainer, ...]:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 
 from podkeeper.api.core import v1
+from podkeeper.client.api import WatchEvent
 from podkeeper.kubelet.admission import NodeRoom, admit
 from podkeeper.kubelet.orphans import remove_orphan
 from podkeeper.kubelet.parts import KubeletParts
@@ -26,7 +27,7 @@ AFTER_CRASH = 10.0
 
 
 class PodWorkers:
-    """The workers live in ``tasks``; ``room`` is asked when a pod is new."""
+    """The workers live in ``tasks``; ``room`` is asked when a pod is new. A reflector's sink for the node's pods."""
 
     def __init__(self, parts: KubeletParts, tasks: asyncio.TaskGroup, room: Callable[[], NodeRoom]) -> None:
         self._parts, self._tasks, self._room = parts, tasks, room
@@ -60,7 +61,7 @@ class PodWorkers:
 
     # -- news -------------------------------------------------------------------------------------------------
 
-    def replace(self, pods: Sequence[v1.Pod]) -> None:
+    def replace(self, pods: Sequence[v1.Pod], version: str) -> None:
         """A complete list of the node's pods; the first one also tells which leftovers belong to nobody."""
         present = {pod.metadata.uid for pod in pods}
         for uid, worker in list(self._workers.items()):
@@ -74,9 +75,12 @@ class PodWorkers:
                 self._tasks.create_task(remove_orphan(self._parts, uid, leftover), name=f"orphan {uid}")
             self._adoptable = {}
 
-    def changed(self, kind: str, pod: v1.Pod) -> None:
-        """One event about a pod of this node."""
-        if kind != "DELETED":
+    def apply(self, event: WatchEvent[v1.Pod]) -> None:
+        """One change of a pod of this node."""
+        pod = event.object
+        if pod is None:
+            return
+        if event.type != "DELETED":
             self._updated(pod)
             return
         worker = self._workers.get(pod.metadata.uid)

@@ -1,12 +1,10 @@
-"""Fakes for the kubelet's tests: an API in memory and a runtime whose containers do what the test says."""
+"""Fakes for the kubelet's tests: an API in memory, a scripted runtime, and pods in one line."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,8 @@ from podkeeper.api.meta import v1 as meta
 from podkeeper.api.resources import for_type
 from podkeeper.client.api import ObjectList, PatchKind, WatchEvent
 from podkeeper.kubelet.config import KubeletConfig
-from podkeeper.runtime import cri
 from podkeeper.testing.fake_clock import FakeClock
+from podkeeper.testing.scripted_runtime import ScriptedRuntime
 
 
 class FakeClient:
@@ -190,194 +188,6 @@ def _merge(tree: dict[str, Any], patch: dict[str, Any]) -> None:
             tree[key] = value
 
 
-class FakeRuntime:
-    """RuntimeService and ImageService; containers run until the test ends them or the kubelet stops them."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        self.clock = clock
-        self.sandboxes: dict[str, cri.SandboxStatus] = {}
-        self.containers: dict[str, cri.ContainerStatus] = {}
-        self.configs: dict[str, cri.ContainerConfig] = {}
-        self.calls: list[tuple[str, str]] = []
-        self.images: dict[str, cri.ImageStatus] = {}
-        self.exit_at_start: dict[str, int] = {}
-        self.ignores_term: set[str] = set()
-        self.pull: Callable[[str], Any] | None = None
-        self.exec_results: list[Any] = []
-        self.failures: dict[str, list[Exception]] = defaultdict(list)
-        self._ids = itertools.count(1)
-        self._listeners: list[asyncio.Queue[cri.RuntimeEvent]] = []
-        self._ended: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
-
-    def _now(self) -> int:
-        return int(self.clock.time() * 1e9)
-
-    def _call(self, name: str, subject: str) -> None:
-        self.calls.append((name, subject))
-        if self.failures[name]:
-            raise self.failures[name].pop(0)
-
-    def _tell(self, kind: cri.EventKind, sandbox_id: str, container_id: str = "") -> None:
-        uid = self.sandboxes[sandbox_id].uid if sandbox_id in self.sandboxes else ""
-        for queue in self._listeners:
-            queue.put_nowait(cri.RuntimeEvent(kind, sandbox_id, uid, container_id))
-
-    def current(self, name: str) -> cri.ContainerStatus:
-        found = [each for each in self.containers.values() if each.name == name]
-        return max(found, key=lambda each: (each.created_at, each.attempt))
-
-    def running(self) -> list[str]:
-        return [each.name for each in self.containers.values() if each.state is cri.ContainerState.RUNNING]
-
-    def end(self, name: str, code: int = 0, reason: str = "") -> None:
-        """The newest container of that name exits by itself."""
-        self._exit(self.current(name).id, code, reason)
-
-    def kill_sandbox(self) -> None:
-        """The infra container of the newest sandbox dies."""
-        sandbox = list(self.sandboxes.values())[-1]
-        self.sandboxes[sandbox.id] = replace(sandbox, state=cri.SandboxState.NOTREADY, ips=())
-        self._tell(cri.EventKind.STOPPED, sandbox.id)
-
-    def _exit(self, container_id: str, code: int, reason: str = "") -> None:
-        status = self.containers[container_id]
-        if status.state is not cri.ContainerState.RUNNING:
-            return
-        self.containers[container_id] = replace(
-            status, state=cri.ContainerState.EXITED, exit_code=code, finished_at=self._now(), reason=reason
-        )
-        self._ended[container_id].set()
-        self._tell(cri.EventKind.STOPPED, status.sandbox_id, container_id)
-
-    async def run_sandbox(self, config: cri.SandboxConfig) -> str:
-        self._call("run_sandbox", config.name)
-        number = next(self._ids)
-        sandbox_id = f"sandbox{number}"
-        node = config.security.namespaces.network is cri.NamespaceMode.NODE
-        self.sandboxes[sandbox_id] = cri.SandboxStatus(
-            id=sandbox_id,
-            name=config.name,
-            namespace=config.namespace,
-            uid=config.uid,
-            attempt=config.attempt,
-            state=cri.SandboxState.READY,
-            created_at=self._now(),
-            ips=() if node else (f"10.0.0.{number}",),
-            labels=config.labels,
-            annotations=config.annotations,
-        )
-        self._tell(cri.EventKind.STARTED, sandbox_id)
-        return sandbox_id
-
-    async def stop_sandbox(self, sandbox_id: str) -> None:
-        self._call("stop_sandbox", sandbox_id)
-        for container in [each for each in self.containers.values() if each.sandbox_id == sandbox_id]:
-            self._exit(container.id, 137)
-        if sandbox_id in self.sandboxes:
-            self.sandboxes[sandbox_id] = replace(self.sandboxes[sandbox_id], state=cri.SandboxState.NOTREADY, ips=())
-
-    async def remove_sandbox(self, sandbox_id: str) -> None:
-        await self.stop_sandbox(sandbox_id)
-        self.sandboxes.pop(sandbox_id, None)
-        self.containers = {key: each for key, each in self.containers.items() if each.sandbox_id != sandbox_id}
-
-    async def sandbox_status(self, sandbox_id: str) -> cri.SandboxStatus:
-        try:
-            return self.sandboxes[sandbox_id]
-        except KeyError:
-            raise cri.NotFound(sandbox_id) from None
-
-    async def list_sandboxes(self) -> Sequence[cri.SandboxStatus]:
-        return list(self.sandboxes.values())
-
-    async def create_container(self, sandbox_id: str, config: cri.ContainerConfig) -> str:
-        self._call("create_container", config.name)
-        container_id = f"container{next(self._ids)}"
-        self.configs[container_id] = config
-        self.containers[container_id] = cri.ContainerStatus(
-            id=container_id,
-            sandbox_id=sandbox_id,
-            name=config.name,
-            attempt=config.attempt,
-            state=cri.ContainerState.CREATED,
-            image=config.image,
-            image_id=config.image,
-            image_ref="",
-            created_at=self._now() + next(self._ids),
-            labels=config.labels,
-            annotations=config.annotations,
-            mounts=config.mounts,
-        )
-        return container_id
-
-    async def start_container(self, container_id: str) -> None:
-        status = self.containers[container_id]
-        self._call("start_container", status.name)
-        self.containers[container_id] = replace(status, state=cri.ContainerState.RUNNING, started_at=self._now())
-        self._tell(cri.EventKind.STARTED, status.sandbox_id, container_id)
-        if status.name in self.exit_at_start:
-            self._exit(container_id, self.exit_at_start[status.name])
-
-    async def stop_container(self, container_id: str, timeout: float) -> None:
-        status = self.containers.get(container_id)
-        if status is None or status.state is not cri.ContainerState.RUNNING:
-            return
-        self._call("stop_container", status.name)
-        if status.name in self.ignores_term:
-            await self.clock.sleep(timeout)
-            self._exit(container_id, 137)
-        else:
-            self._exit(container_id, 143)
-
-    async def remove_container(self, container_id: str) -> None:
-        self._call("remove_container", container_id)
-        self.containers.pop(container_id, None)
-
-    async def container_status(self, container_id: str) -> cri.ContainerStatus:
-        try:
-            return self.containers[container_id]
-        except KeyError:
-            raise cri.NotFound(container_id) from None
-
-    async def list_containers(self, sandbox_id: str = "") -> Sequence[cri.ContainerStatus]:
-        return [each for each in self.containers.values() if sandbox_id in ("", each.sandbox_id)]
-
-    async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float = 0) -> cri.ExecResult:
-        self._call("exec_sync", " ".join(command))
-        result = self.exec_results.pop(0) if self.exec_results else 0
-        if isinstance(result, Exception):
-            raise result
-        if callable(result):
-            result = await result()
-        return cri.ExecResult(result, b"", b"")
-
-    async def events(self) -> AsyncIterator[cri.RuntimeEvent]:
-        queue: asyncio.Queue[cri.RuntimeEvent] = asyncio.Queue()
-        self._listeners.append(queue)
-        while True:
-            yield await queue.get()
-
-    async def info(self) -> cri.RuntimeInfo:
-        return cri.RuntimeInfo("fake", "1.0", True, True)
-
-    def add_image(self, name: str, *, local: bool = False, user: str = "") -> None:
-        self.images[name] = cri.ImageStatus(f"sha256:{name}", (name,), (), 1000, user=user, local=local)
-
-    async def image_status(self, reference: str) -> cri.ImageStatus | None:
-        by_id = {each.id: each for each in self.images.values()}
-        return self.images.get(reference) or by_id.get(reference)
-
-    async def list_images(self) -> Sequence[cri.ImageStatus]:
-        return list(self.images.values())
-
-    async def pull_image(self, reference: str, credentials: cri.PullCredentials | None = None) -> str:
-        self._call("pull_image", reference)
-        if self.pull is not None:
-            await self.pull(reference)
-        self.images.setdefault(reference, cri.ImageStatus(f"sha256:{reference}", (reference,), (), 1000))
-        return self.images[reference].id
-
-
 class FakeCgroups:
     """Remembers which groups exist."""
 
@@ -424,8 +234,8 @@ def fake_api(clock: FakeClock) -> FakeApi:
 
 
 @pytest.fixture
-def fake_runtime(clock: FakeClock) -> FakeRuntime:
-    runtime = FakeRuntime(clock)
+def runtime(clock: FakeClock) -> ScriptedRuntime:
+    runtime = ScriptedRuntime(clock)
     runtime.add_image("app:1")
     return runtime
 
