@@ -1,0 +1,66 @@
+"""The admission chain: every plugin in upstream's order, and which of them a kind of write concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from podkeeper.apiserver.admission.plugin import Plugin
+from podkeeper.apiserver.config import AdmissionConfig
+from podkeeper.apiserver.live import LiveObjects
+from podkeeper.registry.admission import Attributes, Operation
+from podkeeper.registry.verbs import Registry
+
+_Key = tuple[Operation, str, str, str]
+
+
+def plugins(live: LiveObjects, config: AdmissionConfig) -> Sequence[Plugin]:
+    """All plugins, in the order in which they are asked."""
+    every: list[Plugin] = []
+    return [plugin for plugin in every if plugin.name not in config.disabled]
+
+
+class AdmissionChain:
+    """Implements ``registry.admission.Admission``. ``connect`` gives it the registry it judges writes of."""
+
+    def __init__(self, config: AdmissionConfig | None = None) -> None:
+        self._config = config or AdmissionConfig()
+        self._plugins: Sequence[Plugin] = ()
+        self._mutating: dict[_Key, tuple[Plugin, ...]] = {}
+        self._validating: dict[_Key, tuple[Plugin, ...]] = {}
+
+    def connect(self, registry: Registry) -> None:
+        """From now on writes are judged; until then everything passes, there being nobody to write."""
+        self._plugins = plugins(LiveObjects(registry), self._config)
+        self._mutating.clear()
+        self._validating.clear()
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """Asks every plugin that this kind of write concerns and that changes things."""
+        key = _key(attributes)
+        chosen = self._mutating.get(key)
+        if chosen is None:
+            chosen = self._mutating[key] = tuple(
+                each for each in self._plugins if _overrides(each, "mutate") and each.interest.covers(attributes)
+            )
+        for plugin in chosen:
+            await plugin.mutate(attributes)
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Asks every plugin that this kind of write concerns and that only judges."""
+        key = _key(attributes)
+        chosen = self._validating.get(key)
+        if chosen is None:
+            chosen = self._validating[key] = tuple(
+                each for each in self._plugins if _overrides(each, "validate") and each.interest.covers(attributes)
+            )
+        for plugin in chosen:
+            await plugin.validate(attributes)
+
+
+def _overrides(plugin: Plugin, method: str) -> bool:
+    return getattr(type(plugin), method) is not getattr(Plugin, method)
+
+
+def _key(attributes: Attributes) -> _Key:
+    resource = attributes.resource
+    return attributes.operation, resource.group, resource.name, attributes.subresource

@@ -1,0 +1,57 @@
+"""The one shape of admission plugins: what a plugin is asked about, and the two questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podkeeper.apiserver.live import LiveObjects
+from podkeeper.registry.admission import Attributes, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Interest:
+    """What a plugin wants to see: operations on resources, each ``group/plural`` (``/pods``) or with ``/subresource``.
+
+    No resources: all of them, without subresources."""
+
+    operations: frozenset[Operation]
+    resources: frozenset[str] = frozenset()
+
+    def covers(self, attributes: Attributes) -> bool:
+        """The plugin is to be asked about this write."""
+        if attributes.operation not in self.operations:
+            return False
+        if not self.resources:
+            return not attributes.subresource
+        return resource_key(attributes) in self.resources
+
+
+def resource_key(attributes: Attributes) -> str:
+    """``/pods``, ``/pods/status``, ``apps/deployments``."""
+    key = f"{attributes.resource.group}/{attributes.resource.name}"
+    return f"{key}/{attributes.subresource}" if attributes.subresource else key
+
+
+def interest(operations: str, *resources: str) -> Interest:
+    """``interest("CREATE UPDATE", "/pods")``."""
+    return Interest(frozenset(Operation(name) for name in operations.split()), frozenset(resources))
+
+
+class Plugin:
+    """Base of all plugins. A subclass overrides ``mutate``, ``validate`` or both; both raise ApiError to refuse."""
+
+    interest: Interest = Interest(frozenset())
+
+    def __init__(self, live: LiveObjects) -> None:
+        self.live = live
+
+    @property
+    def name(self) -> str:
+        """Upstream's name of the plugin."""
+        return type(self).__name__
+
+    async def mutate(self, attributes: Attributes) -> None:
+        """May change ``attributes.tree`` in place."""
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Must not change anything."""

@@ -1,0 +1,1 @@
+"""Who is asking: client certificates, bearer tokens, or nobody."""

@@ -1,0 +1,164 @@
+"""The order in which credentials count: client certificate, bearer token, anonymous. Wrong ones are 401, none are
+anonymous."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from podkeeper.api.errors import unauthorized
+from podkeeper.api.user import ANONYMOUS, UNAUTHENTICATED_GROUP, UserInfo
+from podkeeper.apiserver.authentication import certificates
+from podkeeper.apiserver.authentication.admin_token import AdminToken
+from podkeeper.apiserver.authentication.service_accounts import Claims, InvalidToken, TokenReader
+from podkeeper.apiserver.live import LiveObjects, Lookup
+from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.http import Request
+from podkeeper.registry.verbs import WatchEvent
+
+NOBODY = UserInfo(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
+
+#: Seconds for which a verified token is believed. Deletion of what it is bound to ends that at once.
+BELIEVED = 60.0
+#: A bound object that is being deleted keeps its tokens for this many seconds (upstream's leeway).
+DELETION_LEEWAY = 60.0
+_CAPACITY = 16384
+_WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."  # noqa: S105 - the name of a subprotocol
+
+
+class Authenticator:
+    """Tells who makes a request."""
+
+    def __init__(
+        self, admin: AdminToken | None, reader: TokenReader, audiences: Sequence[str], lookup: Lookup, clock: Clock
+    ) -> None:
+        self._admin, self._reader, self.audiences = admin, reader, tuple(audiences)
+        self._lookup, self._clock = lookup, clock
+        self._believed: dict[bytes, tuple[UserInfo, float]] = {}
+        self._bound: dict[str, set[bytes]] = {}
+
+    async def follow(self, live: LiveObjects) -> None:
+        """From now on a deleted account, pod, secret or node ends its tokens at once."""
+        for resource in ("serviceaccounts", "pods", "secrets", "nodes"):
+            await live.follow("", resource, self._forget_deleted)
+
+    async def authenticate(self, request: Request) -> UserInfo:
+        """The user. Raises 401 for credentials that are wrong."""
+        certificate = request.peer.certificate
+        if certificate is not None:
+            user = self._certified(request, certificate)
+            if user is not None:
+                return user
+        header = request.headers.get(b"authorization")
+        if header is None:
+            header = _websocket_header(request)
+            if header is None:
+                return NOBODY
+        believed = self._believed.get(header)
+        if believed is not None and self._clock.time() < believed[1]:
+            return believed[0]
+        return await self._bearer(header)
+
+    async def review(self, token: str, audiences: Sequence[str]) -> tuple[UserInfo, Sequence[str]]:
+        """Who holds ``token`` and for which of ``audiences`` it is. Raises InvalidToken."""
+        if self._admin is not None:
+            user = self._admin.verify(token)
+            if user is not None:
+                common = [audience for audience in audiences if audience in self.audiences]
+                if not common:
+                    raise InvalidToken("the token is for another audience")
+                return user, common
+        claims = self._reader.read(token, audiences, self._clock.time())
+        await self._check_objects(claims)
+        return claims.user(), claims.audiences
+
+    def _certified(self, request: Request, certificate: Any) -> UserInfo | None:
+        memo = request.peer.memo
+        if memo is None:
+            memo = request.peer.memo = (certificates.user_of(certificate), certificates.expiry_of(certificate))
+        user, expires = memo
+        if self._clock.time() > expires:
+            raise unauthorized()
+        return user  # type: ignore[no-any-return]
+
+    async def _bearer(self, header: bytes) -> UserInfo:
+        scheme, _, token = header.decode("latin-1").strip().partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
+            return NOBODY
+        if self._admin is not None:
+            user = self._admin.verify(token)
+            if user is not None:
+                self._believe(header, user, self._clock.time() + BELIEVED, ())
+                return user
+        now = self._clock.time()
+        try:
+            claims = self._reader.read(token, self.audiences, now)
+            ends = await self._check_objects(claims)
+        except InvalidToken:
+            raise unauthorized() from None
+        user = claims.user()
+        uids = (claims.uid, *(each.uid for each in claims.bound))
+        self._believe(header, user, min(now + BELIEVED, claims.expires, ends), uids)
+        return user
+
+    def _believe(self, header: bytes, user: UserInfo, until: float, uids: Sequence[str]) -> None:
+        if len(self._believed) >= _CAPACITY:
+            self._believed.clear()
+            self._bound.clear()
+        self._believed[header] = (user, until)
+        for uid in uids:
+            self._bound.setdefault(uid, set()).add(header)
+
+    def _forget_deleted(self, events: Sequence[WatchEvent]) -> None:
+        if not self._bound:
+            return
+        for event in events:
+            if event.type == "DELETED" and event.item is not None:
+                uid = event.item.tree()["metadata"].get("uid", "")
+                for header in self._bound.pop(uid, ()):
+                    self._believed.pop(header, None)
+
+    async def _check_objects(self, claims: Claims) -> float:
+        """The account and what the token is bound to exist; returns when a deletion under way ends that. Raises
+        InvalidToken."""
+        ends = await self._check_object("serviceaccounts", claims.namespace, claims.name, claims.uid)
+        for each in claims.bound:
+            if each.kind == "node" and any(other.kind == "pod" for other in claims.bound):
+                continue  # named for information: the pod decides
+            namespace = "" if each.kind == "node" else claims.namespace
+            ends = min(ends, await self._check_object(f"{each.kind}s", namespace, each.name, each.uid))
+        return ends
+
+    async def _check_object(self, resource: str, namespace: str, name: str, uid: str) -> float:
+        tree = await self._lookup.get("", resource, namespace, name)
+        if tree is None or tree["metadata"].get("uid") != uid:
+            raise InvalidToken(f"{resource} {name} is gone")
+        deleted = tree["metadata"].get("deletionTimestamp")
+        if not deleted:
+            return float("inf")
+        ends = datetime.datetime.fromisoformat(deleted).timestamp() + DELETION_LEEWAY
+        if self._clock.time() >= ends:
+            raise InvalidToken(f"{resource} {name} is being deleted")
+        return ends
+
+
+def _websocket_header(request: Request) -> bytes | None:
+    """A browser cannot set Authorization on a WebSocket: the token comes as a subprotocol there, which is taken off."""
+    offered = request.headers.get(b"sec-websocket-protocol")
+    if offered is None or not request.upgrade:
+        return None
+    protocols = [part.strip() for part in offered.decode("latin-1").split(",")]
+    tokens = [part.removeprefix(_WEBSOCKET_TOKEN) for part in protocols if part.startswith(_WEBSOCKET_TOKEN)]
+    if len(tokens) != 1:
+        return None
+    try:
+        token = base64.urlsafe_b64decode(tokens[0] + "=" * (-len(tokens[0]) % 4))
+    except (binascii.Error, ValueError):
+        raise unauthorized() from None
+    rest = [part for part in protocols if not part.startswith(_WEBSOCKET_TOKEN)]
+    request.headers[b"sec-websocket-protocol"] = ", ".join(rest).encode("latin-1")
+    return b"Bearer " + token

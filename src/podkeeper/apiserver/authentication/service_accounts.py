@@ -1,0 +1,212 @@
+"""Service-account tokens: JSON Web Tokens signed by the cluster, minted and verified.
+
+Claims as upstream's: ``sub`` is ``system:serviceaccount:NAMESPACE:NAME``, the private claim ``kubernetes.io`` names
+the account and, if the token is bound, its pod, secret or node by name and UID.
+Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from podkeeper.api.user import AUTHENTICATED_GROUP, UserInfo
+
+_Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+_Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+
+
+class InvalidToken(Exception):
+    """A token that is none of ours, has ended, is for another audience, or whose bound object is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundObject:
+    """An object that a token is tied to: ``kind`` is pod, secret or node."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says. Times are seconds since the epoch."""
+
+    namespace: str
+    name: str
+    uid: str
+    audiences: tuple[str, ...]
+    expires: int
+    token_id: str = ""
+    bound: tuple[BoundObject, ...] = ()
+
+    def user(self) -> UserInfo:
+        """The identity that the token stands for."""
+        extra: dict[str, tuple[str, ...]] = {CREDENTIAL_ID: (f"JTI={self.token_id}",)} if self.token_id else {}
+        for each in self.bound:
+            if each.kind in ("pod", "node"):
+                extra[f"authentication.kubernetes.io/{each.kind}-name"] = (each.name,)
+                extra[f"authentication.kubernetes.io/{each.kind}-uid"] = (each.uid,)
+        return account_user(self.namespace, self.name, self.uid, extra)
+
+
+def account_user(namespace: str, name: str, uid: str = "", extra: dict[str, tuple[str, ...]] | None = None) -> UserInfo:
+    """The identity of a service account."""
+    groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED_GROUP)
+    return UserInfo(f"system:serviceaccount:{namespace}:{name}", uid, groups, extra or {})
+
+
+class SigningKey:
+    """The cluster's key pair for tokens; the algorithm follows from the kind of key."""
+
+    def __init__(self, private: _Private) -> None:
+        self._private = private
+        self.public: _Public = private.public_key()
+        self.algorithm = "ES256" if isinstance(private, ec.EllipticCurvePrivateKey) else "RS256"
+        self.key_id = key_id(self.public)
+
+    @classmethod
+    def load(cls, path: Path) -> SigningKey:
+        """The key in a PEM file. Raises ValueError for a key of another kind."""
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise ValueError(f"{path}: a service-account key must be RSA or elliptic-curve")
+        return cls(key)
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """The claims as a signed token."""
+        return jwt.encode(claims, self._private, self.algorithm, headers={"kid": self.key_id})
+
+
+def key_id(public: _Public) -> str:
+    """Upstream's key id: the unpadded base64url SHA-256 of the key's DER."""
+    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+
+
+class TokenIssuer:
+    """Mints tokens."""
+
+    def __init__(self, issuer: str, key: SigningKey) -> None:
+        self.issuer, self.key = issuer, key
+
+    def mint(
+        self,
+        account: tuple[str, str, str],
+        audiences: Sequence[str],
+        now: int,
+        seconds: int,
+        *,
+        bound: Sequence[BoundObject] = (),
+        warn_after: int | None = None,
+    ) -> str:
+        """A token for ``account`` (namespace, name, UID) that ends ``seconds`` after ``now``."""
+        namespace, name, uid = account
+        private: dict[str, Any] = {"namespace": namespace}
+        private |= {each.kind: {"name": each.name, "uid": each.uid} for each in bound}
+        private["serviceaccount"] = {"name": name, "uid": uid}
+        if warn_after is not None:
+            private["warnafter"] = warn_after
+        claims = {
+            "aud": list(audiences),
+            "exp": now + seconds,
+            "iat": now,
+            "iss": self.issuer,
+            "jti": str(uuid.uuid4()),
+            "kubernetes.io": private,
+            "nbf": now,
+            "sub": f"system:serviceaccount:{namespace}:{name}",
+        }
+        return self.key.sign(claims)
+
+
+class TokenReader:
+    """Checks signature, issuer and times; whether the objects still exist is another's question."""
+
+    def __init__(self, issuer: str, keys: Sequence[_Public]) -> None:
+        self._issuer = issuer
+        self._keys = {key_id(key): key for key in keys}
+
+    def is_ours(self, token: str) -> bool:
+        """It claims to come from this cluster's issuer: nobody else needs to be asked."""
+        try:
+            claims = jwt.decode(token, options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            return False
+        return bool(claims.get("iss") == self._issuer)
+
+    def read(self, token: str, audiences: Sequence[str], now: float) -> Claims:
+        """The claims of a token that is for one of ``audiences``. Raises InvalidToken."""
+        try:
+            claims = self._verified(token)
+        except (jwt.InvalidTokenError, ValueError) as error:
+            raise InvalidToken(str(error)) from error
+        if now >= _number(claims, "exp") or now + 1 < _number(claims, "nbf"):
+            raise InvalidToken("the token has expired or is not valid yet")
+        stated = claims.get("aud") or []
+        stated = [stated] if isinstance(stated, str) else stated
+        common = tuple(audience for audience in stated if audience in audiences)
+        if not common:
+            raise InvalidToken("the token is for another audience")
+        return _claims(claims, common)
+
+    def _verified(self, token: str) -> dict[str, Any]:
+        named = jwt.get_unverified_header(token).get("kid")
+        keys = [self._keys[named]] if named in self._keys else list(self._keys.values())
+        failure: jwt.InvalidTokenError = jwt.InvalidSignatureError("no key")
+        options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+        for key in keys:
+            algorithm = "ES256" if isinstance(key, ec.EllipticCurvePublicKey) else "RS256"
+            try:
+                claims: dict[str, Any] = jwt.decode(
+                    token,
+                    key,
+                    algorithms=[algorithm],
+                    issuer=self._issuer,
+                    options=options,  # type: ignore[arg-type]
+                )
+                return claims
+            except jwt.InvalidTokenError as error:
+                failure = error
+        raise failure
+
+
+def _number(claims: dict[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if not isinstance(value, int | float):
+        raise InvalidToken(f"the claim {name} is missing")
+    return value
+
+
+def _claims(claims: dict[str, Any], audiences: tuple[str, ...]) -> Claims:
+    private = claims.get("kubernetes.io")
+    try:
+        account = private["serviceaccount"]  # type: ignore[index]
+        bound = tuple(
+            BoundObject(kind, private[kind]["name"], private[kind]["uid"])  # type: ignore[index]
+            for kind in ("pod", "secret", "node")
+            if kind in private  # type: ignore[operator]
+        )
+        return Claims(
+            namespace=private["namespace"],  # type: ignore[index]
+            name=account["name"],
+            uid=account["uid"],
+            audiences=audiences,
+            expires=int(claims["exp"]),
+            token_id=str(claims.get("jti", "")),
+            bound=bound,
+        )
+    except (KeyError, TypeError) as error:
+        raise InvalidToken("the private claims are incomplete") from error

@@ -1,0 +1,147 @@
+"""Request bodies: bytes to a plain tree, with upstream's words for every way in which a body can be wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import orjson
+
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import ApiError, bad_request, too_large
+from podkeeper.apiserver.negotiation import JSON, body_type
+from podkeeper.foundation.http import Request
+
+#: Upstream's MaxRequestBodyBytes.
+LIMIT = 3 << 20
+_SUMMARY = 30
+_decode = msgspec.json.Decoder().decode
+
+
+def decode(request: Request, kind: str) -> Any:
+    """The body as a tree. Raises 400 (empty, malformed), 413 and 415; ``kind`` is what the path expects."""
+    media = body_type(request.headers.get(b"content-type", b""))
+    check_size(request)
+    if media == JSON:
+        return _decode_json(request.body, kind)
+    return _decode_yaml(request.body, kind)
+
+
+def check_size(request: Request) -> None:
+    """Raises 413 for a body beyond the limit."""
+    if request.oversized or len(request.body) > LIMIT:
+        raise too_large(f"Request entity too large: limit is {LIMIT}")
+
+
+def _decode_json(body: bytes, kind: str) -> Any:
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise _unrecognized(
+            body, kind, f"couldn't get version/kind; json parse error: {_json_complaint(body)}"
+        ) from None
+
+
+def _decode_yaml(body: bytes, kind: str) -> Any:
+    from podkeeper.apiserver import yamls
+
+    try:
+        return yamls.load(body)
+    except (yamls.YamlError, RecursionError) as error:
+        text = f"yaml: {error}"
+        raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {text}") from None
+
+
+def _unrecognized(body: bytes, kind: str, why: str) -> ApiError:
+    return bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})")
+
+
+def _summary(body: bytes) -> str:
+    if not body:
+        return "<empty>"
+    cut, more = body[:_SUMMARY], " ..." if len(body) > _SUMMARY else ""
+    return (cut.decode("utf-8", "replace") if body[:1] == b"{" else cut.hex()) + more
+
+
+def _json_complaint(body: bytes) -> str:
+    """What is wrong with a malformed body, in the words of Go's encoding/json."""
+    try:
+        json.loads(body)
+    except RecursionError:
+        return "exceeded max depth"
+    except UnicodeDecodeError:
+        return "invalid UTF-8 in string"
+    except json.JSONDecodeError as error:
+        if error.pos >= len(error.doc.rstrip()):
+            return "unexpected end of JSON input"
+        character = error.doc[error.pos]
+        return f"invalid character {character!r} {_looking_for(error.msg)}"
+    return "exceeded max depth"
+
+
+def _looking_for(message: str) -> str:
+    if message.startswith("Expecting property name"):
+        return "looking for beginning of object key string"
+    if message.startswith("Expecting ':'"):
+        return "after object key"
+    if message.startswith("Expecting ','"):
+        return "after object key:value pair"
+    if message.startswith("Extra data"):
+        return "after top-level value"
+    if message.startswith("Invalid control"):
+        return "in string literal"
+    if message.startswith("Invalid \\"):
+        return "in string escape code"
+    return "looking for beginning of value"
+
+
+def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "") -> dict[str, Any]:
+    """Checks apiVersion and kind against what the path expects, fills them in where they are missing. Raises 400."""
+    expected_kind, expected_version = kind or resource.kind, api_version or resource.api_version
+    if not isinstance(tree, dict):
+        found = {str: "string", bool: "bool", list: "array", type(None): "null"}.get(type(tree), "number")
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {expected_kind}): couldn't get version/kind; "
+            f"json parse error: json: cannot unmarshal {found} into Go value of type struct "
+            f'{{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }} '
+            f"({_summary(orjson.dumps(tree))})"
+        )
+    found_version, found_kind = tree.get("apiVersion"), tree.get("kind")
+    if found_version == expected_version and found_kind == expected_kind:
+        return tree
+    for name, value in (("apiVersion", found_version), ("kind", found_kind)):
+        if value is not None and not isinstance(value, str):
+            raise bad_request(
+                f"couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field .{name} "
+                f"of type string"
+            )
+    found_version, found_kind = found_version or expected_version, found_kind or expected_kind
+    if found_kind != expected_kind:
+        raise _wrong_kind(found_kind, found_version, expected_kind)
+    if found_version != expected_version:
+        why = f"does not match the expected API version ({expected_version})"
+        raise bad_request(f"the API version in the data ({found_version}) {why}")
+    tree["apiVersion"], tree["kind"] = found_version, found_kind
+    return tree
+
+
+def _wrong_kind(kind: str, version: str, expected: str) -> ApiError:
+    from podkeeper.api import resources
+
+    group, _, short = version.rpartition("/")
+    if resources.for_kind(group, short, kind) is None:
+        why = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
+    else:
+        why = f"converting ({short}.{kind}) to ({short}.{expected}): unknown conversion"
+    return bad_request(f'{kind} in version "{short}" cannot be handled as a {expected}: {why}')
+
+
+def decode_patch(body: bytes, *, yaml: bool) -> Any:
+    """A patch as a tree; apply patches may be YAML. Raises 400."""
+    if yaml:
+        return _decode_yaml(body, "apply patch")
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise bad_request(f"error decoding patch: {_json_complaint(body)}") from None

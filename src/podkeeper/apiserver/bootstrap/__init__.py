@@ -1,0 +1,1 @@
+"""Objects that every cluster has from its first second."""

@@ -1,0 +1,93 @@
+"""What every cluster begins with besides its RBAC policy, as trees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podkeeper.apiserver.config import ApiServerConfig
+
+Tree = dict[str, Any]
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+def namespaces() -> list[Tree]:
+    """The system namespaces."""
+    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in NAMESPACES]
+
+
+def priority_classes() -> list[Tree]:
+    """The two classes of system pods."""
+    texts = {
+        "system-node-critical": (
+            2000001000,
+            "Used for system critical pods that must not be moved from their current node.",
+        ),
+        "system-cluster-critical": (
+            2000000000,
+            "Used for system critical pods that must run in the cluster, "
+            "but can be moved to another node if necessary.",
+        ),
+    }
+    return [
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": name},
+            "value": value,
+            "description": text,
+            "preemptionPolicy": "PreemptLowerPriority",
+        }
+        for name, (value, text) in texts.items()
+    ]
+
+
+def kubernetes_service(config: ApiServerConfig, port: int) -> list[Tree]:
+    """The service default/kubernetes, its endpoint slice and its endpoints, which name this server."""
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    ports = [{"name": "https", "port": port, "protocol": "TCP"}]
+    address = config.advertise_address
+    service: Tree = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "kubernetes", "namespace": "default", "labels": labels},
+        "spec": {
+            "type": "ClusterIP",
+            "clusterIP": config.kubernetes_service_ip,
+            "sessionAffinity": "None",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+        },
+    }
+    endpoint_slice: Tree = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "addressType": "IPv6" if ":" in address else "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": ports,
+    }
+    endpoints: Tree = {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        "metadata": {
+            "name": "kubernetes",
+            "namespace": "default",
+            "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        },
+        "subsets": [{"addresses": [{"ip": address}], "ports": ports}],
+    }
+    return [service, endpoint_slice, endpoints]
+
+
+def authentication_config_map(config: ApiServerConfig) -> Tree:
+    """kube-system/extension-apiserver-authentication: from it aggregated API servers learn whom to trust."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"},
+        "data": {"client-ca-file": config.client_ca.read_text()},
+    }

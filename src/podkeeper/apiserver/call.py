@@ -1,0 +1,43 @@
+"""One request on its way through the chain: what every handler gets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from podkeeper.api.user import UserInfo
+from podkeeper.apiserver.negotiation import Rendering, accepted
+from podkeeper.apiserver.options import WriteOptions
+from podkeeper.apiserver.requestinfo import RequestInfo
+from podkeeper.foundation.http import Answer, Request
+from podkeeper.registry.verbs import RequestContext
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request, what it is about, and who makes it."""
+
+    request: Request
+    info: RequestInfo
+    user: UserInfo
+
+    def rendering(self) -> Rendering:
+        """How the client wants the answer. Raises 406."""
+        rendering = accepted(self.request.headers.get(b"accept", b""))
+        if self.info.query and self.info.first("pretty") in ("1", "true"):
+            return Rendering(rendering.media_type, rendering.transform, rendering.version, pretty=True)
+        return rendering
+
+    def context(self, options: WriteOptions) -> RequestContext:
+        """What a write tells the registry. The manager defaults to the client's program name, as upstream's does."""
+        agent = self.request.header(b"user-agent")
+        return RequestContext(
+            user=self.user,
+            dry_run=options.dry_run,
+            field_manager=options.field_manager or agent.partition("/")[0][:128] or "unknown",
+            field_validation=options.field_validation,
+            user_agent=agent,
+        )
+
+
+Handle = Callable[[Call], Awaitable[Answer]]

@@ -1,0 +1,46 @@
+"""What an API server is told at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerConfig:
+    """Paths of keys and certificates (PEM), addresses, and names.
+
+    ``advertise_address`` and ``port`` are what other machines and the service default/kubernetes reach; port 0 takes
+    a free one. ``admin_token_file`` is made when missing. ``api_audiences`` defaults to the issuer.
+    """
+
+    certificate: Path
+    key: Path
+    client_ca: Path
+    service_account_key: Path
+    admin_token_file: Path
+    kubelet_client_certificate: Path
+    kubelet_client_key: Path
+    bind_address: str = "127.0.0.1"
+    port: int = 6443
+    advertise_address: str = "127.0.0.1"
+    issuer: str = "https://kubernetes.default.svc.cluster.local"
+    api_audiences: tuple[str, ...] = ()
+    kubernetes_service_ip: str = "10.96.0.1"
+    #: CA that kubelets' serving certificates are checked against; None accepts any, as upstream's default does.
+    kubelet_ca: Path | None = None
+    admission: AdmissionConfig = field(default_factory=lambda: AdmissionConfig())
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """Audiences whose tokens this server takes."""
+        return self.api_audiences or (self.issuer,)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionConfig:
+    """Choices of the admission plugins. Seconds for DefaultTolerationSeconds; names of plugins that are off."""
+
+    not_ready_toleration: int = 300
+    unreachable_toleration: int = 300
+    disabled: frozenset[str] = frozenset()

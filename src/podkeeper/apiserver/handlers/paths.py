@@ -1,0 +1,83 @@
+"""Plain paths: the index, version, metrics and the token issuer's public documents."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from podkeeper.apiserver import responses, version
+from podkeeper.apiserver.authentication.service_accounts import SigningKey
+from podkeeper.apiserver.call import Call, Handle
+from podkeeper.apiserver.metrics import RequestMetrics
+from podkeeper.foundation.http import Answer, Response
+
+_METRICS_HEAD = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+_CACHED = b"Cache-Control: public, max-age=3600\r\n"
+
+
+async def show_version(call: Call) -> Answer:
+    """GET /version."""
+    return responses.tree(version.info())
+
+
+def metrics(figures: RequestMetrics) -> Handle:
+    """GET /metrics."""
+
+    async def handle(call: Call) -> Answer:
+        return Response(200, _METRICS_HEAD, figures.text().encode())
+
+    return handle
+
+
+def index(paths: Sequence[str]) -> Handle:
+    """GET /: what else there is."""
+
+    async def handle(call: Call) -> Answer:
+        if call.info.path != "/":
+            return responses.text("404 page not found\n", 404)
+        return responses.tree({"paths": sorted(paths)})
+
+    return handle
+
+
+def issuer_documents(issuer: str, jwks_uri: str, key: SigningKey) -> Mapping[str, Handle]:
+    """The OpenID discovery document and the key set with which anyone can check the cluster's tokens."""
+    document = {
+        "issuer": issuer,
+        "jwks_uri": jwks_uri,
+        "response_types_supported": ["id_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [key.algorithm],
+    }
+    keys = {"keys": [public_jwk(key)]}
+
+    async def configuration(call: Call) -> Answer:
+        head = _CACHED + b"Content-Type: application/json\r\n"
+        return Response(200, head, responses.tree(document).body)
+
+    async def key_set(call: Call) -> Answer:
+        head = _CACHED + b"Content-Type: application/jwk-set+json\r\n"
+        return Response(200, head, responses.tree(keys).body)
+
+    return {"/.well-known/openid-configuration": configuration, "/openid/v1/jwks": key_set}
+
+
+def public_jwk(key: SigningKey) -> dict[str, Any]:
+    """The public key as a JSON Web Key."""
+    public = key.public
+    head: dict[str, Any] = {"use": "sig", "kid": key.key_id, "alg": key.algorithm}
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        numbers = public.public_numbers()
+        size = (public.curve.key_size + 7) // 8
+        return head | {"kty": "EC", "crv": "P-256", "x": _number(numbers.x, size), "y": _number(numbers.y, size)}
+    assert isinstance(public, rsa.RSAPublicKey)
+    parts = public.public_numbers()
+    return head | {"kty": "RSA", "n": _number(parts.n), "e": _number(parts.e)}
+
+
+def _number(value: int, size: int = 0) -> str:
+    data = value.to_bytes(size or (value.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

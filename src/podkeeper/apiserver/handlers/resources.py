@@ -1,0 +1,212 @@
+"""The verbs of stored resources over HTTP: options and bodies in, rendered objects out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from podkeeper.api import codec
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import ApiError, bad_request, unsupported_media_type
+from podkeeper.apiserver import bodies, responses
+from podkeeper.apiserver.call import Call
+from podkeeper.apiserver.handlers.rendering import Renderer
+from podkeeper.apiserver.options import delete_options, list_options, write_options
+from podkeeper.apiserver.watching import WatchStreams
+from podkeeper.foundation.http import Answer, Response
+from podkeeper.registry.verbs import Deleted, FieldValidation, PatchType, RequestContext, ResourceVerbs
+
+Tree = dict[str, Any]
+_Handler = Callable[[Call, ResourceVerbs], Awaitable[Answer]]
+
+#: Kinds whose DELETE answers the object also when it is gone; the others answer a Status (as upstream's OpenAPI tells).
+RETURNED_WHEN_DELETED = frozenset(
+    {
+        ("", "persistentvolumeclaims"),
+        ("", "persistentvolumes"),
+        ("", "pods"),
+        ("", "podtemplates"),
+        ("", "resourcequotas"),
+        ("", "serviceaccounts"),
+        ("", "services"),
+        ("resource.k8s.io", "deviceclasses"),
+        ("resource.k8s.io", "resourceclaims"),
+        ("resource.k8s.io", "resourceclaimtemplates"),
+        ("resource.k8s.io", "resourceslices"),
+        ("storage.k8s.io", "csidrivers"),
+        ("storage.k8s.io", "csinodes"),
+        ("storage.k8s.io", "storageclasses"),
+        ("storage.k8s.io", "volumeattachments"),
+        ("storage.k8s.io", "volumeattributesclasses"),
+    }
+)
+
+
+class ResourceHandlers:
+    """Answers requests for stored resources."""
+
+    def __init__(self, renderer: Renderer, watches: WatchStreams) -> None:
+        self._renderer, self._watches = renderer, watches
+        self._handlers: Mapping[str, _Handler] = {
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+
+    async def __call__(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        """Answers, or raises 404 and 405 for paths and verbs that the resource has not."""
+        check_path(call, verbs.resource)
+        return await self._handlers[call.info.verb](call, verbs)
+
+    async def _get(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        info = call.info
+        version = info.first("resourceVersion") if info.query else None
+        item = await verbs.get(namespace_of(call, verbs.resource), info.name, version, info.subresource)
+        rendering = call.rendering()
+        if rendering.plain:
+            return Response(200, responses.JSON_HEAD, item.json)
+        return self._renderer.item(call, verbs.resource, item, rendering)
+
+    async def _list(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        rendering = call.rendering()
+        listing = await verbs.list(namespace_of(call, verbs.resource), list_options(call.info))
+        return await self._renderer.listing(call, verbs.resource, listing, rendering)
+
+    async def _watch(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        return await self._watches.open(call, verbs, namespace_of(call, verbs.resource))
+
+    async def _create(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        context = call.context(write_options(call.info, "CreateOptions"))
+        tree = self._body(call, verbs.resource, context)
+        item = await verbs.create(context, namespace_of(call, verbs.resource), tree)
+        return self._renderer.item(call, verbs.resource, item, call.rendering(), 201, context.warnings)
+
+    async def _update(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        info = call.info
+        context = call.context(write_options(info, "UpdateOptions"))
+        tree = self._body(call, verbs.resource, context)
+        namespace = namespace_of(call, verbs.resource)
+        item, created = await verbs.update(context, namespace, info.name, tree, info.subresource)
+        status = 201 if created else 200
+        return self._renderer.item(call, verbs.resource, item, call.rendering(), status, context.warnings)
+
+    async def _patch(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        info, request = call.info, call.request
+        patch_type = _patch_type(request.headers.get(b"content-type", b""))
+        options = write_options(info, "PatchOptions", apply=patch_type is PatchType.APPLY)
+        bodies.check_size(request)
+        patch = bodies.decode_patch(request.body, yaml=patch_type is PatchType.APPLY)
+        context = call.context(options)
+        namespace = namespace_of(call, verbs.resource)
+        forced = bool(options.force)
+        item, created = await verbs.patch(context, namespace, info.name, patch, patch_type, info.subresource, forced)
+        status = 201 if created else 200
+        return self._renderer.item(call, verbs.resource, item, call.rendering(), status, context.warnings)
+
+    async def _delete(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        resource = verbs.resource
+        options, dry_run, cascades = delete_options(call.info, _delete_body(call))
+        context = call.context(write_options(call.info, "DeleteOptions"))
+        context.dry_run = dry_run
+        deleted = await verbs.delete(context, namespace_of(call, resource), call.info.name, options)
+        status = 202 if cascades and not deleted.gone else 200
+        if deleted.gone and (resource.group, resource.name) not in RETURNED_WHEN_DELETED:
+            uid = deleted.item.tree()["metadata"].get("uid", "")
+            tree = responses.success(deleted.item.name, resource.group, resource.name, uid)
+            return responses.tree(tree, call.rendering(), status, responses.warnings(context.warnings))
+        return self._renderer.item(call, resource, deleted.item, call.rendering(), status, context.warnings)
+
+    async def _delete_collection(self, call: Call, verbs: ResourceVerbs) -> Answer:
+        resource = verbs.resource
+        options, dry_run, _ = delete_options(call.info, _delete_body(call))
+        context = call.context(write_options(call.info, "DeleteOptions"))
+        context.dry_run = dry_run
+        selection = list_options(call.info)
+        outcomes = await verbs.delete_collection(context, namespace_of(call, resource), selection, options)
+        return responses.json_body(_deleted_list(resource, outcomes), headers=responses.warnings(context.warnings))
+
+    def _body(self, call: Call, resource: Resource, context: RequestContext) -> Tree:
+        """The object in the body, of the kind that the path speaks."""
+        kind, version = resource.kind, resource.api_version
+        sub = resource.subresources.get(call.info.subresource)
+        if sub is not None:
+            kind = sub.kind
+            version = f"{sub.group}/{sub.version}" if sub.group else sub.version
+        decoded = bodies.decode(call.request, kind)
+        if context.field_validation is not FieldValidation.IGNORE:
+            _report_duplicates(call, kind, resource.version, context)
+        return bodies.identify(decoded, resource, kind, version)
+
+
+def check_path(call: Call, resource: Resource) -> None:
+    """Raises 404 where the path does not fit the resource's scope, 405 where the resource has no such verb."""
+    info = call.info
+    inside = bool(info.namespace) and resource.name != "namespaces"
+    if inside and not resource.namespaced:
+        raise path_not_found()
+    if resource.namespaced and not inside and info.verb not in ("list", "watch"):
+        raise path_not_found() if info.name else method_not_allowed()
+    if info.subresource:
+        sub = resource.subresources.get(info.subresource)
+        if sub is None:
+            raise path_not_found()
+        if info.verb not in sub.verbs:
+            raise method_not_allowed()
+    elif info.verb not in resource.verbs or (info.verb == "create" and info.name):
+        raise method_not_allowed()
+
+
+def path_not_found() -> ApiError:
+    """404 for a path below a served version that leads nowhere."""
+    return ApiError(404, "NotFound", "the server could not find the requested resource")
+
+
+def method_not_allowed() -> ApiError:
+    """405 as upstream's router words it."""
+    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
+def namespace_of(call: Call, resource: Resource) -> str:
+    """The namespace that the verbs want: none for cluster-scoped resources (namespaces among them)."""
+    return call.info.namespace if resource.namespaced else ""
+
+
+def _patch_type(header: bytes) -> PatchType:
+    media = header.decode("latin-1").partition(";")[0].strip().lower()
+    try:
+        return PatchType(media)
+    except ValueError:
+        raise unsupported_media_type([each.value for each in PatchType]) from None
+
+
+def _report_duplicates(call: Call, kind: str, version: str, context: RequestContext) -> None:
+    """Duplicate keys in a JSON body: an error or a warning. (A YAML body is checked as it is read.)"""
+    if b"yaml" in call.request.headers.get(b"content-type", b""):
+        return
+    found = [f'duplicate field "{path}"' for path in codec.duplicate_keys(call.request.body)]
+    if found and context.field_validation is FieldValidation.STRICT:
+        why = f"strict decoding error: {', '.join(found)}"
+        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+    context.warnings.extend(found)
+
+
+def _delete_body(call: Call) -> Mapping[str, Any] | None:
+    if not call.request.body and not call.request.oversized:
+        return None
+    tree = bodies.decode(call.request, "DeleteOptions")
+    if not isinstance(tree, dict) or tree.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise bad_request("decoded object cannot be converted to DeleteOptions")
+    return tree
+
+
+def _deleted_list(resource: Resource, outcomes: Any) -> bytes:
+    deleted: list[Deleted] = list(outcomes)
+    revision = max((each.item.revision for each in deleted), default=0)
+    head = f'{{"kind":"{resource.kind}List","apiVersion":"{resource.api_version}",'
+    head += f'"metadata":{{"resourceVersion":"{revision}"}},"items":['
+    return head.encode() + b",".join(each.item.json for each in deleted) + b"]}\n"

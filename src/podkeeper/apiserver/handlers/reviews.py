@@ -1,0 +1,190 @@
+"""The review resources: questions about tokens, identities and permissions, answered and not stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from podkeeper.api import resources
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import Cause, bad_request, invalid
+from podkeeper.api.user import UserInfo
+from podkeeper.apiserver import bodies, responses
+from podkeeper.apiserver.authentication.authenticator import Authenticator
+from podkeeper.apiserver.authentication.service_accounts import InvalidToken
+from podkeeper.apiserver.authorization.authorizer import Authorizer
+from podkeeper.apiserver.call import Call, Handle
+from podkeeper.apiserver.handlers.dispatch import SpecialKey
+from podkeeper.apiserver.options import write_options
+from podkeeper.apiserver.requestinfo import RequestInfo
+from podkeeper.foundation.http import Answer
+
+Tree = dict[str, Any]
+_AUTHENTICATION = "authentication.k8s.io"
+_AUTHORIZATION = "authorization.k8s.io"
+
+
+class Reviews:
+    """Handlers of all review resources."""
+
+    def __init__(self, authenticator: Authenticator, authorizer: Authorizer) -> None:
+        self._authenticator, self._authorizer = authenticator, authorizer
+
+    def handlers(self) -> Mapping[SpecialKey, Handle]:
+        """By group and resource."""
+        return {
+            (_AUTHENTICATION, "tokenreviews", ""): self.review_token,
+            (_AUTHENTICATION, "selfsubjectreviews", ""): self.review_self,
+            (_AUTHORIZATION, "subjectaccessreviews", ""): self.review_subject,
+            (_AUTHORIZATION, "localsubjectaccessreviews", ""): self.review_subject_locally,
+            (_AUTHORIZATION, "selfsubjectaccessreviews", ""): self.review_own_access,
+            (_AUTHORIZATION, "selfsubjectrulesreviews", ""): self.review_own_rules,
+        }
+
+    async def review_token(self, call: Call) -> Answer:
+        """TokenReview: whose token is it, and is it for these audiences?"""
+        review, _ = _read(call)
+        spec = review.get("spec") or {}
+        token = spec.get("token")
+        if not token:
+            raise bad_request("token is required for TokenReview in authentication")
+        audiences = spec.get("audiences") or list(self._authenticator.audiences)
+        try:
+            user, common = await self._authenticator.review(token, audiences)
+            review["status"] = {"authenticated": True, "user": user_tree(user), "audiences": list(common)}
+        except InvalidToken as error:
+            review["status"] = {"user": {}, "error": f"[invalid bearer token, {error}]"}
+        return _created(call, review)
+
+    async def review_self(self, call: Call) -> Answer:
+        """SelfSubjectReview: who am I?"""
+        review, _ = _read(call)
+        review["metadata"].setdefault("creationTimestamp", None)
+        review["status"] = {"userInfo": user_tree(call.user)}
+        return _created(call, review)
+
+    async def review_subject(self, call: Call) -> Answer:
+        """SubjectAccessReview: may that user do this?"""
+        review, row = _read(call)
+        spec = review.get("spec") or {}
+        _check_subject(row, spec)
+        return await self._answer(call, review, row, _subject(spec), spec)
+
+    async def review_subject_locally(self, call: Call) -> Answer:
+        """LocalSubjectAccessReview: the same within one namespace."""
+        review, row = _read(call)
+        spec = review.get("spec") or {}
+        _check_subject(row, spec)
+        attributes = spec.get("resourceAttributes") or {}
+        if attributes.get("namespace", "") != call.info.namespace:
+            raise bad_request(
+                "spec.resourceAttributes.namespace must match namespace: "
+                f"{attributes.get('namespace', '')} != {call.info.namespace}"
+            )
+        return await self._answer(call, review, row, _subject(spec), spec)
+
+    async def review_own_access(self, call: Call) -> Answer:
+        """SelfSubjectAccessReview: may I do this?"""
+        review, row = _read(call)
+        return await self._answer(call, review, row, call.user, review.get("spec") or {})
+
+    async def review_own_rules(self, call: Call) -> Answer:
+        """SelfSubjectRulesReview: what may I do in this namespace?"""
+        review, _ = _read(call)
+        namespace = (review.get("spec") or {}).get("namespace")
+        if not namespace:
+            raise bad_request("no namespace on request")
+        resource_rules: list[Tree] = []
+        path_rules: list[Tree] = []
+        for rule in self._rules(call.user, namespace):
+            if rule.get("nonResourceURLs"):
+                path_rules.append(_only(rule, "verbs", "nonResourceURLs"))
+            else:
+                resource_rules.append(_only(rule, "verbs", "apiGroups", "resources", "resourceNames"))
+        review["status"] = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+        return _created(call, review)
+
+    def _rules(self, user: UserInfo, namespace: str) -> list[Mapping[str, Any]]:
+        return [grant.rule.tree for grant in self._authorizer.rbac.grants(user, namespace)]
+
+    async def _answer(self, call: Call, review: Tree, row: Resource, user: UserInfo, spec: Tree) -> Answer:
+        decision = await self._authorizer.decide(user, _asked(row, spec))
+        status: Tree = {"allowed": decision.allowed}
+        if decision.reason:
+            status["reason"] = decision.reason
+        review["status"] = status
+        return _created(call, review)
+
+
+def _read(call: Call) -> tuple[Tree, Resource]:
+    info = call.info
+    write_options(info, "CreateOptions")
+    row = resources.lookup(info.group, info.version, info.resource)
+    assert row is not None
+    tree = bodies.identify(bodies.decode(call.request, row.kind), row)
+    tree.setdefault("metadata", {})
+    return tree, row
+
+
+def _created(call: Call, review: Tree) -> Answer:
+    ordered = {key: review[key] for key in ("kind", "apiVersion", "metadata", "spec", "status") if key in review}
+    return responses.tree(ordered, call.rendering(), 201)
+
+
+def _check_subject(row: Resource, spec: Tree) -> None:
+    causes = []
+    if not spec.get("user") and not spec.get("groups"):
+        causes.append(
+            Cause("FieldValueRequired", "Required value: at least one of user or group must be specified", "spec.user")
+        )
+    causes += _attribute_causes(spec)
+    if causes:
+        raise invalid(row.kind, row.group, "", causes)
+
+
+def _attribute_causes(spec: Tree) -> list[Cause]:
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and path is not None:
+        text = 'Invalid value: "null": cannot be specified in combination with resourceAttributes'
+        return [Cause("FieldValueInvalid", text, "spec.nonResourceAttributes")]
+    if resource is None and path is None:
+        text = 'Invalid value: "null": exactly one of nonResourceAttributes or resourceAttributes must be specified'
+        return [Cause("FieldValueInvalid", text, "spec.resourceAttributes")]
+    return []
+
+
+def _asked(row: Resource, spec: Tree) -> RequestInfo:
+    causes = _attribute_causes(spec)
+    if causes:
+        raise invalid(row.kind, row.group, "", causes)
+    path = spec.get("nonResourceAttributes")
+    if path is not None:
+        return RequestInfo(path=path.get("path", ""), verb=path.get("verb", ""))
+    attributes = spec["resourceAttributes"]
+    return RequestInfo(
+        path="",
+        verb=attributes.get("verb", ""),
+        is_resource=True,
+        group=attributes.get("group", ""),
+        version=attributes.get("version", ""),
+        namespace=attributes.get("namespace", ""),
+        resource=attributes.get("resource", ""),
+        subresource=attributes.get("subresource", ""),
+        name=attributes.get("name", ""),
+    )
+
+
+def _subject(spec: Tree) -> UserInfo:
+    extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
+    return UserInfo(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
+
+
+def user_tree(user: UserInfo) -> Tree:
+    """UserInfo as JSON, empty members left out."""
+    tree: Tree = {"username": user.name, "uid": user.uid, "groups": list(user.groups)}
+    tree["extra"] = {key: list(values) for key, values in user.extra.items()}
+    return {key: value for key, value in tree.items() if value}
+
+
+def _only(rule: Mapping[str, Any], *fields: str) -> Tree:
+    return {field: list(rule[field]) for field in fields if rule.get(field)}

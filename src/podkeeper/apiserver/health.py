@@ -1,0 +1,46 @@
+"""/livez, /readyz and /healthz with their checks, ``?verbose`` and ``?exclude=``, in upstream's text form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from podkeeper.apiserver import responses
+from podkeeper.apiserver.call import Call
+from podkeeper.foundation.http import Answer
+
+#: A check returns what is wrong, or nothing.
+Check = Callable[[], str]
+
+
+class Health:
+    """Named checks per endpoint."""
+
+    def __init__(self, live: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
+        self._checks = {"livez": dict(live), "healthz": dict(live), "readyz": {**live, **ready}}
+
+    async def handle(self, call: Call) -> Answer:
+        """Answers one of the endpoints or a single check below it."""
+        endpoint, _, single = call.info.path.strip("/").partition("/")
+        checks = self._checks[endpoint]
+        if single:
+            if single not in checks:
+                return responses.text("404 page not found\n", 404)
+            checks = {single: checks[single]}
+        excluded = set(call.info.query.get("exclude", ()))
+        lines, failed = [], []
+        for name, check in checks.items():
+            if name in excluded:
+                lines.append(f"[+]{name} excluded: ok")
+                continue
+            wrong = check()
+            lines.append(f"[-]{name} failed: reason withheld" if wrong else f"[+]{name} ok")
+            failed += [name] if wrong else []
+        unknown = sorted(excluded - checks.keys())
+        if unknown:
+            listed = ",".join(f'"{name}"' for name in unknown)
+            lines.append(f"warn: some health checks cannot be excluded: no matches for {listed}")
+        if failed:
+            return responses.text("\n".join(lines) + f"\n{endpoint} check failed\n", 500)
+        if "verbose" in call.info.query and not single:
+            return responses.text("\n".join(lines) + f"\n{endpoint} check passed\n")
+        return responses.text("ok")

@@ -1,0 +1,82 @@
+"""Content negotiation: which rendering a client gets for its Accept header, which bodies can be read.
+
+Protobuf is not served; a client that offers it beside JSON gets JSON, one that takes nothing else gets 406.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from podkeeper.api.errors import not_acceptable, unsupported_media_type
+
+JSON = "application/json"
+YAML = "application/yaml"
+SERVED = (JSON, YAML)
+TRANSFORMS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+_META_GROUP = "meta.k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A media type and the kind that the answer is turned into ("" for the object itself)."""
+
+    media_type: str = JSON
+    transform: str = ""
+    version: str = ""
+    pretty: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """The bytes that the registry keeps are the answer."""
+        return not self.transform and self.media_type == JSON and not self.pretty
+
+
+_PLAIN = Rendering()
+_known: dict[bytes, Rendering] = {b"": _PLAIN, b"*/*": _PLAIN, b"application/json": _PLAIN}
+
+
+def accepted(header: bytes) -> Rendering:
+    """The rendering for an Accept header. Raises 406."""
+    rendering = _known.get(header)
+    if rendering is None:
+        rendering = _choose(header.decode("latin-1"))
+        if len(_known) > 1024:
+            _known.clear()
+        _known[header] = rendering
+    return rendering
+
+
+def _choose(header: str) -> Rendering:
+    clauses = [_clause(text) for text in header.split(",")]
+    clauses.sort(key=lambda clause: -clause[2])
+    for media, parameters, _ in clauses:
+        served = {"*/*": JSON, "application/*": JSON, JSON: JSON, YAML: YAML}.get(media)
+        if served is None:
+            continue
+        kind = parameters.get("as", "")
+        if not kind:
+            return Rendering(served, pretty=parameters.get("pretty") == "1")
+        version = parameters.get("v", "")
+        if kind in TRANSFORMS and parameters.get("g") == _META_GROUP and version in ("v1", "v1beta1"):
+            return Rendering(served, kind, version)
+    raise not_acceptable(SERVED)
+
+
+def _clause(text: str) -> tuple[str, dict[str, str], float]:
+    media, *rest = [part.strip() for part in text.split(";")]
+    parameters = dict(part.partition("=")[::2] for part in rest)
+    try:
+        quality = float(parameters.pop("q", "1"))
+    except ValueError:
+        quality = 1.0
+    return media.lower(), parameters, quality
+
+
+def body_type(content_type: bytes) -> str:
+    """The media type of a body that can be read: JSON (also when none is named) or YAML. Raises 415."""
+    if not content_type or content_type == b"application/json":
+        return JSON
+    media = content_type.decode("latin-1").partition(";")[0].strip().lower()
+    if media in SERVED:
+        return media
+    raise unsupported_media_type(SERVED)

@@ -1,0 +1,72 @@
+"""Answers: prepared headers, trees as JSON or YAML, Status objects for errors, Warning headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from podkeeper.api.errors import ApiError
+from podkeeper.apiserver import yamls
+from podkeeper.apiserver.negotiation import YAML, Rendering
+from podkeeper.foundation.http import Request, Response
+from podkeeper.foundation.http.messages import Headers
+
+_NO_CACHE = b"Cache-Control: no-cache, private\r\n"
+JSON_HEAD = _NO_CACHE + b"Content-Type: application/json\r\n"
+YAML_HEAD = _NO_CACHE + b"Content-Type: application/yaml\r\n"
+TEXT_HEAD = _NO_CACHE + b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
+
+_PLAIN = Rendering()
+
+
+def json_body(body: bytes, status: int = 200, headers: Headers = ()) -> Response:
+    """JSON bytes that are ready."""
+    return Response(status, JSON_HEAD, body, headers)
+
+
+def tree(value: Any, rendering: Rendering = _PLAIN, status: int = 200, headers: Headers = ()) -> Response:
+    """A plain tree in the media type the client asked for."""
+    if rendering.media_type == YAML:
+        return Response(status, YAML_HEAD, yamls.dump(value), headers)
+    if rendering.pretty:
+        return Response(status, JSON_HEAD, orjson.dumps(value, option=orjson.OPT_INDENT_2), headers)
+    return Response(status, JSON_HEAD, orjson.dumps(value) + b"\n", headers)
+
+
+def text(message: str, status: int = 200, headers: Headers = ()) -> Response:
+    """Plain text, as health checks and unknown paths give it."""
+    return Response(status, TEXT_HEAD, message.encode(), headers)
+
+
+def failure(error: ApiError, request: Request) -> Response:
+    """An error as its Status object, in YAML for a client that takes nothing else."""
+    accept = request.headers.get(b"accept", b"")
+    rendering = Rendering(YAML) if b"yaml" in accept and b"json" not in accept else _PLAIN
+    headers: Headers = ()
+    if error.retry_after:
+        headers = ((b"Retry-After", b"%d" % error.retry_after),)
+    return tree(error.status(), rendering, error.code, headers)
+
+
+def success(name: str, group: str, resource: str, uid: str) -> dict[str, Any]:
+    """The Status that tells of a deleted object."""
+    details = {"name": name, "group": group, "kind": resource, "uid": uid}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
+
+
+def warnings(messages: Iterable[str]) -> Headers:
+    """Warning headers (RFC 7234, code 299), each message once."""
+    return tuple((b"Warning", f'299 - "{_quoted(message)}"'.encode()) for message in dict.fromkeys(messages))
+
+
+def _quoted(message: str) -> str:
+    cleaned = "".join(character if character.isprintable() else " " for character in message)
+    return cleaned.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,154 @@
+"""The API server put together: what exists, in order, and its life from first object to last watch.
+
+bootstrap objects --> listening (on_listening set) --> cancelled: watches end, answers end, sockets close
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+
+from podkeeper.api.resources import RESOURCES
+from podkeeper.apiserver.admission.chain import AdmissionChain
+from podkeeper.apiserver.authentication import admin_token
+from podkeeper.apiserver.authentication.admin_token import AdminToken
+from podkeeper.apiserver.authentication.authenticator import Authenticator
+from podkeeper.apiserver.authentication.service_accounts import SigningKey, TokenIssuer, TokenReader
+from podkeeper.apiserver.authorization.authorizer import Authorizer
+from podkeeper.apiserver.authorization.node import NodeAuthorizer
+from podkeeper.apiserver.authorization.rbac import RbacIndex
+from podkeeper.apiserver.bootstrap import ensure, policy
+from podkeeper.apiserver.call import Handle
+from podkeeper.apiserver.chain import Chain
+from podkeeper.apiserver.config import ApiServerConfig
+from podkeeper.apiserver.handlers import paths
+from podkeeper.apiserver.handlers.bindings import PodWrites
+from podkeeper.apiserver.handlers.dispatch import Dispatcher, SpecialKey
+from podkeeper.apiserver.handlers.rendering import Renderer
+from podkeeper.apiserver.handlers.resources import ResourceHandlers
+from podkeeper.apiserver.handlers.reviews import Reviews
+from podkeeper.apiserver.handlers.tokens import TokenRequests
+from podkeeper.apiserver.health import Health
+from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.metrics import RequestMetrics
+from podkeeper.apiserver.tables.table import TableMaker
+from podkeeper.apiserver.watching import WatchStreams
+from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.foundation.http import HttpServer
+from podkeeper.foundation.http.server import server_tls
+from podkeeper.registry.verbs import Registry
+
+log = logging.getLogger(__name__)
+
+#: Seconds that running answers get to end when the server stops.
+GRACE = 5.0
+
+
+class ApiServer:
+    """Serves a registry over HTTPS. ``admission`` is the chain that the registry was opened with."""
+
+    def __init__(
+        self, config: ApiServerConfig, registry: Registry, admission: AdmissionChain, clock: Clock | None = None
+    ) -> None:
+        self._config, self._registry = config, registry
+        self._clock = clock or SystemClock()
+        self._live = LiveObjects(registry)
+        self.on_listening = asyncio.Event()
+        admission.connect(registry)
+        key = SigningKey.load(config.service_account_key)
+        self._tokens = TokenIssuer(config.issuer, key)
+        self.rbac = RbacIndex()
+        self._authenticator = Authenticator(
+            AdminToken(admin_token.ensure(config.admin_token_file)),
+            TokenReader(config.issuer, (key.public,)),
+            config.audiences,
+            self._live,
+            self._clock,
+        )
+        self._authorizer = Authorizer(self.rbac, NodeAuthorizer(self._live, policy.cluster_role("system:node")))
+        self._metrics = RequestMetrics()
+        renderer = Renderer(TableMaker(self._clock))
+        self._watches = WatchStreams(renderer)
+        self._resources = ResourceHandlers(renderer, self._watches)
+        self._port = config.port
+
+    @property
+    def port(self) -> int:
+        """The port that clients reach, known once it listens."""
+        return self._port
+
+    async def serve(self) -> None:
+        """Serves until cancelled. Raises OSError when the address cannot be had."""
+        config = self._config
+        listener = socket.create_server(
+            (config.bind_address, config.port), family=_family(config.bind_address), backlog=1024
+        )
+        listener.setblocking(False)
+        self._port = listener.getsockname()[1]
+        try:
+            await self._prepare()
+            await self._listen(listener)
+        finally:
+            listener.close()
+
+    async def _prepare(self) -> None:
+        await ensure.ensure_all(self._registry, self._config, self._port)
+        await self.rbac.follow(self._live)
+        await self._authenticator.follow(self._live)
+
+    async def _listen(self, listener: socket.socket) -> None:
+        config = self._config
+        chain = Chain(self._authenticator, self._authorizer, self._dispatcher(), self._metrics)
+        http = HttpServer(chain)
+        self._metrics.gauge("apiserver_connections", "Open connections.", lambda: float(http.connections))
+        self._metrics.gauge("apiserver_longrunning_requests", "Running watches.", lambda: float(len(self._watches)))
+        tls = server_tls(str(config.certificate), str(config.key), str(config.client_ca))
+        async with asyncio.TaskGroup() as tasks:
+            serving = tasks.create_task(http.serve(listener, tls, self.on_listening))
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self._watches.end_all()
+                await http.stop(GRACE)
+                serving.cancel()
+
+    def _dispatcher(self) -> Dispatcher:
+        specials = self._specials()
+        return Dispatcher(self._registry, self._resources, specials, _UNSTORED, self._plain_paths())
+
+    def _specials(self) -> Mapping[SpecialKey, Handle]:
+        reviews = Reviews(self._authenticator, self._authorizer)
+        tokens = TokenRequests(self._tokens, self._config.audiences, self._live, self._clock)
+        return {
+            **reviews.handlers(),
+            **PodWrites(self._registry).handlers(),
+            ("", "serviceaccounts", "token"): tokens.handle,
+        }
+
+    def _plain_paths(self) -> Mapping[str, Handle]:
+        config = self._config
+        health = Health({"ping": lambda: ""}, {"poststarthook/rbac/bootstrap-roles": lambda: ""})
+        jwks = f"https://{config.advertise_address}:{self._port}/openid/v1/jwks"
+        found: dict[str, Handle] = {
+            "/version": paths.show_version,
+            "/metrics": paths.metrics(self._metrics),
+            "/livez": health.handle,
+            "/readyz": health.handle,
+            "/healthz": health.handle,
+            **paths.issuer_documents(config.issuer, jwks, self._tokens.key),
+        }
+        found["/"] = paths.index(sorted(found))
+        return found
+
+
+_UNSTORED = {
+    (row.group, row.version, row.name): row
+    for row in RESOURCES
+    if row.enabled and "create" in row.verbs and "get" not in row.verbs
+}
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET

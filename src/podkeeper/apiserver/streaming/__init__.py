@@ -1,0 +1,1 @@
+"""Answers that pass through to a node: logs, exec, attach, port-forward, proxies."""

@@ -1,0 +1,1 @@
+"""Tables: the columns that the server prints for each kind."""

@@ -1,0 +1,44 @@
+"""Makes Tables: finds a kind's columns and puts rows together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from podkeeper.api.catalogue import Resource
+from podkeeper.apiserver.tables.column import Columns
+from podkeeper.apiserver.tables.kinds import DEFAULT, columns_of
+from podkeeper.foundation.clock import Clock
+from podkeeper.registry.verbs import Item
+
+
+class TableMaker:
+    """Tables as of the clock's present time, which ages need."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def table(
+        self, resource: Resource, items: Sequence[Item], metadata: Mapping[str, Any], version: str, include: str
+    ) -> dict[str, Any]:
+        """A Table of items; ``include`` says how much of each object its row carries: None, Metadata or Object."""
+        now = self._clock.time()
+        chosen = columns_of(resource) or DEFAULT
+        return {
+            "kind": "Table",
+            "apiVersion": f"meta.k8s.io/{version}",
+            "metadata": dict(metadata),
+            "columnDefinitions": [column.tree() for column in chosen.columns],
+            "rows": [_row(chosen, item, now, version, include) for item in items],
+        }
+
+
+def _row(chosen: Columns, item: Item, now: float, version: str, include: str) -> dict[str, Any]:
+    tree = item.tree()
+    row: dict[str, Any] = {"cells": chosen.cells(tree, now)}
+    if include == "Object":
+        row["object"] = tree
+    elif include == "Metadata":
+        api_version = f"meta.k8s.io/{version}"
+        row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": tree["metadata"]}
+    return row

@@ -1,0 +1,183 @@
+"""Watch streams: events of the registry onto connections, each frame made once for all of them.
+
+opened --run--> sending <--congested / drained--> waiting --(timeout, cache's end, server's stop)--> ended
+                   \\--too many events waiting--> cut off
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import ApiError
+from podkeeper.apiserver import responses, yamls
+from podkeeper.apiserver.call import Call
+from podkeeper.apiserver.handlers.rendering import Renderer, partial
+from podkeeper.apiserver.negotiation import YAML, Rendering
+from podkeeper.apiserver.options import list_options
+from podkeeper.foundation.http import Answer, BodyWriter, Streaming
+from podkeeper.foundation.http.messages import frame_chunk
+from podkeeper.registry.verbs import ResourceVerbs, Watch, WatchEvent
+
+#: Events that may wait for one slow client, beyond the state it began with, before it is cut off.
+WAITING_EVENTS = 10_000
+#: Events that are framed together when a client catches up.
+_SLICE = 64
+#: Seconds that a watch without timeoutSeconds lasts: at least this, at most twice.
+MIN_TIMEOUT = 1800.0
+
+Encode = Callable[[WatchEvent], bytes]
+
+
+class WatchStreams:
+    """Opens watches and ends them all when the server stops."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._framer = Framer()
+        self._open: set[WatchStream] = set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def open(self, call: Call, verbs: ResourceVerbs, namespace: str) -> Answer:
+        """A streaming answer. Raises what the registry raises, but a version that is gone is told inside the stream."""
+        options = list_options(call.info)
+        rendering = call.rendering()
+        encode = None if rendering.plain else self._encoder(call, verbs.resource, rendering)
+        timeout = options.timeout or random.uniform(MIN_TIMEOUT, 2 * MIN_TIMEOUT)  # noqa: S311 - spreads reconnects
+        stream = WatchStream(self._framer, encode, timeout, self._open)
+        head = responses.YAML_HEAD if rendering.media_type == YAML else responses.JSON_HEAD
+        try:
+            stream.watch = await verbs.watch(namespace, options, stream.take, stream.end)
+        except ApiError as error:
+            if error.code != 410:
+                raise
+            stream.fail(error)
+        return Streaming(200, head, stream.run, abandon=stream.stop)
+
+    def end_all(self) -> None:
+        """Ends every stream in good order."""
+        for stream in tuple(self._open):
+            stream.end()
+
+    def _encoder(self, call: Call, resource: Resource, rendering: Rendering) -> Encode:
+        """Frames for a client that wants another form than JSON objects; these are made for it alone."""
+        headed = False
+
+        def encode(event: WatchEvent) -> bytes:
+            nonlocal headed
+            tree = orjson.loads(event.frame)
+            if event.item is not None and rendering.transform == "Table":
+                item = event.item
+                metadata = {"resourceVersion": str(item.revision)}
+                table = self._renderer.table(call, resource, (item,), metadata, rendering.version)
+                if headed:
+                    table["columnDefinitions"] = None
+                headed = True
+                tree["object"] = table
+            elif event.item is not None and rendering.transform:
+                tree["object"] = partial(event.item, rendering.version)
+            if rendering.media_type == YAML:
+                return b"---\n" + yamls.dump(tree)
+            return orjson.dumps(tree) + b"\n"
+
+        return encode
+
+
+class Framer:
+    """The chunk of a batch of events, made once although the batch goes to many watches one after the other."""
+
+    def __init__(self) -> None:
+        self._events: Sequence[WatchEvent] = ()
+        self._chunk = b""
+
+    def frame(self, events: Sequence[WatchEvent]) -> bytes:
+        """All events of the batch as one chunk."""
+        if events is not self._events:
+            frames = [event.frame for event in events]
+            self._chunk = frame_chunk(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._events = events
+        return self._chunk
+
+
+class WatchStream:
+    """One client's watch."""
+
+    def __init__(self, framer: Framer, encode: Encode | None, timeout: float, open_streams: set[WatchStream]) -> None:
+        self._framer, self._encode, self._timeout = framer, encode, timeout
+        self._open = open_streams
+        self._waiting: deque[Sequence[WatchEvent]] = deque()
+        self._count = 0
+        self._last_words = b""
+        self._writer: BodyWriter | None = None
+        self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.watch: Watch | None = None
+        self._open.add(self)
+
+    def take(self, events: Sequence[WatchEvent]) -> None:
+        """The registry's sink: writes at once, or keeps the events while the client is slow."""
+        writer = self._writer
+        if writer is not None and not self._waiting and not writer.congested:
+            self._write(writer, events)
+            return
+        if writer is None or len(events) > _SLICE:
+            self._waiting.extend(events[start : start + _SLICE] for start in range(0, len(events), _SLICE))
+        else:
+            self._waiting.append(events)
+        if writer is not None:
+            self._count += len(events)
+            if self._count > WAITING_EVENTS:
+                self.stop()
+                writer.abort()
+
+    def fail(self, error: ApiError) -> None:
+        """The stream will consist of this error."""
+        self._last_words = orjson.dumps({"type": "ERROR", "object": error.status()}) + b"\n"
+        self.end()
+
+    def end(self) -> None:
+        """Ends the stream in good order."""
+        if not self._ended.done():
+            self._ended.set_result(None)
+
+    def stop(self) -> None:
+        """Gives the watch back."""
+        self._open.discard(self)
+        if self.watch is not None:
+            self.watch.stop()
+        self.end()
+
+    async def run(self, writer: BodyWriter) -> None:
+        """Sends until the timeout, the cache's end or the server's stop."""
+        self._writer = writer
+        writer.on_drained(self._catch_up)
+        timer = asyncio.get_running_loop().call_later(self._timeout, self.end)
+        try:
+            self._catch_up()
+            await self._ended
+            if self._last_words:
+                writer.write(self._last_words)
+        finally:
+            timer.cancel()
+            self.stop()
+
+    def _catch_up(self) -> None:
+        writer = self._writer
+        while self._waiting and writer is not None and not writer.congested:
+            self._write(writer, self._waiting.popleft())
+        if not self._waiting:
+            self._count = 0
+
+    def _write(self, writer: BodyWriter, events: Sequence[WatchEvent]) -> None:
+        if self._encode is not None:
+            writer.write(b"".join([self._encode(event) for event in events]))
+        elif writer.chunked:
+            writer.write_framed(self._framer.frame(events))
+        else:
+            writer.write(b"".join([event.frame for event in events]))

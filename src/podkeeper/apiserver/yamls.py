@@ -1,0 +1,61 @@
+"""YAML in and out in the JSON subset that Kubernetes reads: no timestamps, string keys, sorted output. LibYAML where
+present."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+
+class YamlError(Exception):
+    """The text is no YAML, or holds what JSON cannot."""
+
+
+class _JsonLoader(_Loader):  # type: ignore[misc]
+    """Dates stay text, as in JSON."""
+
+
+_JsonLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in rows if tag != "tag:yaml.org,2002:timestamp"]
+    for first, rows in _Loader.yaml_implicit_resolvers.items()
+}
+
+
+def load(text: bytes) -> Any:
+    """The single document in ``text`` as a JSON tree. Raises YamlError."""
+    try:
+        return _json_tree(yaml.load(text, Loader=_JsonLoader))  # noqa: S506 - a safe loader with fewer types
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise YamlError(str(error).replace("\n", " ")) from None
+
+
+def _json_tree(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_key(key): _json_tree(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_json_tree(each) for each in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise YamlError(f"cannot represent a {type(value).__name__} in JSON")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    if isinstance(key, bool):
+        return "true" if key else "false"
+    if isinstance(key, int | float):
+        return str(key)
+    raise YamlError("mapping keys must be scalars")
+
+
+def dump(tree: Any) -> bytes:
+    """The tree as block YAML with sorted keys."""
+    text: str = yaml.dump(
+        tree, Dumper=_Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True, width=1 << 30
+    )
+    return text.encode()
