@@ -77,11 +77,16 @@ def test_every_reason_is_counted_in_upstreams_words() -> None:
         node("full", labels={"disk": "ssd"}, capacity={"cpu": "1", "memory": "1Gi", "pods": "0"}),
     )
     message = refusal(pod("a", cpu="2", nodeSelector={"disk": "ssd"}), columns)
-    assert message == (
-        "0/4 nodes are available: 1 Insufficient cpu, 1 Too many pods, "
-        "1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. no new claims to deallocate, preemption: "
-        "0/4 nodes are available: 4 Preemption is not helpful for scheduling."
-    )
+    reasons = [
+        "1 Insufficient cpu",
+        "1 Too many pods",
+        "1 node(s) didn't match Pod's node affinity/selector",
+        "1 node(s) had untolerated taint(s)",
+        "1 node(s) were unschedulable",
+    ]
+    preemption = "0/4 nodes are available: 4 Preemption is not helpful for scheduling."
+    listed = ", ".join(reasons)
+    assert message == f"0/4 nodes are available: {listed}. no new claims to deallocate, preemption: {preemption}"
 
 
 def test_preemption_could_help_where_pods_are_in_the_way() -> None:
