@@ -14,6 +14,7 @@ from podkeeper.registry.admission import Admission
 from podkeeper.registry.cache.mirror import Mirror
 from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels, head_reader
+from podkeeper.registry.changing import Target
 from podkeeper.registry.conversion import conversion_for
 from podkeeper.registry.expiry import EventExpiry
 from podkeeper.registry.generic import GenericVerbs
@@ -74,7 +75,7 @@ class StoreRegistry:
     async def evict_pod(self, context: RequestContext, namespace: str, name: str, body: dict[str, Any]) -> None:
         """See ``Registry.evict_pod``."""
         budgets = self._kinds["policy", "v1", "poddisruptionbudgets"]
-        await eviction.evict(self._kinds["", "v1", "pods"], budgets, context, namespace, name, body)
+        await eviction.evict(self._kinds["", "v1", "pods"], budgets, context, Target(namespace, name), body)
 
     async def run(self, started: asyncio.Event | None = None) -> None:
         """Follows the store, sends bookmarks, expires events; until the store closes or this is cancelled."""
@@ -95,7 +96,7 @@ class StoreRegistry:
             await clock.sleep(BOOKMARK_PERIOD)
             mirror.bookmark()
             mirror.shrink(before)
-            self._backing.joined.drop_outdated(mirror.revision)
+            self._backing.joined.drop_older(before)
             before = mirror.revision
 
 

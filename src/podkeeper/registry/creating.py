@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from podkeeper.api import codec, names, timestamps
 from podkeeper.api.errors import ApiError, Cause, already_exists, bad_request, invalid
 from podkeeper.registry import checks
 from podkeeper.registry.admission import Attributes, Operation
-from podkeeper.registry.documents import check_kind, take_in, typed
+from podkeeper.registry.documents import blaming_types, check_kind, take_in, typed
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.strategies.base import Origin, Reservation
@@ -24,6 +25,8 @@ Tree = dict[str, Any]
 
 #: How often a generated name is tried before the client is told to try again; upstream's figure.
 NAME_ATTEMPTS = 8
+#: Suffixes of generated names need to differ, not to be secret.
+_RANDOM = Random()  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def _settle_name(kind: ServedKind, metadata: Tree) -> bool:
     if metadata.get("name") or not metadata.get("generateName"):
         return False
     for _ in range(NAME_ATTEMPTS):
-        metadata["name"] = names.generated(metadata["generateName"])
+        metadata["name"] = names.generated(metadata["generateName"], _RANDOM)
         if kind.newest(metadata.get("namespace", ""), metadata["name"]) is None:
             break
     return True
@@ -82,16 +85,17 @@ async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree
         dry_run=context.dry_run,
         warnings=context.warnings,
     )
-    await kind.backing.admission.mutate(attributes)
-    stored = kind.view.to_storage(tree)
     strategy = kind.strategy
     now = timestamps.format_time(kind.backing.clock.time())
-    _stamp(stored["metadata"], now, strategy.rules.generation)
-    strategy.prepare_for_create(stored, Origin(now, context.user))
+    with blaming_types(kind, tree):
+        await kind.backing.admission.mutate(attributes)
+        stored = kind.view.to_storage(tree)
+        _stamp(stored["metadata"], now, strategy.rules.generation)
+        strategy.prepare_for_create(stored, Origin(now, context.user))
     reservation = None
     try:
         reservation = strategy.reserve(stored, None, context.dry_run)
-        obj = typed(kind.stored, kind.stored_class, stored)
+        obj = strategy.complete(typed(kind.stored, kind.stored_class, stored))
         refuse(kind, stored["metadata"].get("name", ""), _mistakes(kind, stored, obj))
         if kind.converted:
             attributes.tree = kind.view.from_storage(stored)
@@ -157,7 +161,7 @@ async def _append(kind: ServedKind, namespace: str, draft: Draft, generated: boo
             except KeyExists:
                 if not generated or attempt == NAME_ATTEMPTS - 1:
                     raise already_exists(kind.resource.name, kind.resource.group, name) from None
-                name = names.generated(draft.tree["metadata"]["generateName"])
+                name = names.generated(draft.tree["metadata"]["generateName"], _RANDOM)
                 obj = _renamed(obj, name)
             else:
                 break
@@ -167,7 +171,7 @@ async def _append(kind: ServedKind, namespace: str, draft: Draft, generated: boo
         raise
     if reservation is not None:
         reservation.commit()
-    return kind.written(StoredItem(kind.cache.shape, key, namespace, name, revision, value))
+    return kind.written(StoredItem(kind.cache.shape, key, namespace, name, revision, value), obj)
 
 
 def _renamed(obj: Any, name: str) -> msgspec.Struct:

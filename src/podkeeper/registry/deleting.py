@@ -45,10 +45,7 @@ async def delete(
     """Raises ApiError: 404, 409 when a precondition does not hold."""
     if options.propagation not in _POLICIES:
         raise bad_request(f'invalid propagationPolicy "{options.propagation}"')
-    current = kind.newest(namespace, name)
-    if current is None:
-        await kind.backing.mirror.wait_until_fresh()
-        current = kind.newest(namespace, name)
+    current = await kind.present(namespace, name)
     admitted = False
     while True:
         if current is None:
@@ -138,13 +135,14 @@ async def _carry_out(kind: ServedKind, context: RequestContext, current: StoredI
         return Deleted(current if context.dry_run else await remove(kind, current), gone=True)
     if plan.tree is None:
         return Deleted(current, gone=False)
-    value = codec.encode(typed(kind.stored, kind.stored_class, _without_version(plan.tree)))
+    obj = typed(kind.stored, kind.stored_class, _without_version(plan.tree))
+    value = codec.encode(obj)
     if value == current.value:
         return Deleted(current, gone=False)
     if context.dry_run:
         return Deleted(kind.cache.item_of_value(current, value, current.revision), gone=False)
     revision = await kind.backing.store.update(current.key, value, current.revision)
-    return Deleted(kind.written(kind.cache.item_of_value(current, value, revision)), gone=False)
+    return Deleted(kind.written(kind.cache.item_of_value(current, value, revision), obj), gone=False)
 
 
 def _without_version(tree: Tree) -> Tree:

@@ -5,6 +5,8 @@ body tree -> check_kind -> take_in (nulls, unknown fields, types) -> defaults ->
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -12,6 +14,7 @@ import msgspec
 from podkeeper.api import codec, defaults, shapes
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request
+from podkeeper.registry import unknown_fields
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.verbs import FieldValidation, RequestContext
 
@@ -39,18 +42,38 @@ def check_kind(resource: Resource, tree: Any) -> None:
         raise _cannot_handle(resource, f"json: cannot unmarshal {_json_type(tree['metadata'])} into field metadata")
 
 
-def take_in(kind: ServedKind, context: RequestContext, tree: Tree) -> Tree:
-    """A body as a tree whose types are right, without nulls and without what only the server sets. Raises 400."""
-    if b"null" in msgspec.json.encode(tree):
+def take_in(kind: ServedKind, context: RequestContext, tree: Tree, vouched: bool = False) -> Tree:
+    """A body without nulls and without what only the server sets, defaults applied. Raises 400.
+
+    ``vouched``: it has no nulls and no unknown fields. Its types have been checked only as far as they mattered here;
+    ``typed`` checks the rest.
+    """
+    if not vouched and b"null" in msgspec.json.encode(tree):
         tree = shapes.without_nulls(kind.served_class, tree)
-    tree.setdefault("metadata", {})
-    typed(kind.resource, kind.served_class, tree)
-    if context.field_validation is not FieldValidation.IGNORE:
+    metadata = tree.setdefault("metadata", {})
+    if tree.get("status") or not isinstance(metadata, dict):
+        # Parts that may be dropped before the whole tree gets its type.
+        typed(kind.resource, kind.served_class, tree)
+    if not vouched and context.field_validation is not FieldValidation.IGNORE:
         _report_unknown(kind, context, tree)
     for member in _NOT_TAKEN:
-        tree["metadata"].pop(member, None)
-    defaults.apply(kind.resource, tree)
+        metadata.pop(member, None)
+    with blaming_types(kind, tree):
+        defaults.apply(kind.resource, tree)
     return tree
+
+
+@contextmanager
+def blaming_types(kind: ServedKind, tree: Tree) -> Iterator[None]:
+    """Code that works on trees takes types for granted: if it fails because one is wrong, that is the client's mistake.
+
+    Raises 400 then; a failure with right types is ours and goes on.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError):
+        typed(kind.resource, kind.served_class, tree)
+        raise
 
 
 def typed(resource: Resource, cls: type[msgspec.Struct], tree: Tree) -> msgspec.Struct:
@@ -69,7 +92,7 @@ def _cannot_handle(resource: Resource, why: str) -> ApiError:
 
 
 def _report_unknown(kind: ServedKind, context: RequestContext, tree: Tree) -> None:
-    unknown = [f'unknown field "{path}"' for path in codec.unknown_fields(kind.served_class, tree)]
+    unknown = [f'unknown field "{path}"' for path in unknown_fields.paths(kind.served_class, tree)]
     if not unknown:
         return
     if context.field_validation is FieldValidation.STRICT:

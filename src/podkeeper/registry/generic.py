@@ -8,9 +8,9 @@ from typing import Any
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, method_not_allowed
 from podkeeper.registry import creating, deleting, patching, reading, updating
+from podkeeper.registry.changing import Target
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.subresources import scale
-from podkeeper.registry.updating import Target
 from podkeeper.registry.verbs import (
     Deleted,
     DeleteOptions,

@@ -3,7 +3,8 @@
 Stored bytes begin ``{"apiVersion":"...","kind":"...","metadata":{`` and carry no resourceVersion. It is put in right
 there, at an offset that is constant for a resource, when the object is first read; from then on the item keeps the
 rendered bytes instead of the stored ones. Labels and selectable fields are decoded from the bytes when first asked for;
-whole trees are kept for a few items only, the ones used last.
+whole
+trees and structs are kept for a few items only, the ones used last.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-_TREES_KEPT = 512
+_DECODED_KEPT = 512
 _RENDERED_MORE = len('"resourceVersion":"",')
 
 
@@ -47,13 +48,26 @@ class StoredItem:
     Revision 0: not stored (the outcome of a dry run), and rendered without a resourceVersion.
     """
 
-    __slots__ = ("_head", "_rendered", "_tree", "_value", "key", "name", "namespace", "renderings", "revision", "shape")
+    __slots__ = (
+        "_head",
+        "_obj",
+        "_rendered",
+        "_tree",
+        "_value",
+        "key",
+        "name",
+        "namespace",
+        "renderings",
+        "revision",
+        "shape",
+    )
 
     def __init__(self, shape: Shape, key: str, namespace: str, name: str, revision: int, value: bytes) -> None:
         self.shape, self.key, self.namespace, self.name, self.revision = shape, key, namespace, name, revision
         self._value: bytes | None = value
         self._rendered: bytes | None = None
         self._tree: dict[str, Any] | None = None
+        self._obj: Any = None
         self._head: Head | None = None
         #: The same object in other served versions, by (group, version): see ``conversion``.
         self.renderings: dict[tuple[str, str], Any] | None = None
@@ -102,8 +116,21 @@ class StoredItem:
         tree = self._tree
         if tree is None:
             tree = self._tree = self.fresh_tree()
-            _remember_tree(self)
+            _remember_decoded(self)
         return tree
+
+    def typed(self, decode: Callable[[bytes], Any]) -> Any:
+        """The object as its frozen struct."""
+        obj = self._obj
+        if obj is None:
+            obj = decode(self.value)
+            self.adopt(obj)
+        return obj
+
+    def adopt(self, obj: Any) -> None:
+        """Takes the struct that this item was encoded from."""
+        self._obj = obj
+        _remember_decoded(self)
 
     def fresh_tree(self) -> dict[str, Any]:
         """The object as a plain tree of the caller's own."""
@@ -116,15 +143,15 @@ class StoredItem:
         other._head = self._head
         return other
 
-    def forget_tree(self) -> None:
-        """Gives up the decoded tree; it is decoded again when asked for."""
-        self._tree = None
+    def forget_decoded(self) -> None:
+        """Gives up the decoded forms; they are decoded again when asked for."""
+        self._tree = self._obj = None
 
 
-_with_trees: deque[StoredItem] = deque()
+_decoded: deque[StoredItem] = deque()
 
 
-def _remember_tree(item: StoredItem) -> None:
-    _with_trees.append(item)
-    if len(_with_trees) > _TREES_KEPT:
-        _with_trees.popleft().forget_tree()
+def _remember_decoded(item: StoredItem) -> None:
+    _decoded.append(item)
+    if len(_decoded) > _DECODED_KEPT:
+        _decoded.popleft().forget_decoded()

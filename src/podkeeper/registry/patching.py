@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from podkeeper.api import schema
 from podkeeper.api.errors import bad_request, modified, unsupported_media_type
 from podkeeper.api.patches import json_patch, merge_patch, strategic
+from podkeeper.registry import unknown_fields
+from podkeeper.registry.changing import Proposal, Target, change
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
-from podkeeper.registry.updating import Target, change
 from podkeeper.registry.verbs import PatchType, RequestContext
 
 Tree = dict[str, Any]
@@ -26,13 +29,15 @@ async def patch(
     """
     refuse_unsupported(patch_type)
 
-    def patched(current: StoredItem) -> Tree:
-        base = kind.view.from_storage(current.fresh_tree()) if kind.converted else current.fresh_tree()
+    vouched = patch_type is not PatchType.JSON and _is_plain(kind, body)
+
+    def patched(current: StoredItem) -> Proposal:
+        base = kind.view.from_storage(current.fresh_tree())
         tree = apply(kind, base, body, patch_type)
         version = (tree.get("metadata") or {}).get("resourceVersion")
         if version and version != str(current.revision):
             raise modified(kind.resource.name, kind.resource.group, target.name)
-        return tree
+        return Proposal(tree, vouched)
 
     return await change(kind, context, target, patched)
 
@@ -41,6 +46,11 @@ def refuse_unsupported(patch_type: PatchType) -> None:
     """Raises 415 for server-side apply, which this registry does not do."""
     if patch_type not in SUPPORTED:
         raise unsupported_media_type([each.value for each in SUPPORTED])
+
+
+def _is_plain(kind: ServedKind, body: Any) -> bool:
+    """Whether a patch brings neither nulls nor unknown fields, so that its outcome has none either."""
+    return b"null" not in msgspec.json.encode(body) and not unknown_fields.paths(kind.served_class, body)
 
 
 def apply(kind: ServedKind, base: Tree, body: Any, patch_type: PatchType) -> Tree:

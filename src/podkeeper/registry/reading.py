@@ -107,9 +107,11 @@ async def _wait(kind: ServedKind, plan: ReadPlan | WatchPlan) -> None:
 
 
 def _list_from_cache(kind: ServedKind, prefix: str, selection: Selection, limit: int, plan: ReadPlan) -> Listing:
-    revision = plan.revision if plan.freshness is Freshness.EXACT else kind.backing.mirror.revision
-    asked = (id(kind.view), kind.cache.prefix, selection, limit, plan.after)
-    kept = kind.backing.joined.get(asked, revision)
+    exact = plan.freshness is Freshness.EXACT
+    revision = plan.revision if exact else kind.backing.mirror.revision
+    # A list made since the last change of this resource is as true now, and a watch can begin at its revision.
+    asked = (id(kind.view), selection, limit, plan.after, revision if exact else 0)
+    kept = kind.backing.joined.get(asked, max(kind.cache.changed, plan.revision))
     if kept is not None:
         return kept
     found = kind.cache.select(selection, plan.after, limit + 1 if limit else 0)

@@ -68,11 +68,24 @@ class ServedKind:
         """An item in the served version."""
         return self.view.item(item)
 
-    def newest(self, namespace: str, name: str) -> StoredItem | None:
-        """What the cache has now."""
-        return self.cache.items.get(self.cache.key(namespace, name))
+    def decode(self, value: bytes) -> msgspec.Struct:
+        """The struct of stored bytes."""
+        return codec.decode(self.stored_class, value)
 
-    def written(self, item: StoredItem) -> StoredItem:
-        """The cache's item for one that was just written, so that it is rendered once for all; else ``item``."""
-        cached = self.cache.items.get(item.key)
-        return cached if cached is not None and cached.revision == item.revision else item
+    def newest(self, namespace: str, name: str) -> StoredItem | None:
+        """The newest state that is known without waiting."""
+        return self.cache.newest(self.cache.key(namespace, name))
+
+    async def present(self, namespace: str, name: str) -> StoredItem | None:
+        """The same, but None only if the object is certainly not there."""
+        item = self.newest(namespace, name)
+        if item is None:
+            await self.backing.mirror.wait_until_fresh()
+            item = self.newest(namespace, name)
+        return item
+
+    def written(self, item: StoredItem, obj: msgspec.Struct) -> StoredItem:
+        """Notes an acknowledged write; the one item for it that everybody shares."""
+        shared = self.cache.note_written(item)
+        shared.adopt(obj)
+        return shared

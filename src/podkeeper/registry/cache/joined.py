@@ -15,7 +15,7 @@ MOST_BYTES = 32 << 20
 
 
 class JoinedLists:
-    """Listings by what was asked. An entry is good for exactly one revision."""
+    """Listings by what was asked. One is good as long as nothing of its resource has changed since its revision."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes, self._bytes = most, most_bytes, 0
@@ -24,10 +24,10 @@ class JoinedLists:
     def __repr__(self) -> str:
         return f"<JoinedLists {len(self._listings)} of {self._bytes} bytes>"
 
-    def get(self, asked: Hashable, revision: int) -> Listing | None:
-        """The listing for that question at that revision."""
+    def get(self, asked: Hashable, not_before: int) -> Listing | None:
+        """The listing for that question, if it was made at that revision or later."""
         listing = self._listings.get(asked)
-        if listing is None or listing.revision != revision:
+        if listing is None or listing.revision < not_before:
             return None
         self._listings.move_to_end(asked)
         return listing
@@ -42,9 +42,9 @@ class JoinedLists:
         while len(self._listings) > self._most or self._bytes > self._most_bytes:
             self._drop(next(iter(self._listings)))
 
-    def drop_outdated(self, revision: int) -> None:
-        """Gives up what can no longer be asked for."""
-        for asked in [asked for asked, listing in self._listings.items() if listing.revision != revision]:
+    def drop_older(self, revision: int) -> None:
+        """Gives up what was made before a revision."""
+        for asked in [asked for asked, listing in self._listings.items() if listing.revision < revision]:
             self._drop(asked)
 
     def _drop(self, asked: Hashable) -> None:
@@ -63,4 +63,10 @@ def join(
     head = f'{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":'.encode() + orjson.dumps(metadata)
     if remaining is not None:
         head = head[:-1] + f',"remainingItemCount":{remaining}}}'.encode()
-    return b'%b,"items":[%b]}\n' % (head, b",".join([item.json for item in items]))
+    if not items:
+        return head + b',"items":[]}\n'
+    bodies = [item.json for item in items]
+    # One join is one copy of what may be megabytes.
+    bodies[0] = head + b',"items":[' + bodies[0]
+    bodies[-1] += b"]}\n"
+    return b",".join(bodies)

@@ -29,6 +29,8 @@ class ResourceCache:
         self.indexes = Indexes(self.items.values)
         self.watches = WatchTable()
         self.changed = 0
+        #: Items of acknowledged writes that the mirror has not brought yet.
+        self._ahead: dict[str, StoredItem] = {}
 
     def __repr__(self) -> str:
         return f"<ResourceCache {self.prefix} {len(self.items)} items, changed at {self.changed}, {self.watches!r}>"
@@ -46,6 +48,19 @@ class ResourceCache:
         """The same object with other content."""
         return StoredItem(self.shape, item.key, item.namespace, item.name, revision, value)
 
+    def newest(self, key: str) -> StoredItem | None:
+        """What is known to be there, own writes included that readers do not see yet."""
+        return self._ahead.get(key) or self.items.get(key)
+
+    def note_written(self, item: StoredItem) -> StoredItem:
+        """Takes the item of an acknowledged write and returns the one to be shared with readers."""
+        present = self.items.get(item.key)
+        if present is not None and present.revision == item.revision:
+            return present
+        if item.revision > self.changed:
+            self._ahead[item.key] = item
+        return item
+
     def load(self, record: Record) -> None:
         """Takes one record of the initial state; they come in key order."""
         self.items[record.key] = self.item_of(record)
@@ -55,7 +70,7 @@ class ResourceCache:
         """Takes one change and returns it as an event, also kept in the window."""
         record = entry.record
         previous = self.items.get(record.key)
-        item = self.item_of(record)
+        item = self._written(record) or self.item_of(record)
         if entry.change is Change.DELETE:
             self._remove(record.key)
             self.indexes.replace(previous, None)
@@ -118,6 +133,13 @@ class ResourceCache:
         first = bisect_right(keys, after) if after > prefix else bisect_left(keys, prefix)
         # '0' follows '/' immediately, so this is the first key beyond the namespace.
         return first, max(first, bisect_left(keys, f"{self.prefix}{namespace}0"))
+
+    def _written(self, record: Record) -> StoredItem | None:
+        item = self._ahead.get(record.key) if self._ahead else None
+        if item is None or item.revision > record.revision:
+            return None
+        del self._ahead[record.key]
+        return item if item.revision == record.revision else None
 
     def _insert(self, key: str) -> None:
         if not self.keys or key > self.keys[-1]:

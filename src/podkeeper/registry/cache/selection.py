@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,21 +35,24 @@ class Selection:
         """The fields other than name and namespace that must have exactly one value."""
         return {key: value for key, value in self.fields.equalities.items() if key not in (NAME, NAMESPACE)}
 
-    @cached_property
-    def _needs_head(self) -> bool:
-        named = all(each.field in (NAME, NAMESPACE) for each in self.fields.requirements)
-        return not (named and self.labels.empty)
-
     def matches(self, item: StoredItem) -> bool:
         """Whether the object is meant. Decodes no more of it than needed."""
         if self.namespace and item.namespace != self.namespace:
             return False
-        if self.plain:
-            return True
-        name = self.name
-        if name is not None and item.name != name:
-            return False
-        if not self._needs_head:
-            return self.fields.matches({NAME: item.name, NAMESPACE: item.namespace})
-        head = item.head
-        return self.labels.matches(head.labels) and (self.fields.empty or self.fields.matches(head.fields))
+        return all(test(item) for test in self._tests)
+
+    @cached_property
+    def _tests(self) -> Sequence[Callable[[StoredItem], bool]]:
+        """Beside the namespace, in order of cost."""
+        tests: list[Callable[[StoredItem], bool]] = []
+        own = [each for each in self.fields.requirements if each.field in (NAME, NAMESPACE)]
+        if own:
+            where = field_selectors.Selector(tuple(own))
+            tests.append(lambda item: where.matches({NAME: item.name, NAMESPACE: item.namespace}))
+        for requirement in self.labels.requirements:
+            tests.append(lambda item, test=requirement.test: test(item.head.labels))  # type: ignore[misc]
+        others = [each for each in self.fields.requirements if each not in own]
+        if others:
+            rest = field_selectors.Selector(tuple(others))
+            tests.append(lambda item: rest.matches(item.head.fields))
+        return tests or ([] if not self.labels.nothing else [lambda item: False])

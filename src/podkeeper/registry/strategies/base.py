@@ -76,6 +76,10 @@ class Strategy:
         if self.rules.status:
             tree.pop("status", None)
 
+    def complete(self, obj: msgspec.Struct) -> msgspec.Struct:
+        """A new object as a struct: what is worked out from it is set."""
+        return obj
+
     def prepare_for_update(self, new: Tree, old: Tree) -> None:
         """The same for an update of the main resource."""
         if self.rules.status:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from podkeeper.api import timestamps
+from podkeeper.api.core import v1
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, invalid
-from podkeeper.registry.item import StoredItem
+from podkeeper.api.pods import conditions
+from podkeeper.registry.admission import Attributes, Operation
+from podkeeper.registry.changing import Target, edit
 from podkeeper.registry.served import ServedKind
-from podkeeper.registry.updating import Target, change
 from podkeeper.registry.verbs import RequestContext
 
 Tree = dict[str, Any]
@@ -16,12 +20,26 @@ Tree = dict[str, Any]
 
 async def bind(kind: ServedKind, context: RequestContext, namespace: str, name: str, binding: Tree) -> None:
     """Raises ApiError: 400, 404, 409 when the pod is bound or going away, 422."""
-    _check(binding, namespace, name)
+    check(binding, namespace, name)
+    attributes = Attributes(
+        operation=Operation.CREATE,
+        resource=kind.resource,
+        namespace=namespace,
+        name=name,
+        user=context.user,
+        tree=binding,
+        subresource="binding",
+        dry_run=context.dry_run,
+        warnings=context.warnings,
+    )
+    await kind.backing.admission.mutate(attributes)
+    await kind.backing.admission.validate(attributes)
     now = timestamps.format_time(kind.backing.clock.time())
-    await change(kind, context, Target(namespace, name, "binding"), lambda current: _bound(current, binding, now))
+    await edit(kind, context, Target(namespace, name), lambda pod: bound(pod, binding, now))
 
 
-def _check(binding: Tree, namespace: str, name: str) -> None:
+def check(binding: Tree, namespace: str, name: str) -> None:
+    """Raises 400 or 422 for a body that is no Binding of this pod."""
     if not isinstance(binding, dict) or not isinstance(binding.get("target") or {}, dict):
         raise bad_request('Binding in version "v1" cannot be handled as a Binding')
     metadata, target = binding.get("metadata") or {}, binding.get("target") or {}
@@ -39,38 +57,35 @@ def _check(binding: Tree, namespace: str, name: str) -> None:
         raise invalid("Binding", "", name, mistakes)
 
 
-def _bound(current: StoredItem, binding: Tree, now: str) -> Tree:
-    tree = current.fresh_tree()
-    metadata, spec = tree["metadata"], tree["spec"]
-    wanted = binding.get("metadata") or {}
-    uid = wanted.get("uid")
-    if uid and uid != metadata["uid"]:
-        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata['uid']}"
-        raise _refused(current.name, why)
-    if metadata.get("deletionTimestamp"):
-        raise _refused(current.name, f"pod {current.name} is being deleted, cannot be assigned to a host")
-    if spec.get("nodeName"):
-        raise _refused(current.name, f'pod {current.name} is already assigned to node "{spec["nodeName"]}"')
-    if spec.get("schedulingGates"):
-        raise _refused(current.name, f"pod {current.name} has non-empty .spec.schedulingGates")
-    spec["nodeName"] = binding["target"]["name"]
-    for member in ("annotations", "labels"):
-        if wanted.get(member):
-            metadata[member] = (metadata.get(member) or {}) | wanted[member]
-    set_condition(tree, {"type": "PodScheduled", "status": "True"}, now)
-    return tree
+def bound(pod: v1.Pod, binding: Tree, now: str) -> v1.Pod:
+    """The pod on its node. Raises 409. Its generation stays: the node is not the client's wish but our answer."""
+    wanted, metadata = binding.get("metadata") or {}, pod.metadata
+    refusal = _refusal(pod, wanted.get("uid"))
+    if refusal:
+        raise _refused(metadata.name, refusal)
+    replace = msgspec.structs.replace
+    if wanted.get("annotations"):
+        metadata = replace(metadata, annotations={**metadata.annotations, **wanted["annotations"]})
+    if wanted.get("labels"):
+        metadata = replace(metadata, labels={**metadata.labels, **wanted["labels"]})
+    status = pod.status or v1.PodStatus()
+    scheduled = v1.PodCondition(type="PodScheduled", status=conditions.TRUE)
+    status = replace(status, conditions=conditions.with_condition(status.conditions, scheduled, now))
+    spec = replace(pod.spec or v1.PodSpec(), node_name=binding["target"]["name"])
+    return replace(pod, metadata=metadata, spec=spec, status=status)
 
 
-def set_condition(tree: Tree, condition: Tree, now: str) -> None:
-    """Puts a pod condition in place; its transition time moves only when its status does."""
-    conditions = tree.setdefault("status", {}).setdefault("conditions", [])
-    for index, present in enumerate(conditions):
-        if present.get("type") == condition["type"]:
-            same = present.get("status") == condition["status"]
-            moved = present.get("lastTransitionTime", now) if same else now
-            conditions[index] = condition | {"lastTransitionTime": moved}
-            return
-    conditions.append(condition | {"lastTransitionTime": now})
+def _refusal(pod: v1.Pod, uid: str | None) -> str:
+    metadata, spec = pod.metadata, pod.spec or v1.PodSpec()
+    if uid and uid != metadata.uid:
+        return f"Precondition failed: UID in precondition: {uid}, UID in object meta: {metadata.uid}"
+    if metadata.deletion_timestamp:
+        return f"pod {metadata.name} is being deleted, cannot be assigned to a host"
+    if spec.node_name:
+        return f'pod {metadata.name} is already assigned to node "{spec.node_name}"'
+    if spec.scheduling_gates:
+        return f"pod {metadata.name} has non-empty .spec.schedulingGates"
+    return ""
 
 
 def _refused(name: str, why: str) -> ApiError:

@@ -12,10 +12,10 @@ import msgspec
 
 from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
 from podkeeper.api.selectors import labels as label_selectors
+from podkeeper.registry.changing import Proposal, Target, change
 from podkeeper.registry.item import Shape, StoredItem
 from podkeeper.registry.patching import apply, refuse_unsupported
 from podkeeper.registry.served import ServedKind
-from podkeeper.registry.updating import Target, change
 from podkeeper.registry.verbs import Item, PatchType, RequestContext
 
 Tree = dict[str, Any]
@@ -53,7 +53,7 @@ async def patch(kind: ServedKind, context: RequestContext, target: Target, body:
 
 
 async def _write(kind: ServedKind, context: RequestContext, target: Target, make: Any) -> Item:
-    def changed(current: StoredItem) -> Tree:
+    def changed(current: StoredItem) -> Proposal:
         scale: Tree = make(current)
         tree = current.fresh_tree()
         replicas = _replicas(target, scale)
@@ -63,7 +63,7 @@ async def _write(kind: ServedKind, context: RequestContext, target: Target, make
             tree["metadata"].pop(member, None)
             if metadata.get(member):
                 tree["metadata"][member] = metadata[member]
-        return tree
+        return Proposal(tree, vouched=True)
 
     item = await change(kind, context, Target(target.namespace, target.name), changed)
     return read(kind, item)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from podkeeper.api.quantity import Quantity
+from podkeeper.api.pods import qos
 from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree, keep
 
 #: The DELETE that names a negative grace means "soon", not "at once".
@@ -22,8 +22,8 @@ class PodStrategy(Strategy):
     rules = Rules(generation=True, status=True)
 
     def prepare_for_create(self, tree: Tree, origin: Origin) -> None:
-        """Pending, with its QoS class; gated pods say why they wait."""
-        status: Tree = {"phase": "Pending", "qosClass": _qos_class(tree["spec"])}
+        """Pending; gated pods say why they wait."""
+        status: Tree = {"phase": "Pending"}
         if tree["spec"].get("schedulingGates"):
             status["conditions"] = [
                 {
@@ -36,6 +36,12 @@ class PodStrategy(Strategy):
             ]
         tree["status"] = status
 
+    def complete(self, obj: msgspec.Struct) -> msgspec.Struct:
+        """With its QoS class."""
+        pod: Any = obj
+        status = msgspec.structs.replace(pod.status, qos_class=qos.of_spec(pod.spec))
+        return msgspec.structs.replace(pod, status=status)  # type: ignore[no-any-return]
+
     def prepare_for_status_update(self, new: Tree, old: Tree) -> None:
         """The spec and the owners stay; the QoS class cannot change."""
         keep(new, old, "spec")
@@ -45,7 +51,7 @@ class PodStrategy(Strategy):
             status["qosClass"] = before["qosClass"]
 
     def prepare_for_subresource(self, subresource: str, new: Tree, old: Tree) -> None:
-        """``binding`` may set what it sets; ``ephemeralcontainers`` and ``resize`` change one part of the spec."""
+        """``ephemeralcontainers`` and ``resize`` change one part of the spec."""
         if subresource == "ephemeralcontainers":
             _keep_all_but(new, old, {"ephemeralContainers"})
         elif subresource == "resize":
@@ -91,26 +97,3 @@ def _resized(container: Tree, wanted: Tree | None) -> Tree:
     for member in ("resources", "resizePolicy"):
         keep(resized, wanted, member)
     return resized
-
-
-def _qos_class(spec: Tree) -> str:
-    """Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/"""
-    whole = _amounts(spec)
-    if any(whole):
-        parts = [whole]
-    else:
-        parts = [_amounts(each) for each in (*spec.get("initContainers", ()), *spec.get("containers", ()))]
-    if not any(requests or limits for requests, limits in parts):
-        return "BestEffort"
-    equal = all(len(limits) == 2 and requests == limits for requests, limits in parts)
-    return "Guaranteed" if equal else "Burstable"
-
-
-def _amounts(part: Tree) -> tuple[dict[str, Quantity], dict[str, Quantity]]:
-    """The requests and limits of cpu and memory that are not zero."""
-    resources, zero = part.get("resources") or {}, Quantity.parse("0")
-    found = []
-    for member in ("requests", "limits"):
-        amounts = {name: Quantity.parse(text) for name, text in (resources.get(member) or {}).items()}
-        found.append({name: each for name, each in amounts.items() if name in ("cpu", "memory") and each > zero})
-    return found[0], found[1]

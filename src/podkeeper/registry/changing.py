@@ -1,0 +1,252 @@
+"""Changes of an object that is there: the read-modify-append loop, and what one turn of it does.
+
+    newest item -> make the new tree -> take in, default, admit, prepare -> typed -> check -> append
+         ▲                                                                                   │
+         └──────────────────────── another write came first ◄───────────────────────────────┘
+
+``change`` is for requests; ``edit`` for what the server itself does to an object (binding, eviction), which needs no
+admission and no validation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from podkeeper.api import codec
+from podkeeper.api.errors import ApiError, Cause, conflict, modified, not_found
+from podkeeper.registry import checks, deleting
+from podkeeper.registry.admission import Attributes, Operation
+from podkeeper.registry.creating import refuse
+from podkeeper.registry.documents import blaming_types, check_kind, take_in, typed
+from podkeeper.registry.item import StoredItem
+from podkeeper.registry.served import ServedKind
+from podkeeper.registry.verbs import RequestContext
+from podkeeper.storage.store import RevisionMismatch
+
+Tree = dict[str, Any]
+
+STATUS = "status"
+#: Subresources that never make a new generation, whatever they change.
+_UNCOUNTED = (STATUS,)
+#: Metadata that an update cannot change.
+_KEPT = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "name",
+    "namespace",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which object, and which side of it."""
+
+    namespace: str
+    name: str
+    subresource: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A new state in the served version. ``vouched``: it has no nulls and no unknown fields, known without a look."""
+
+    tree: Tree
+    vouched: bool = False
+
+
+#: Makes the new state from the present one; called again when another write came first.
+Make = Callable[[StoredItem], Proposal]
+
+
+class _Outdated(Exception):
+    """The body names another resourceVersion than the cache has; the cache may be behind."""
+
+
+async def change(kind: ServedKind, context: RequestContext, target: Target, make: Make) -> StoredItem:
+    """Carries a request's change through. A tree that names a resourceVersion or uid must meet the present object's."""
+
+    async def turn(current: StoredItem) -> StoredItem:
+        return await _Turn(kind, context, target, current).take(make(current))
+
+    return await _until_appended(kind, target, turn)
+
+
+async def edit(kind: ServedKind, context: RequestContext, target: Target, make: Callable[[Any], Any]) -> StoredItem:
+    """Replaces the stored struct by what ``make`` makes of it."""
+
+    async def turn(current: StoredItem) -> StoredItem:
+        obj = make(current.typed(kind.decode))
+        return await _append(kind, context, current, obj)
+
+    return await _until_appended(kind, target, turn)
+
+
+async def _until_appended(
+    kind: ServedKind, target: Target, turn: Callable[[StoredItem], Awaitable[StoredItem]]
+) -> StoredItem:
+    async with kind.backing.locks.hold(kind.cache.key(target.namespace, target.name)):
+        current = await kind.present(target.namespace, target.name)
+        while True:
+            if current is None:
+                raise not_found(kind.resource.name, kind.resource.group, target.name)
+            try:
+                return await turn(current)
+            except RevisionMismatch as error:
+                current = kind.cache.item_of(error.current) if error.current is not None else None
+            except _Outdated:
+                await kind.backing.mirror.wait_until_fresh()
+                newest = kind.newest(target.namespace, target.name)
+                if newest is None or newest.revision == current.revision:
+                    raise modified(kind.resource.name, kind.resource.group, target.name) from None
+                current = newest
+
+
+async def _append(kind: ServedKind, context: RequestContext, current: StoredItem, obj: Any) -> StoredItem:
+    value = codec.encode(obj)
+    if value == current.value:
+        return current
+    if context.dry_run:
+        return kind.cache.item_of_value(current, value, current.revision)
+    if obj.metadata.deletion_timestamp and deleting.is_complete(kind, codec.to_tree(obj)):
+        return await deleting.remove(kind, kind.cache.item_of_value(current, value, current.revision))
+    revision = await kind.backing.store.update(current.key, value, current.revision)
+    return kind.written(kind.cache.item_of_value(current, value, revision), obj)
+
+
+class _Turn:
+    """One try of a change against one state of the object."""
+
+    def __init__(self, kind: ServedKind, context: RequestContext, target: Target, current: StoredItem) -> None:
+        self.kind, self.context, self.target, self.current = kind, context, target, current
+
+    async def take(self, proposal: Proposal) -> StoredItem:
+        """Prepares, checks and appends. Raises RevisionMismatch when another write came first."""
+        kind = self.kind
+        self._check_preconditions(proposal.tree.get("metadata") or {})
+        check_kind(kind.resource, proposal.tree)
+        attributes = self._attributes()
+        tree = attributes.tree = self._complete(proposal, attributes.old or {})
+        with blaming_types(kind, tree):
+            await kind.backing.admission.mutate(attributes)
+            new, old = kind.view.to_storage(tree), self.current.tree()
+            carry_over(new["metadata"], old["metadata"])
+            self._prepare(new, old)
+        reservation = None if self.target.subresource else kind.strategy.reserve(new, old, self.context.dry_run)
+        try:
+            obj = self._checked(new, old)
+            attributes.tree = kind.view.from_storage(new)
+            await kind.backing.admission.validate(attributes)
+            item = await _append(kind, self.context, self.current, obj)
+        except BaseException:
+            if reservation is not None:
+                reservation.roll_back()
+            raise
+        if reservation is not None:
+            (reservation.roll_back if self.context.dry_run else reservation.commit)()
+        return item
+
+    def _check_preconditions(self, metadata: Tree) -> None:
+        uid, own = metadata.get("uid"), self.current.tree()["metadata"].get("uid", "")
+        if uid and uid != own:
+            raise precondition_failed(self.kind, self.current, f"UID in precondition: {uid}, UID in object meta: {own}")
+        version = metadata.get("resourceVersion")
+        if version and version != str(self.current.revision):
+            raise _Outdated
+
+    def _attributes(self) -> Attributes:
+        kind, target = self.kind, self.target
+        return Attributes(
+            operation=Operation.UPDATE,
+            resource=kind.resource,
+            namespace=target.namespace,
+            name=target.name,
+            user=self.context.user,
+            tree=None,
+            old=kind.view.from_storage(self.current.tree()),
+            subresource=target.subresource,
+            dry_run=self.context.dry_run,
+            warnings=self.context.warnings,
+        )
+
+    def _complete(self, proposal: Proposal, old: Tree) -> Tree:
+        """The new state as a whole. Of a status update, everything but metadata and status is known already."""
+        if self.target.subresource != STATUS:
+            return take_in(self.kind, self.context, proposal.tree, proposal.vouched)
+        part = _status_side(proposal.tree)
+        taken = take_in(self.kind, self.context, part, proposal.vouched)
+        whole = old | {"metadata": taken["metadata"]}
+        whole.pop("status", None)
+        return whole | {"status": taken["status"]} if "status" in taken else whole
+
+    def _prepare(self, new: Tree, old: Tree) -> None:
+        strategy, subresource = self.kind.strategy, self.target.subresource
+        if not subresource:
+            strategy.prepare_for_update(new, old)
+        elif subresource == STATUS:
+            strategy.prepare_for_status_update(new, old)
+        else:
+            strategy.prepare_for_subresource(subresource, new, old)
+
+    def _checked(self, new: Tree, old: Tree) -> msgspec.Struct:
+        kind, subresource = self.kind, self.target.subresource
+        before: Any = self.current.typed(kind.decode)
+        obj: Any = self._typed(new, before)
+        counted = kind.strategy.rules.generation and subresource not in _UNCOUNTED
+        if counted and kind.strategy.changes_generation(obj, before):
+            new["metadata"]["generation"] = generation = (before.metadata.generation or 0) + 1
+            obj = msgspec.structs.replace(obj, metadata=msgspec.structs.replace(obj.metadata, generation=generation))
+        mistakes = [
+            *finalizer_mistakes(new["metadata"], old["metadata"]),
+            *checks.on_update(kind.stored, obj, before, subresource),
+            *kind.strategy.mistakes(new, old, subresource),
+        ]
+        refuse(kind, self.target.name, mistakes)
+        return obj  # type: ignore[no-any-return]
+
+    def _typed(self, new: Tree, before: Any) -> msgspec.Struct:
+        kind = self.kind
+        if self.target.subresource != STATUS:
+            return typed(kind.stored, kind.stored_class, new)
+        fresh: Any = typed(kind.stored, kind.stored_class, _status_side(new))
+        replaced: msgspec.Struct = msgspec.structs.replace(before, metadata=fresh.metadata, status=fresh.status)
+        return replaced
+
+
+def _status_side(tree: Tree) -> Tree:
+    return {key: value for key, value in tree.items() if key in ("apiVersion", "kind", "metadata", "status")}
+
+
+def carry_over(new: Tree, old: Tree) -> None:
+    """Metadata that an update cannot change becomes what it was."""
+    for member in _KEPT:
+        if member in old:
+            new[member] = old[member]
+        else:
+            new.pop(member, None)
+    new.pop("resourceVersion", None)
+
+
+def finalizer_mistakes(new: Tree, old: Tree) -> list[Cause]:
+    """An object that is being deleted takes no new finalizers."""
+    if not old.get("deletionTimestamp"):
+        return []
+    added = [each for each in new.get("finalizers") or () if each not in (old.get("finalizers") or ())]
+    if not added:
+        return []
+    listed = ", ".join(f'"{each}"' for each in added)
+    text = f"no new finalizers can be added if the object is being deleted, found new finalizers []string{{{listed}}}"
+    return [Cause("FieldValueForbidden", f"Forbidden: {text}", "metadata.finalizers")]
+
+
+def precondition_failed(kind: ServedKind, item: StoredItem, why: str) -> ApiError:
+    """409 in the words that upstream's storage uses."""
+    text = f"StorageError: invalid object, Code: 4, Key: /registry{item.key}, ResourceVersion: 0, "
+    text += f"AdditionalErrorMsg: Precondition failed: {why}"
+    return conflict(kind.resource.name, kind.resource.group, item.name, text)
