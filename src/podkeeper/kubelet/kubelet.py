@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from podkeeper.api.core import v1
 from podkeeper.client.api import Api
 from podkeeper.client.informer import Informer
 from podkeeper.client.reflector import Reflector, Selection
+from podkeeper.foundation.certificates import KeyPair
 from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.clock import Clock
 from podkeeper.kubelet.admission import NodeRoom
@@ -30,6 +33,9 @@ from podkeeper.kubelet.pod_events import EventSink
 from podkeeper.kubelet.pod_workers import PodWorkers
 from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import ImageService, RuntimeService
+
+if TYPE_CHECKING:
+    from podkeeper.kubelet.server.server import NodeServer
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +69,9 @@ class Kubelet:
             workers = PodWorkers(parts, tasks, lambda: self._room(parts, reporter))
             tasks.create_task(self._follow_runtime(workers), name="runtime events")
             await workers.adopt()
+            if config.serving is not None and config.client_ca is not None:
+                server = self._server(parts, workers, config.serving, config.client_ca)
+                tasks.create_task(server.serve(asyncio.get_running_loop().create_future()), name="node server")
             tasks.create_task(reporter.report(), name="node status")
             tasks.create_task(reporter.renew_lease(), name="node lease")
             tasks.create_task(services.run(), name="services")
@@ -96,6 +105,12 @@ class Kubelet:
     def _pods(self, workers: PodWorkers) -> Reflector[v1.Pod]:
         selection = Selection(field_selector=f"spec.nodeName={self.config.node_name}")
         return Reflector(self._api.of(v1.Pod), workers, self._clock, selection)
+
+    def _server(self, parts: KubeletParts, workers: PodWorkers, serving: KeyPair, client_ca: Path) -> NodeServer:
+        from podkeeper.kubelet.server.access import tls_context
+        from podkeeper.kubelet.server.server import NodeServer
+
+        return NodeServer(parts, workers, tls_context(serving, str(client_ca)))
 
     async def _follow_runtime(self, workers: PodWorkers) -> None:
         async for event in self._runtime.events():

@@ -72,6 +72,7 @@ class PodWorker:
         self.runtime = adopted
         self._alarm = Alarm(parts.clock)
         self._ending, self._hurry = asyncio.Event(), asyncio.Event()
+        self._refreshed = asyncio.Event()
         self._grace: float | None = None
         self._removed = False
         self._status: v1.PodStatus | None = None
@@ -116,6 +117,32 @@ class PodWorker:
         """A ConfigMap or Secret that the pod refers to changed."""
         self._actor.objects_changed()
         self._alarm.ring()
+
+    def now(self) -> float:
+        """Wall time of the worker's clock."""
+        return self._parts.clock.time()
+
+    def current(self) -> v1.Pod:
+        """The pod with the status that the worker last derived."""
+        return self._base()
+
+    def waiting_reason(self, name: str) -> str:
+        """Why a container waits, empty when it does not."""
+        statuses = (
+            *self.current().status.init_container_statuses,
+            *self.current().status.container_statuses,
+            *self.current().status.ephemeral_container_statuses,
+        )
+        waiting = next((each.state.waiting for each in statuses if each.name == name), None)
+        return waiting.reason if waiting else ""
+
+    async def wait_until_ended(self, container_id: str) -> None:
+        """Returns when the container no longer runs."""
+        while True:
+            container = self.runtime.by_id(container_id)
+            if container is None or container.state is not ContainerState.RUNNING:
+                return
+            await self._refreshed.wait()
 
     def evict(self, verdict: Verdict, grace: float) -> None:
         """Ends the pod as failed."""
@@ -222,6 +249,8 @@ class PodWorker:
             if container.state is ContainerState.EXITED and container.id not in self._messages:
                 self._messages[container.id] = termination_message(container)
         self._probes.follow(self.pod, self.runtime)
+        refreshed, self._refreshed = self._refreshed, asyncio.Event()
+        refreshed.set()
 
     def _facts(self) -> PodFacts:
         return PodFacts(

@@ -29,17 +29,22 @@ def termination_message(container: ContainerStatus) -> str:
 
 def _tail(path: Path, limit: int) -> str:
     """The file's last ``limit`` bytes; a container may have removed it or put something odd in its place."""
+    return _end_of(path, limit).decode("utf-8", "replace")
+
+
+def _end_of(path: Path, limit: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return ""
+        return b""
     with os.fdopen(descriptor, "rb") as file:
         size = os.fstat(descriptor).st_size
         file.seek(max(0, size - limit))
-        return file.read(limit).decode("utf-8", "replace")
+        return file.read(limit)
 
 
 def _log_end(path: Path) -> str:
-    lines = [parse_line(line) for line in _tail(path, 4 * MAX_LOG_BYTES).encode().splitlines()[-MAX_LOG_LINES:]]
+    entries = _end_of(path, 4 * MAX_LOG_BYTES).split(b"\n")[-MAX_LOG_LINES - 1 :]
+    lines = [parse_line(entry) for entry in entries]
     text = b"".join(line.content for line in lines if line is not None)
     return text[-MAX_LOG_BYTES:].decode("utf-8", "replace")

@@ -1,0 +1,100 @@
+"""exec, attach and portForward: checks, then a WebSocket and the relay of ``streams``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from podkeeper.kubelet.pod_workers import PodWorkers
+from podkeeper.kubelet.server import channels
+from podkeeper.kubelet.server.log_handler import is_true
+from podkeeper.kubelet.server.lookup import find_pod, running_container
+from podkeeper.kubelet.server.streams import PortForward, ProcessStreams, StreamOptions
+from podkeeper.runtime.cri import Process, RuntimeFailure, RuntimeService
+
+HEARTBEAT_SECONDS = 30.0
+
+
+def require_websocket(request: web.Request) -> None:
+    """400 for a plain request; SPDY, which older clients fall back to, is refused by its name."""
+    upgrade = request.headers.get("Upgrade", "").lower()
+    if upgrade.startswith("spdy"):
+        raise web.HTTPBadRequest(
+            text=f"unable to upgrade: this node speaks WebSockets ({', '.join(channels.PROTOCOLS)}), not SPDY/3.1"
+        )
+    if upgrade != "websocket":
+        raise web.HTTPBadRequest(text="Upgrade request required")
+
+
+def stream_options(request: web.Request) -> StreamOptions:
+    """``stdin`` or ``input`` and so on; 400 when no stream is wanted."""
+    query = request.query
+    options = StreamOptions(
+        stdin=is_true(query, "stdin", "input"),
+        stdout=is_true(query, "stdout", "output"),
+        stderr=is_true(query, "stderr", "error"),
+        tty=is_true(query, "tty"),
+    )
+    if not (options.stdin or options.stdout or options.stderr):
+        raise web.HTTPBadRequest(text="you must specify at least 1 of stdin, stdout, stderr")
+    return options
+
+
+class StreamHandlers:
+    """The streaming requests about the pods of ``workers``."""
+
+    def __init__(self, workers: PodWorkers, runtime: RuntimeService) -> None:
+        self._workers, self._runtime = workers, runtime
+
+    async def exec(self, request: web.Request) -> web.StreamResponse:
+        """``/exec/NAMESPACE/POD/CONTAINER?command=...``."""
+        container = running_container(find_pod(self._workers, request), request.match_info["container"])
+        options, command = stream_options(request), request.query.getall("command", [])
+        if not command:
+            raise web.HTTPBadRequest(text="you must specify a command")
+        return await self._stream(
+            request,
+            options,
+            lambda: self._runtime.exec(container.id, command, tty=options.tty, stdin=options.stdin),
+        )
+
+    async def attach(self, request: web.Request) -> web.StreamResponse:
+        """``/attach/NAMESPACE/POD/CONTAINER``."""
+        container = running_container(find_pod(self._workers, request), request.match_info["container"])
+        return await self._stream(request, stream_options(request), lambda: self._runtime.attach(container.id))
+
+    async def _stream(
+        self, request: web.Request, options: StreamOptions, start: Callable[[], Awaitable[Process]]
+    ) -> web.StreamResponse:
+        require_websocket(request)
+        socket = web.WebSocketResponse(protocols=channels.PROTOCOLS, heartbeat=HEARTBEAT_SECONDS, max_msg_size=0)
+        await socket.prepare(request)
+        try:
+            process = await start()
+        except RuntimeFailure as error:
+            await socket.send_bytes(channels.failure_status(str(error)))
+            await socket.close()
+            return socket
+        await ProcessStreams(socket, process, options).run()
+        return socket
+
+    async def port_forward(self, request: web.Request) -> web.StreamResponse:
+        """``/portForward/NAMESPACE/POD?port=...``."""
+        worker = find_pod(self._workers, request)
+        require_websocket(request)
+        try:
+            ports = [int(text) for each in request.query.getall("port", []) for text in each.split(",")]
+        except ValueError as error:
+            raise web.HTTPBadRequest(text=f"unable to parse port: {error}") from error
+        sandbox = worker.runtime.ready_sandbox
+        if not ports or sandbox is None:
+            raise web.HTTPBadRequest(text='query parameter "port" is required' if sandbox else "pod is not running")
+        try:
+            connections = [(port, await self._runtime.port_forward(sandbox.id, port)) for port in ports]
+        except RuntimeFailure as error:
+            raise web.HTTPInternalServerError(text=f"error forwarding port: {error}") from error
+        socket = web.WebSocketResponse(protocols=(channels.V4,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=0)
+        await socket.prepare(request)
+        await PortForward(socket, connections).run()
+        return socket

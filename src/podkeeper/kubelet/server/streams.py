@@ -1,0 +1,112 @@
+"""exec and attach over a WebSocket: a process's streams and the client's messages, until either side ends."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from aiohttp import WSMsgType, web
+
+from podkeeper.kubelet.server import channels
+from podkeeper.kubelet.waiting import first_of
+from podkeeper.runtime.cri import Process, RuntimeFailure
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """Which streams the client wants. With ``tty`` there is no stderr of its own."""
+
+    stdin: bool = False
+    stdout: bool = False
+    stderr: bool = False
+    tty: bool = False
+
+    @property
+    def first_output(self) -> int:
+        """The channel that tells the client that it is connected."""
+        if self.stdout:
+            return channels.STDOUT
+        return channels.STDERR if self.stderr else channels.ERROR
+
+
+class ProcessStreams:
+    """One process, one client. ``run`` ends when the process has ended or the client is gone."""
+
+    def __init__(self, socket: web.WebSocketResponse, process: Process, options: StreamOptions) -> None:
+        self._socket, self._process, self._options = socket, process, options
+
+    async def run(self) -> None:
+        """Relays both ways; the process is closed at the end whatever happens."""
+        try:
+            await self._socket.send_bytes(channels.output(self._options.first_output, b""))
+            await first_of(self._serve_output(), self._serve_input())
+        except ConnectionError:
+            return  # the client is gone; there is nobody to tell
+        finally:
+            await self._process.close()
+
+    async def _serve_output(self) -> None:
+        wanted = {1: self._options.stdout, 2: self._options.stderr}
+        while (piece := await self._process.read()) is not None:
+            stream, data = piece
+            if wanted.get(stream):
+                await self._socket.send_bytes(channels.output(stream, data))
+        try:
+            status = channels.exit_status(await self._process.wait())
+        except RuntimeFailure as error:
+            status = channels.failure_status(str(error))
+        await self._socket.send_bytes(status)
+        await self._socket.close()
+
+    async def _serve_input(self) -> None:
+        protocol = self._socket.ws_protocol or channels.V4
+        async for message in self._socket:
+            if message.type is not WSMsgType.BINARY:
+                continue
+            match channels.read_message(message.data, protocol):
+                case channels.Input(data) if self._options.stdin:
+                    await self._process.write(data)
+                case channels.InputClosed():
+                    await self._process.close_stdin()
+                case channels.Resized(width, height):
+                    self._process.resize(width, height)
+
+
+class PortForward:
+    """TCP connections into a pod: two channels per port, data and error, each opened by the port's number."""
+
+    def __init__(self, socket: web.WebSocketResponse, connections: list[tuple[int, Process]]) -> None:
+        self._socket, self._connections = socket, connections
+
+    async def run(self) -> None:
+        """Relays until the client is gone."""
+        try:
+            for index, (port, _) in enumerate(self._connections):
+                number = port.to_bytes(2, "little")
+                await self._socket.send_bytes(channels.output(2 * index, number))
+                await self._socket.send_bytes(channels.output(2 * index + 1, number))
+            async with asyncio.TaskGroup() as group:
+                outputs = [
+                    group.create_task(self._serve_output(2 * index, process))
+                    for index, (_, process) in enumerate(self._connections)
+                ]
+                await self._serve_input()
+                for task in outputs:
+                    task.cancel()
+        finally:
+            for _, process in self._connections:
+                await process.close()
+
+    async def _serve_output(self, channel: int, process: Process) -> None:
+        try:
+            while (piece := await process.read()) is not None:
+                await self._socket.send_bytes(channels.output(channel, piece[1]))
+        except ConnectionError:
+            return  # the client is gone, which ends the input too
+
+    async def _serve_input(self) -> None:
+        async for message in self._socket:
+            if message.type is WSMsgType.BINARY and message.data and message.data[0] < 2 * len(self._connections):
+                channel = message.data[0]
+                if channel % 2 == 0:
+                    await self._connections[channel // 2][1].write(message.data[1:])
