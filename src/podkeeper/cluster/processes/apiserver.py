@@ -1,0 +1,64 @@
+"""The API server's process: store, registry, HTTP."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from podkeeper.apiserver.admission.chain import AdmissionChain
+from podkeeper.apiserver.config import ApiServerConfig
+from podkeeper.apiserver.server import ApiServer
+from podkeeper.cluster.children import stop_on_request, tell_ready
+from podkeeper.cluster.credentials import Credentials
+from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.settings import Settings
+from podkeeper.foundation.clock import SystemClock
+from podkeeper.registry.assembly import RegistryConfig, open_registry
+from podkeeper.storage.compaction import compact_periodically
+from podkeeper.storage.sqlite import SqliteStore
+
+
+async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) -> None:
+    """Serves until told to stop; what was acknowledged is on disk, whatever ends this process."""
+    clock, config = SystemClock(), server_config(layout, settings)
+    async with stop_on_request() as stop:
+        store = await SqliteStore.open(layout.store / "log.db")
+        try:
+            admission = AdmissionChain(config.admission)
+            registry = await open_registry(store, admission, clock, RegistryConfig(settings.service_cidr))
+            server = ApiServer(config, registry, admission, clock)
+            async with asyncio.TaskGroup() as tasks:
+                started = asyncio.Event()
+                following = tasks.create_task(registry.run(started), name="registry")
+                compacting = tasks.create_task(compact_periodically(store, clock), name="compaction")
+                await started.wait()
+                serving = tasks.create_task(server.serve(), name="server")
+                await server.on_listening.wait()
+                tell_ready()
+                await stop.wait()
+                serving.cancel()
+                await asyncio.wait([serving])
+                following.cancel()
+                compacting.cancel()
+        finally:
+            await store.close()
+
+
+def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
+    """The API server's configuration for this cluster."""
+    made = Credentials.of(layout)
+    return ApiServerConfig(
+        certificate=made.apiserver.certificate,
+        key=made.apiserver.key,
+        client_ca=made.authority.certificate,
+        service_account_key=made.service_accounts,
+        admin_token_file=made.admin_token,
+        kubelet_client_certificate=made.kubelet_client.certificate,
+        kubelet_client_key=made.kubelet_client.key,
+        bind_address="::" if ":" in settings.node_ip else "0.0.0.0",  # noqa: S104 - clients come from other machines too
+        port=settings.port,
+        advertise_address=settings.node_ip,
+        issuer=f"https://kubernetes.default.svc.{settings.cluster_domain}",
+        kubernetes_service_ip=settings.kubernetes_service_ip,
+        kubelet_ca=made.authority.certificate,
+    )

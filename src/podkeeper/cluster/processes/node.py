@@ -1,0 +1,77 @@
+"""The node's process: images, pod network, container engine and kubelet. Containers outlive it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from ipaddress import IPv4Network
+
+from podkeeper.api.core import v1
+from podkeeper.api.pods import conditions
+from podkeeper.client.events import EventRecorder
+from podkeeper.client.informer import Informer
+from podkeeper.client.reflector import Selection
+from podkeeper.cluster.children import stop_on_request, tell_ready
+from podkeeper.cluster.credentials import Credentials
+from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.processes.connection import connected
+from podkeeper.cluster.settings import Settings
+from podkeeper.foundation.cgroups import open_cgroups
+from podkeeper.foundation.clock import SystemClock
+from podkeeper.kubelet.config import KubeletConfig
+from podkeeper.kubelet.kubelet import Kubelet
+from podkeeper.network.bridge import BridgeConfig, BridgeNetwork
+from podkeeper.runtime.engine.config import EngineConfig
+from podkeeper.runtime.engine.engine import Engine
+from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
+
+
+async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) -> None:
+    """Runs the node until told to stop."""
+    clock = SystemClock()
+    async with stop_on_request() as stop:
+        images = ImageStore(ImageStoreConfig(layout.images), clock)
+        network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(settings.pod_cidr)))
+        engine = await Engine.open(EngineConfig(layout.runtime, settings.node_name, clock=clock), network, images)
+        try:
+            async with connected(layout, "node", clock) as api:
+                events = EventRecorder(api, "kubelet", host=settings.node_name, clock=clock)
+                kubelet = Kubelet(kubelet_config(layout, settings), api, engine, engine, open_cgroups(), events, clock)
+                nodes = Informer(
+                    api.of(v1.Node), clock, Selection(field_selector=f"metadata.name={settings.node_name}")
+                )
+                nodes.add_handler(_tell_when_ready)
+                async with asyncio.TaskGroup() as tasks:
+                    running = [
+                        tasks.create_task(events.run(), name="events"),
+                        tasks.create_task(nodes.run(), name="own node"),
+                        tasks.create_task(kubelet.run(), name="kubelet"),
+                    ]
+                    await stop.wait()
+                    for task in running:
+                        task.cancel()
+        finally:
+            await engine.close()
+            network.close()
+            await images.close()
+
+
+def _tell_when_ready(_old: v1.Node | None, new: v1.Node | None) -> None:
+    if new is not None and new.status and conditions.is_true(new.status.conditions, "Ready"):
+        tell_ready()
+
+
+def kubelet_config(layout: Layout, settings: Settings) -> KubeletConfig:
+    """The kubelet's configuration for this node."""
+    made = Credentials.of(layout)
+    return KubeletConfig(
+        node_name=settings.node_name,
+        node_ip=settings.node_ip,
+        root_dir=layout.kubelet,
+        log_dir=layout.pod_logs,
+        hostname=settings.node_name,
+        port=settings.kubelet_port,
+        serving=made.kubelet_server,
+        client_ca=made.authority.certificate,
+        cluster_domain=settings.cluster_domain,
+    )
