@@ -5,26 +5,25 @@ Reasons and texts as upstream's lifecycle/predicate.go; a refused pod becomes Fa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from podkeeper.api.core import v1
+from podkeeper.api.pods import affinity, ports, requests, tolerations
 from podkeeper.api.quantity import Quantity
-from podkeeper.kubelet.resources import ZERO, pod_request
+from podkeeper.kubelet.resources import ZERO
 from podkeeper.kubelet.sandbox_config import SAFE_SYSCTLS
 from podkeeper.kubelet.status import Verdict
-
-DEFAULT_HOST_IPS = ("", "0.0.0.0", "::")  # noqa: S104 - these stand for every address
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRoom:
-    """What the node offers. ``matches`` says whether its labels fit a pod's node selector and affinity."""
+    """What the node offers. ``node`` is None while its labels are not known."""
 
     allocatable: Mapping[str, Quantity]
     taints: Sequence[v1.Taint] = ()
-    matches: Callable[[v1.Pod], bool] = lambda pod: True
-    allowed_sysctls: Sequence[str] = field(default=())
+    node: affinity.NodeFacts | None = None
+    allowed_sysctls: Sequence[str] = ()
 
 
 def admit(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> Verdict | None:
@@ -81,20 +80,14 @@ def _resources(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> Refusal
         capacity = room.allocatable["pods"].value()
         if len(others) + 1 > capacity:
             return _out_of("pods", 1, len(others), capacity)
-    for resource in sorted(_requested(pod)):
-        wanted = pod_request(pod, resource)
-        capacity_of = room.allocatable.get(resource, ZERO)
-        used = ZERO
-        for other in others:
-            used = used + pod_request(other, resource)
-        if wanted and used + wanted > capacity_of:
-            return _out_of(resource, *(_plain(each, resource) for each in (wanted, used, capacity_of)))
+    used: requests.Resources = {}
+    for other in others:
+        requests.add(used, requests.of_pod(other.spec))
+    for resource, wanted in sorted(requests.of_pod(pod.spec).items()):
+        taken, offered = used.get(resource, ZERO), room.allocatable.get(resource, ZERO)
+        if wanted and taken + wanted > offered:
+            return _out_of(resource, *(_plain(each, resource) for each in (wanted, taken, offered)))
     return None
-
-
-def _requested(pod: v1.Pod) -> set[str]:
-    containers = (*pod.spec.init_containers, *pod.spec.containers)
-    return {name for each in containers for name in (*each.resources.requests, *each.resources.limits)}
 
 
 def _plain(amount: Quantity, resource: str) -> int:
@@ -107,42 +100,22 @@ def _out_of(resource: str, wanted: int, used: int, capacity: int) -> tuple[str, 
 
 
 def _affinity(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> Refusal:
-    if room.matches(pod):
+    if room.node is None or affinity.requires(pod.spec, room.node):
         return None
     return "NodeAffinity", "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
 
 
 def _ports(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> Refusal:
-    wanted = _host_ports(pod)
-    taken = {port for other in others for port in _host_ports(other)}
-    if any(_collide(one, two) for one in wanted for two in taken):
+    taken = (port for other in others for port in ports.host_ports(other.spec))
+    if ports.conflicting(ports.host_ports(pod.spec), taken) is not None:
         text = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
         return "NodePorts", text
     return None
 
 
-def _host_ports(pod: v1.Pod) -> set[tuple[str, str, int]]:
-    ports = (port for each in (*pod.spec.init_containers, *pod.spec.containers) for port in each.ports)
-    return {(port.host_ip, port.protocol or "TCP", port.host_port) for port in ports if port.host_port}
-
-
-def _collide(one: tuple[str, str, int], two: tuple[str, str, int]) -> bool:
-    everywhere = one[0] in DEFAULT_HOST_IPS or two[0] in DEFAULT_HOST_IPS
-    return one[1:] == two[1:] and (everywhere or one[0] == two[0])
-
-
 def _taints(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> Refusal:
-    for taint in room.taints:
-        if taint.effect == "NoExecute" and not any(_tolerates(each, taint) for each in pod.spec.tolerations):
-            shown = f"{taint.key}: {taint.value}" if taint.value else taint.key
-            text = f"Predicate TaintToleration failed: node(s) had taint {{{shown}}}, that the pod didn't tolerate"
-            return "TaintToleration", text
-    return None
-
-
-def _tolerates(toleration: v1.Toleration, taint: v1.Taint) -> bool:
-    if toleration.effect and toleration.effect != taint.effect:
-        return False
-    if toleration.key and toleration.key != taint.key:
-        return False
-    return toleration.operator == "Exists" or (bool(toleration.key) and toleration.value == taint.value)
+    taint = tolerations.untolerated(room.taints, pod.spec.tolerations, (tolerations.NO_EXECUTE,))
+    if taint is None:
+        return None
+    text = f"Predicate TaintToleration failed: node(s) had taint {{{taint.key}: {taint.value}}}"
+    return "TaintToleration", f"{text}, that the pod didn't tolerate"

@@ -11,7 +11,7 @@ import msgspec
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
-from podkeeper.kubelet.pods import is_sidecar
+from podkeeper.api.pods.requests import is_sidecar
 
 SANDBOX_READY = "PodReadyToStartContainers"
 OWNED = (SANDBOX_READY, "Initialized", "Ready", "ContainersReady", "PodScheduled")

@@ -17,7 +17,7 @@ from podkeeper.kubelet.expansion import expand
 from podkeeper.kubelet.hosts_file import write_hosts_file
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_files import hosts_path, log_path, new_termination_log
-from podkeeper.kubelet.resources import container_resources, qos_class
+from podkeeper.kubelet.resources import container_resources
 from podkeeper.kubelet.security import container_security
 from podkeeper.kubelet.volumes.plugin import VolumeContext
 from podkeeper.kubelet.volumes.pod_volumes import VolumePaths, volume_mounts
@@ -62,9 +62,7 @@ async def build_container_config(
         stdin=bool(container.stdin),
         stdin_once=bool(container.stdin_once),
         tty=bool(container.tty),
-        resources=container_resources(
-            pod, container, qos_class(pod), parts.memory_capacity, parts.config.pod_pids_limit
-        ),
+        resources=container_resources(pod, container, parts.memory_capacity, parts.config.pod_pids_limit),
         security=container_security(pod, container, image, place.target_id),
         stop_signal=container.lifecycle.stop_signal if container.lifecycle else "",
     )

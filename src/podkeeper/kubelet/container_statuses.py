@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
+from podkeeper.api.pods.requests import is_sidecar
 from podkeeper.kubelet import labels
 from podkeeper.kubelet.plan import NANOSECONDS, NO_FINDINGS, ProbeFindings
-from podkeeper.kubelet.pods import ephemeral_containers, is_sidecar
+from podkeeper.kubelet.pods import ephemeral_containers
 from podkeeper.kubelet.runtime_state import PodRuntime, restart_count
 from podkeeper.runtime.cri import ContainerState, ContainerStatus
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from podkeeper.api.core import v1
+from podkeeper.api.pods import affinity
 from podkeeper.client.api import Api
 from podkeeper.client.informer import Informer
 from podkeeper.client.reflector import Reflector, Selection
@@ -66,7 +67,8 @@ class Kubelet:
             parts = self._parts(tasks, services)
             parts.cgroups.set_up_node()
             reporter = NodeReporter(parts, read_machine(), Pressures)
-            workers = PodWorkers(parts, tasks, lambda: self._room(parts, reporter))
+            nodes = Informer(self._api.of(v1.Node), self._clock, self._own("metadata.name"))
+            workers = PodWorkers(parts, tasks, lambda: self._room(parts, nodes.lister.get("", config.node_name)))
             tasks.create_task(self._follow_runtime(workers), name="runtime events")
             await workers.adopt()
             if config.serving is not None and config.client_ca is not None:
@@ -74,6 +76,7 @@ class Kubelet:
                 tasks.create_task(server.serve(asyncio.get_running_loop().create_future()), name="node server")
             tasks.create_task(reporter.report(), name="node status")
             tasks.create_task(reporter.renew_lease(), name="node lease")
+            tasks.create_task(nodes.run(), name="own node")
             tasks.create_task(services.run(), name="services")
             await services.wait_for_sync()  # their variables are in the first container's environment
             tasks.create_task(self._pods(workers).run(), name="pods")
@@ -98,13 +101,19 @@ class Kubelet:
             memory_capacity=machine.memory,
         )
 
-    def _room(self, parts: KubeletParts, reporter: NodeReporter) -> NodeRoom:
-        taints = reporter.node.spec.taints if reporter.node else ()
-        return NodeRoom(parts.node.allocatable, taints, allowed_sysctls=self.config.allowed_unsafe_sysctls)
+    def _room(self, parts: KubeletParts, node: v1.Node | None) -> NodeRoom:
+        return NodeRoom(
+            parts.node.allocatable,
+            node.spec.taints if node else (),
+            affinity.node_facts(node) if node else None,
+            self.config.allowed_unsafe_sysctls,
+        )
+
+    def _own(self, field: str) -> Selection:
+        return Selection(field_selector=f"{field}={self.config.node_name}")
 
     def _pods(self, workers: PodWorkers) -> Reflector[v1.Pod]:
-        selection = Selection(field_selector=f"spec.nodeName={self.config.node_name}")
-        return Reflector(self._api.of(v1.Pod), workers, self._clock, selection)
+        return Reflector(self._api.of(v1.Pod), workers, self._clock, self._own("spec.nodeName"))
 
     def _server(self, parts: KubeletParts, workers: PodWorkers, serving: KeyPair, client_ca: Path) -> NodeServer:
         from podkeeper.kubelet.server.access import tls_context

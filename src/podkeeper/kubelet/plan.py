@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from podkeeper.api.core import v1
+from podkeeper.api.pods.requests import is_sidecar
 from podkeeper.kubelet import labels
-from podkeeper.kubelet.pods import all_containers, ephemeral_containers, format_pod, is_sidecar, uses_host_network
+from podkeeper.kubelet.pods import all_containers, ephemeral_containers, format_pod, uses_host_network
 from podkeeper.kubelet.restart import RestartBackOff, held_until, restarts_after, restarts_on_failure
 from podkeeper.kubelet.runtime_state import PodRuntime, restart_count
 from podkeeper.runtime.cri import ContainerState, ContainerStatus, SandboxState

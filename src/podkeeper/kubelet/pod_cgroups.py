@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from podkeeper.api.core import v1
+from podkeeper.api.pods import qos
 from podkeeper.foundation.cgroups import Cgroups, CgroupUsage, Limits
-from podkeeper.kubelet.resources import MIN_SHARES, pod_request, pod_resources, qos_class, shares
+from podkeeper.kubelet.resources import MIN_SHARES, pod_request, pod_resources, shares
 from podkeeper.runtime.cri import Resources
 
-_CLASSES = {"Guaranteed": "", "Burstable": "/burstable", "BestEffort": "/besteffort"}
+_CLASSES = {qos.GUARANTEED: "", qos.BURSTABLE: "/burstable", qos.BEST_EFFORT: "/besteffort"}
 
 
 class PodCgroups:
@@ -34,13 +35,13 @@ class PodCgroups:
 
     def path(self, pod: v1.Pod) -> str:
         """The pod's group."""
-        return f"{self.root}{_CLASSES[qos_class(pod)]}/pod{pod.metadata.uid}"
+        return f"{self.root}{_CLASSES[qos.of_pod(pod)]}/pod{pod.metadata.uid}"
 
     def set_up(self, pod: v1.Pod) -> str:
         """Makes the pod's group with its limits, or brings an existing one up to date; returns its path."""
-        path, qos = self.path(pod), qos_class(pod)
-        self._cgroups.create(path, _limits(pod_resources(pod, qos, self._pids_limit)))
-        if qos == "Burstable":
+        path = self.path(pod)
+        self._cgroups.create(path, _limits(pod_resources(pod, self._pids_limit)))
+        if qos.of_pod(pod) == qos.BURSTABLE:
             self._count(pod.metadata.uid, pod_request(pod, "cpu").milli_value())
         return path
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from podkeeper.api.core import v1
+from podkeeper.api.pods.requests import is_sidecar
 
 DEFAULT_GRACE_SECONDS = 30
 
@@ -14,11 +15,6 @@ DEFAULT_GRACE_SECONDS = 30
 def format_pod(pod: v1.Pod) -> str:
     """``name_namespace(uid)``, as messages name a pod."""
     return f"{pod.metadata.name}_{pod.metadata.namespace}({pod.metadata.uid})"
-
-
-def is_sidecar(container: v1.Container) -> bool:
-    """An init container that keeps running (restartPolicy Always, KEP-753)."""
-    return container.restart_policy == "Always"
 
 
 def sidecars(pod: v1.Pod) -> tuple[v1.Container, ...]:

@@ -5,20 +5,20 @@ Formulas as upstream's cm/helpers_linux.go and qos/policy.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from podkeeper.api.core import v1
+from podkeeper.api.pods import priority, qos, requests
+from podkeeper.api.pods.requests import is_sidecar
 from podkeeper.api.quantity import Quantity
-from podkeeper.kubelet.pods import is_sidecar
+from podkeeper.kubelet.pods import sidecars
 from podkeeper.runtime.cri import Resources
 
 MIN_SHARES, MAX_SHARES = 2, 262_144
 SHARES_PER_CPU = 1024
 QUOTA_PERIOD, MIN_QUOTA = 100_000, 1000
 GUARANTEED_OOM, BEST_EFFORT_OOM, CRITICAL_OOM = -997, 1000, -997
-SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
 ZERO = Quantity("0")
-AmountOf = Callable[[v1.Container], Quantity]
 
 
 def shares(milli_cpu: int) -> int:
@@ -32,12 +32,12 @@ def quota(milli_cpu: int) -> int | None:
 
 
 def container_resources(
-    pod: v1.Pod, container: v1.Container, qos: str, memory_capacity: int, pids_limit: int | None = None
+    pod: v1.Pod, container: v1.Container, memory_capacity: int, pids_limit: int | None = None
 ) -> Resources:
     """What the runtime gives a container's cgroup; ``memory_capacity`` is the node's, in bytes."""
-    requests, limits = container.resources.requests, container.resources.limits
+    limits = container.resources.limits
     cpu_limit = limits.get("cpu", ZERO).milli_value()
-    cpu_request = requests.get("cpu", ZERO).milli_value() or cpu_limit
+    cpu_request = container.resources.requests.get("cpu", ZERO).milli_value() or cpu_limit
     memory = limits.get("memory", ZERO).value()
     limited = quota(cpu_limit)
     return Resources(
@@ -45,7 +45,7 @@ def container_resources(
         cpu_quota=limited,
         cpu_period=QUOTA_PERIOD if limited is not None else None,
         memory_limit=memory or None,
-        oom_score_adj=oom_score_adj(pod, container, qos, memory_capacity),
+        oom_score_adj=oom_score_adj(pod, container, memory_capacity),
         pids_limit=pids_limit,
         hugepage_limits=_hugepages(limits),
     )
@@ -56,13 +56,14 @@ def _hugepages(limits: Mapping[str, Quantity]) -> dict[str, int]:
     return {size: found[size] for size in found if f"hugepages-{size}" in limits}
 
 
-def oom_score_adj(pod: v1.Pod, container: v1.Container, qos: str, memory_capacity: int) -> int:
+def oom_score_adj(pod: v1.Pod, container: v1.Container, memory_capacity: int) -> int:
     """How willingly the kernel kills it: -997 guaranteed or critical, 1000 best effort, in between by its request."""
-    if (pod.spec.priority or 0) >= SYSTEM_CRITICAL_PRIORITY:
+    if priority.is_critical(pod):
         return CRITICAL_OOM
-    if qos == "Guaranteed":
+    level = qos.of_pod(pod)
+    if level == qos.GUARANTEED:
         return GUARANTEED_OOM
-    if qos == "BestEffort":
+    if level == qos.BEST_EFFORT:
         return BEST_EFFORT_OOM
     score = _burstable_score(container, memory_capacity)
     if is_sidecar(container) and container in pod.spec.init_containers:
@@ -77,70 +78,31 @@ def _burstable_score(container: v1.Container, memory_capacity: int) -> int:
     return floor if score < floor else min(score, BEST_EFFORT_OOM - 1)
 
 
-def pod_resources(pod: v1.Pod, qos: str, pids_limit: int | None = None) -> Resources:
+def pod_resources(pod: v1.Pod, pids_limit: int | None = None) -> Resources:
     """What the pod's own cgroup gets; limits only where every container declares one."""
-    if qos == "BestEffort":
+    if qos.of_pod(pod) == qos.BEST_EFFORT:
         return Resources(cpu_shares=MIN_SHARES, pids_limit=pids_limit)
-    request = pod_request(pod, "cpu").milli_value()
-    limited = quota(pod_limit(pod, "cpu").milli_value()) if _all_limited(pod, "cpu") else None
-    memory = pod_limit(pod, "memory").value() if _all_limited(pod, "memory") else 0
+    cpu, memory = pod_limit(pod, "cpu"), pod_limit(pod, "memory")
+    limited = quota(cpu.milli_value()) if cpu else None
     return Resources(
-        cpu_shares=shares(request),
+        cpu_shares=shares(pod_request(pod, "cpu").milli_value()),
         cpu_quota=limited,
         cpu_period=QUOTA_PERIOD if limited is not None else None,
-        memory_limit=memory or None,
+        memory_limit=memory.value() if memory else None,
         pids_limit=pids_limit,
     )
 
 
 def pod_request(pod: v1.Pod, resource: str) -> Quantity:
-    """The pod's request: sidecars and containers together, or the hungriest init step, plus overhead (KEP-753)."""
-    return _effective(pod, lambda each: _request_of(each, resource)) + pod.spec.overhead.get(resource, ZERO)
+    """The pod's effective request of one resource."""
+    return requests.of_pod(pod.spec).get(resource, ZERO)
 
 
-def pod_limit(pod: v1.Pod, resource: str) -> Quantity:
-    """The pod's limit, summed the same way."""
-    return _effective(pod, lambda each: each.resources.limits.get(resource, ZERO)) + pod.spec.overhead.get(
-        resource, ZERO
-    )
-
-
-def _request_of(container: v1.Container, resource: str) -> Quantity:
-    limits = container.resources.limits.get(resource, ZERO)
-    return container.resources.requests.get(resource, limits)
-
-
-def _effective(pod: v1.Pod, amount_of: AmountOf) -> Quantity:
-    running, peak = ZERO, ZERO
-    for container in pod.spec.init_containers:
-        amount = amount_of(container)
-        if is_sidecar(container):
-            running = running + amount
-            peak = max(peak, running)
-        else:
-            peak = max(peak, running + amount)
-    for container in pod.spec.containers:
-        running = running + amount_of(container)
-    return max(running, peak)
-
-
-def _all_limited(pod: v1.Pod, resource: str) -> bool:
-    counted = [*pod.spec.containers, *(each for each in pod.spec.init_containers if is_sidecar(each))]
-    return all(resource in each.resources.limits for each in counted)
-
-
-def qos_class(pod: v1.Pod) -> str:
-    """Guaranteed, Burstable or BestEffort.
-
-    https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/
-    """
-    amounts: list[tuple[Quantity, Quantity]] = []
-    for container in (*pod.spec.init_containers, *pod.spec.containers):
-        for resource in ("cpu", "memory"):
-            limit = container.resources.limits.get(resource, ZERO)
-            amounts.append((container.resources.requests.get(resource, limit), limit))
-    if not any(request or limit for request, limit in amounts):
-        return "BestEffort"
-    if all(limit and request == limit for request, limit in amounts):
-        return "Guaranteed"
-    return "Burstable"
+def pod_limit(pod: v1.Pod, resource: str) -> Quantity | None:
+    """The pod's effective limit, or None when a container could use more than any sum of limits."""
+    if pod.spec.resources is not None and resource in pod.spec.resources.limits:
+        return pod.spec.resources.limits[resource]
+    counted = [*pod.spec.containers, *sidecars(pod)]
+    if not all(resource in each.resources.limits for each in counted):
+        return None
+    return requests.of_pod(pod.spec, "limits").get(resource)

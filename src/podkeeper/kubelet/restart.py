@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from podkeeper.api.core import v1
-from podkeeper.kubelet.pods import is_sidecar
+from podkeeper.api.pods.requests import is_sidecar
 
 FIRST_DELAY = 10.0
 MAX_DELAY = 300.0

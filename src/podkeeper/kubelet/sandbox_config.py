@@ -8,7 +8,7 @@ from podkeeper.kubelet.dns import DNSSettings, PodDNS, pod_dns, sandbox_hostname
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_files import log_dir
 from podkeeper.kubelet.pods import uses_host_network
-from podkeeper.kubelet.resources import pod_resources, qos_class
+from podkeeper.kubelet.resources import pod_resources
 from podkeeper.kubelet.security import sandbox_security
 from podkeeper.runtime.cri import SandboxConfig
 from podkeeper.runtime.podnetwork import PortMapping
@@ -50,7 +50,7 @@ def build_sandbox_config(parts: KubeletParts, pod: v1.Pod, attempt: int, cgroup:
         cgroup_parent=cgroup,
         security=sandbox_security(pod),
         sysctls={each.name.replace("/", "."): each.value for each in context.sysctls} if context else {},
-        resources=pod_resources(pod, qos_class(pod)),
+        resources=pod_resources(pod),
     )
     return sandbox, dns
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from podkeeper.api.core import v1
-from podkeeper.kubelet.pods import format_pod, is_sidecar, uses_host_network
+from podkeeper.api.pods.requests import is_sidecar
+from podkeeper.kubelet.pods import format_pod, uses_host_network
 from podkeeper.runtime.cri import (
     ContainerSecurityContext,
     ImageStatus,

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
+from podkeeper.api.pods import conditions, qos
+from podkeeper.api.pods import phase as phases
 from podkeeper.kubelet.conditions import pod_conditions
 from podkeeper.kubelet.container_statuses import StatusSources, container_statuses
-from podkeeper.kubelet.phase import pod_phase
 from podkeeper.kubelet.plan import NO_FINDINGS, ProbeFindings
 from podkeeper.kubelet.pods import is_terminal, uses_host_network
-from podkeeper.kubelet.resources import qos_class
 from podkeeper.kubelet.runtime_state import PodRuntime
 
 
@@ -68,7 +68,7 @@ def build_status(facts: StatusFacts) -> v1.PodStatus:
         init_container_statuses=init,
         container_statuses=ordinary,
         ephemeral_container_statuses=ephemeral,
-        qos_class=before.qos_class or qos_class(pod),
+        qos_class=before.qos_class or qos.of_pod(pod),
         observed_generation=pod.metadata.generation,
         nominated_node_name=before.nominated_node_name,
         resource_claim_statuses=before.resource_claim_statuses,
@@ -83,7 +83,15 @@ def _phase(facts: StatusFacts, init: Sequence[v1.ContainerStatus], ordinary: Seq
         return facts.verdict.phase
     if is_terminal(before):
         return before.phase
-    return pod_phase(facts.pod, (*init, *ordinary), ended=facts.ended)
+    found = phases.of_containers(
+        facts.pod.spec, (*init, *ordinary), ending=facts.ended, initialized=_was_initialized(facts.pod)
+    )
+    # A pod that ended before all its containers ran has failed.
+    return phases.FAILED if facts.ended and found not in phases.TERMINAL else found
+
+
+def _was_initialized(pod: v1.Pod) -> bool:
+    return conditions.is_true(pod.status.conditions, "Initialized")
 
 
 def _kept(text: str, before: v1.PodStatus) -> str:

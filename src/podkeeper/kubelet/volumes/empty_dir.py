@@ -43,11 +43,8 @@ class EmptyDir:
 
 def memory_size(pod: v1.Pod, source: v1.EmptyDirVolumeSource) -> int | None:
     """Bytes of a memory-backed emptyDir: the smaller of sizeLimit and the pod's memory limit; None for neither."""
-    limits = [pod_limit(pod, "memory").value()] if _all_limited(pod) else []
+    limited = pod_limit(pod, "memory")
+    limits = [limited.value()] if limited else []
     if source.size_limit is not None and source.size_limit > ZERO:
         limits.append(source.size_limit.value())
     return min(limits, default=None)
-
-
-def _all_limited(pod: v1.Pod) -> bool:
-    return all("memory" in each.resources.limits for each in pod.spec.containers)
