@@ -25,6 +25,7 @@ from podkeeper.apiserver.chain import Chain
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.handlers import paths
 from podkeeper.apiserver.handlers.bindings import PodWrites
+from podkeeper.apiserver.handlers.discovery import DiscoveryHandlers
 from podkeeper.apiserver.handlers.dispatch import Dispatcher, SpecialKey
 from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.handlers.resources import ResourceHandlers
@@ -127,6 +128,9 @@ class ApiServer:
             ("", "serviceaccounts", "token"): tokens.handle,
         }
 
+    def _address(self) -> str:
+        return f"{self._config.advertise_address}:{self._port}"
+
     def _plain_paths(self) -> Mapping[str, Handle]:
         config = self._config
         health = Health({"ping": lambda: ""}, {"poststarthook/rbac/bootstrap-roles": lambda: ""})
@@ -138,6 +142,7 @@ class ApiServer:
             "/readyz": health.handle,
             "/healthz": health.handle,
             **paths.issuer_documents(config.issuer, jwks, self._tokens.key),
+            **DiscoveryHandlers(self._registry, _UNSTORED, self._address).handlers(),
         }
         found["/"] = paths.index(sorted(found))
         return found

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from podkeeper.apiserver.admission.defaultclasses import DefaultIngressClass, DefaultStorageClass
+from podkeeper.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from podkeeper.apiserver.admission.limitranger import LimitRanger
+from podkeeper.apiserver.admission.namespacelifecycle import NamespaceLifecycle
+from podkeeper.apiserver.admission.noderestriction import NodeRestriction
 from podkeeper.apiserver.admission.plugin import Plugin
+from podkeeper.apiserver.admission.priority import Priority
+from podkeeper.apiserver.admission.runtimeclass import RuntimeClass
+from podkeeper.apiserver.admission.serviceaccount import ServiceAccount
+from podkeeper.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
+from podkeeper.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
 from podkeeper.apiserver.config import AdmissionConfig
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.registry.admission import Attributes, Operation
@@ -15,7 +25,19 @@ _Key = tuple[Operation, str, str, str]
 
 def plugins(live: LiveObjects, config: AdmissionConfig) -> Sequence[Plugin]:
     """All plugins, in the order in which they are asked."""
-    every: list[Plugin] = []
+    every = [
+        NamespaceLifecycle(live),
+        LimitRanger(live),
+        ServiceAccount(live),
+        NodeRestriction(live),
+        TaintNodesByCondition(live),
+        Priority(live),
+        DefaultTolerationSeconds(live, config),
+        DefaultStorageClass(live),
+        StorageObjectInUseProtection(live),
+        RuntimeClass(live),
+        DefaultIngressClass(live),
+    ]
     return [plugin for plugin in every if plugin.name not in config.disabled]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from podkeeper.api import errors
+from podkeeper.api.errors import ApiError
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.registry.admission import Attributes, Operation
 
@@ -55,3 +57,10 @@ class Plugin:
 
     async def validate(self, attributes: Attributes) -> None:
         """Must not change anything."""
+
+
+def forbidden(attributes: Attributes, why: str) -> ApiError:
+    """403 as upstream's admission.NewForbidden words it."""
+    metadata = (attributes.tree or {}).get("metadata") or {}
+    name = attributes.name or metadata.get("name") or metadata.get("generateName") or "Unknown"
+    return errors.forbidden(attributes.resource.name, attributes.resource.group, name, why)

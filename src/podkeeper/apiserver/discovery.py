@@ -1,0 +1,154 @@
+"""Discovery documents as trees, from the rows that are served: the legacy lists and the aggregated form (apidiscovery
+v2).
+
+Groups and versions keep the order of the catalogue, which is upstream's order of priority.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from podkeeper.api.catalogue import Resource, Subresource
+from podkeeper.registry.storage_versions import storage_version
+
+Tree = dict[str, Any]
+
+
+class Served:
+    """Rows by group and version, as discovery shows them."""
+
+    def __init__(self, rows: Iterable[Resource]) -> None:
+        self._rows: dict[str, dict[str, list[Resource]]] = {}
+        for row in rows:
+            self._rows.setdefault(row.group, {}).setdefault(row.version, []).append(row)
+
+    def groups(self) -> Sequence[str]:
+        """Named groups, not the core group."""
+        return [group for group in self._rows if group]
+
+    def versions(self, group: str) -> Sequence[str]:
+        """Versions of a group, the preferred one first; none for a group that is not served."""
+        return list(self._rows.get(group, ()))
+
+    def rows(self, group: str, version: str) -> Sequence[Resource]:
+        """Rows of a version by name; none for a version that is not served."""
+        return sorted(self._rows.get(group, {}).get(version, ()), key=lambda row: row.name)
+
+
+def api_versions(address: str) -> Tree:
+    """GET /api."""
+    return {
+        "kind": "APIVersions",
+        "versions": ["v1"],
+        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
+    }
+
+
+def api_groups(served: Served) -> Tree:
+    """GET /apis."""
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(served, name) for name in served.groups()]}
+
+
+def api_group(served: Served, name: str) -> Tree | None:
+    """GET /apis/GROUP; None for a group that is not served."""
+    if not name or not served.versions(name):
+        return None
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(served, name)}
+
+
+def _group(served: Served, name: str) -> Tree:
+    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in served.versions(name)]
+    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+
+
+def api_resources(served: Served, group: str, version: str) -> Tree | None:
+    """GET /api/v1 or /apis/GROUP/VERSION; None for a version that is not served."""
+    rows = served.rows(group, version)
+    if not rows:
+        return None
+    listed = []
+    for row in rows:
+        listed.append(_resource(row))
+        listed += [_subresource(row, sub) for _, sub in sorted(row.subresources.items())]
+    head: Tree = {"kind": "APIResourceList"}
+    if group:
+        head["apiVersion"] = "v1"
+    return head | {"groupVersion": f"{group}/{version}" if group else version, "resources": listed}
+
+
+def _resource(row: Resource) -> Tree:
+    tree: Tree = {
+        "name": row.name,
+        "singularName": row.singular,
+        "namespaced": row.namespaced,
+        "kind": row.kind,
+        "verbs": list(row.verbs),
+    }
+    if row.short_names:
+        tree["shortNames"] = list(row.short_names)
+    if row.categories:
+        tree["categories"] = list(row.categories)
+    if "watch" in row.verbs:
+        tree["storageVersionHash"] = storage_version_hash(row)
+    return tree
+
+
+def _subresource(row: Resource, sub: Subresource) -> Tree:
+    tree: Tree = {"name": f"{row.name}/{sub.name}", "singularName": "", "namespaced": row.namespaced}
+    if (sub.group, sub.version) != (row.group, row.version):
+        tree |= {"group": sub.group, "version": sub.version}
+    return tree | {"kind": sub.kind, "verbs": list(sub.verbs)}
+
+
+def storage_version_hash(row: Resource) -> str:
+    """Tells clients whether two resources are one in the store."""
+    group, version = storage_version(row)
+    digest = hashlib.sha256(f"{group}/{version}/{row.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
+
+
+def aggregated(served: Served, groups: Sequence[str], version: str = "v2") -> Tree:
+    """GET /api (for the core group) or /apis with an Accept header that asks for APIGroupDiscoveryList."""
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "metadata": {},
+        "items": [
+            {
+                "metadata": {"name": group} if group else {},
+                "versions": [_aggregated_version(served, group, each) for each in served.versions(group)],
+            }
+            for group in groups
+        ],
+    }
+
+
+def _aggregated_version(served: Served, group: str, version: str) -> Tree:
+    resources = [_aggregated_resource(row) for row in served.rows(group, version)]
+    return {"version": version, "resources": resources, "freshness": "Current"}
+
+
+def _aggregated_resource(row: Resource) -> Tree:
+    tree: Tree = {
+        "resource": row.name,
+        "responseKind": {"group": "", "version": "", "kind": row.kind},
+        "scope": "Namespaced" if row.namespaced else "Cluster",
+        "singularResource": row.singular,
+        "verbs": list(row.verbs),
+    }
+    if row.short_names:
+        tree["shortNames"] = list(row.short_names)
+    if row.categories:
+        tree["categories"] = list(row.categories)
+    if row.subresources:
+        tree["subresources"] = [_aggregated_subresource(row, sub) for _, sub in sorted(row.subresources.items())]
+    return tree
+
+
+def _aggregated_subresource(row: Resource, sub: Subresource) -> Tree:
+    other = (sub.group, sub.version) != (row.group, row.version)
+    kind = {"group": sub.group if other else "", "version": sub.version if other else "", "kind": sub.kind}
+    return {"subresource": sub.name, "responseKind": kind, "verbs": list(sub.verbs)}
