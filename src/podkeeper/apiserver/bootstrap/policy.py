@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from podkeeper.apiserver.bootstrap import own_roles
+
 Tree = dict[str, Any]
 
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
@@ -20,10 +22,10 @@ AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 
 @cache
 def objects() -> Sequence[Mapping[str, Any]]:
-    """Every role and binding; not to be changed."""
+    """Every role and binding, upstream's and our own; not to be changed."""
     data = files("podkeeper.apiserver.bootstrap").joinpath("policy.json").read_bytes()
     loaded: Sequence[Mapping[str, Any]] = json.loads(data)
-    return loaded
+    return [*loaded, *own_roles.bindings()]
 
 
 def cluster_role(name: str) -> Mapping[str, Any]:

@@ -1,0 +1,96 @@
+"""Stopping every container, and removing a cluster without trace: processes, mounts, groups, links, rules, files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from podkeeper.cluster import settings
+from podkeeper.cluster.errors import ClusterError
+from podkeeper.cluster.layout import Layout
+from podkeeper.network.bridge import BridgeConfig, BridgeNetwork, remove_traces
+from podkeeper.network.rtnetlink import Netlink
+from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.engine.config import EngineConfig
+from podkeeper.runtime.engine.engine import Engine
+from podkeeper.runtime.engine.sweep import sweep
+from podkeeper.runtime.images.mounts import unmount_below
+from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
+
+
+def stop_containers(layout: Layout) -> None:
+    """Stops every container and frees the pods' network; images and everything stored stay."""
+    chosen = settings.load(layout.settings)
+    if chosen is not None and layout.runtime.exists():
+        asyncio.run(_stop_sandboxes(layout, chosen))
+
+
+async def _stop_sandboxes(layout: Layout, chosen: settings.Settings) -> None:
+    images = ImageStore(ImageStoreConfig(layout.images))
+    network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(chosen.pod_cidr)))
+    try:
+        engine = await Engine.open(EngineConfig(layout.runtime, chosen.node_name), network, images)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for sandbox in await engine.list_sandboxes():
+                    tasks.create_task(engine.stop_sandbox(sandbox.id))
+        finally:
+            await engine.close()
+    except RuntimeFailure as error:
+        raise ClusterError(f"could not stop the containers: {error}", f"look into {layout.log('node')}") from error
+    finally:
+        network.close()
+        await images.close()
+
+
+def remove_everything(layout: Layout) -> Sequence[str]:
+    """Removes all there is and returns what could not be removed, which is nothing when all is well."""
+    if not layout.root.exists():
+        return ()
+    chosen = settings.load(layout.settings)
+    try:
+        asyncio.run(sweep(layout.runtime))
+        remove_traces(layout.network)
+        unmount_below(layout.root)
+    except (RuntimeFailure, OSError) as error:
+        return [str(error)]
+    left = list(_processes(layout.root))
+    if not left:
+        shutil.rmtree(layout.root)
+    return [*left, *_remains(layout, chosen)]
+
+
+def _remains(layout: Layout, chosen: settings.Settings | None) -> Iterator[str]:
+    """Looks at the machine, not at what we believe to have done."""
+    root = str(layout.root)
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        if line.split()[1].startswith(root + "/"):
+            yield f"mount {line.split()[1]}"
+    if chosen is not None:
+        for group in Path("/sys/fs/cgroup").glob(f"**/podkeeper-{chosen.node_name}"):
+            yield f"control group {group}"
+    with Netlink() as netlink:
+        for link in netlink.links():
+            if link.name == BridgeConfig(Path(), IPv4Network(0)).bridge:
+                yield f"interface {link.name}"
+    if layout.root.exists():
+        yield f"directory {root}"
+
+
+def _processes(root: Path) -> Iterator[str]:
+    """Processes that name the data directory on their command line: components, monitors, runtimes."""
+    ours = {os.getpid(), os.getppid()}  # the command that is running, and what may have started it
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(entry.name) not in ours and any(word == str(root) or word.startswith(f"{root}/") for word in words):
+            yield f"process {entry.name} ({json.dumps(' '.join(words[:4]))})"
