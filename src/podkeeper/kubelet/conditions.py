@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,23 +15,40 @@ from podkeeper.api.core import v1
 from podkeeper.api.pods.requests import is_sidecar
 
 SANDBOX_READY = "PodReadyToStartContainers"
+DISRUPTION = "DisruptionTarget"
 OWNED = (SANDBOX_READY, "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
-def pod_conditions(pod: v1.Pod, status: v1.PodStatus, sandbox_ready: bool, now: float) -> v1.PodStatus:
+@dataclass(frozen=True, slots=True)
+class PodConditionFacts:
+    """What conditions need besides statuses; ``extra`` are conditions decided elsewhere in the kubelet."""
+
+    sandbox_ready: bool
+    now: float
+    extra: tuple[v1.PodCondition, ...] = ()
+
+
+def disruption_target(message: str) -> v1.PodCondition:
+    """The kubelet itself ends the pod (https://kubernetes.io/docs/concepts/workloads/pods/disruptions/)."""
+    return _condition(DISRUPTION, True, "TerminationByKubelet", message)
+
+
+def pod_conditions(pod: v1.Pod, status: v1.PodStatus, facts: PodConditionFacts) -> v1.PodStatus:
     """``status`` with its conditions."""
     known = {each.name: each for each in (*status.init_container_statuses, *status.container_statuses)}
     containers = _containers_ready(pod, known, status.phase)
     made = [
-        _condition(SANDBOX_READY, sandbox_ready),
+        _condition(SANDBOX_READY, facts.sandbox_ready),
         _initialized(pod, known, status.phase),
         _ready(pod, containers),
         containers,
         _condition("PodScheduled", True),
+        *facts.extra,
     ]
     before = {each.type: each for each in pod.status.conditions}
-    own = [_settled(each, before.get(each.type), pod, now) for each in made]
-    others = [each for each in pod.status.conditions if each.type not in OWNED]
+    own = [_settled(each, before.get(each.type), pod, facts.now) for each in made]
+    made_types = {each.type for each in made}
+    others = [each for each in pod.status.conditions if each.type not in made_types]
     return msgspec.structs.replace(status, conditions=(*own, *others))
 
 

@@ -23,10 +23,11 @@ from podkeeper.foundation.clock import Clock
 from podkeeper.kubelet.admission import NodeRoom
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.downward import NodeFacts
+from podkeeper.kubelet.housekeeping import Housekeeper
 from podkeeper.kubelet.image_puller import ImagePuller
 from podkeeper.kubelet.machine import disk_space, read_machine
 from podkeeper.kubelet.node import NodeReporter
-from podkeeper.kubelet.node_status import Pressures, allocatable
+from podkeeper.kubelet.node_status import allocatable
 from podkeeper.kubelet.objects import PodObjects
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_cgroups import PodCgroups
@@ -66,9 +67,10 @@ class Kubelet:
             services = Informer(self._api.of(v1.Service), self._clock)
             parts = self._parts(tasks, services)
             parts.cgroups.set_up_node()
-            reporter = NodeReporter(parts, read_machine(), Pressures)
             nodes = Informer(self._api.of(v1.Node), self._clock, self._own("metadata.name"))
             workers = PodWorkers(parts, tasks, lambda: self._room(parts, nodes.lister.get("", config.node_name)))
+            keeper = Housekeeper(parts, workers, lambda: reporter.nudge())
+            reporter = NodeReporter(parts, read_machine(), keeper.pressures)
             tasks.create_task(self._follow_runtime(workers), name="runtime events")
             await workers.adopt()
             if config.serving is not None and config.client_ca is not None:
@@ -76,6 +78,7 @@ class Kubelet:
                 tasks.create_task(server.serve(asyncio.get_running_loop().create_future()), name="node server")
             tasks.create_task(reporter.report(), name="node status")
             tasks.create_task(reporter.renew_lease(), name="node lease")
+            tasks.create_task(keeper.run(), name="housekeeping")
             tasks.create_task(nodes.run(), name="own node")
             tasks.create_task(services.run(), name="services")
             await services.wait_for_sync()  # their variables are in the first container's environment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from podkeeper.api.core import v1
 from podkeeper.foundation.backoff import BackOff
@@ -11,6 +12,7 @@ from podkeeper.kubelet import labels
 from podkeeper.kubelet.container_config import ContainerPlace
 from podkeeper.kubelet.container_start import ContainerStarter, StartFailure
 from podkeeper.kubelet.dns import HostnameTooLong
+from podkeeper.kubelet.log_rotation import remove_log
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.plan import NANOSECONDS, Hold, Kill, Plan, Start, StartDelay
 from podkeeper.kubelet.pod_events import PodEvents
@@ -23,7 +25,7 @@ from podkeeper.kubelet.termination import Ending, Terminator
 from podkeeper.kubelet.volumes.plugin import VolumeContext, VolumeFailure
 from podkeeper.kubelet.volumes.pod_volumes import VolumePaths, set_up_volumes
 from podkeeper.kubelet.waiting import all_settled, unless
-from podkeeper.runtime.cri import RuntimeFailure, SandboxStatus
+from podkeeper.runtime.cri import ContainerState, RuntimeFailure, SandboxStatus
 
 
 class PodActor:
@@ -89,7 +91,7 @@ class PodActor:
                 await self._start(pod, runtime, start)
             if self.stale:
                 await self._refresh_volumes(pod, runtime)
-            await self._remove(plan)
+            await self._remove(plan, runtime)
         except _Postponed as failure:
             return self._postpone(failure.reason, failure.message)
         except (RuntimeFailure, CgroupError) as error:
@@ -191,9 +193,12 @@ class PodActor:
         except VolumeFailure as error:
             self._events.warning("FailedMount", str(error))
 
-    async def _remove(self, plan: Plan) -> None:
+    async def _remove(self, plan: Plan, runtime: PodRuntime) -> None:
         for container_id in plan.remove_containers:
+            container = runtime.by_id(container_id)
             await self._parts.runtime.remove_container(container_id)
+            if container is not None and container.state is ContainerState.EXITED and container.log_path:
+                remove_log(Path(container.log_path))
         for sandbox_id in plan.remove_sandboxes:
             await self._parts.runtime.remove_sandbox(sandbox_id)
             self.sandbox_ids.discard(sandbox_id)

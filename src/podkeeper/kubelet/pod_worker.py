@@ -146,7 +146,9 @@ class PodWorker:
 
     def evict(self, verdict: Verdict, grace: float) -> None:
         """Ends the pod as failed."""
-        self._verdict = self._verdict or verdict
+        if self._verdict is None and not self._ending.is_set():
+            self._verdict = verdict
+            self._events.warning(verdict.reason, verdict.message)
         self._end_within(grace)
         self._alarm.ring()
 

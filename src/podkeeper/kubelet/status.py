@@ -13,7 +13,7 @@ from podkeeper.api import timestamps
 from podkeeper.api.core import v1
 from podkeeper.api.pods import conditions, qos
 from podkeeper.api.pods import phase as phases
-from podkeeper.kubelet.conditions import pod_conditions
+from podkeeper.kubelet.conditions import PodConditionFacts, disruption_target, pod_conditions
 from podkeeper.kubelet.container_statuses import StatusSources, container_statuses
 from podkeeper.kubelet.plan import NO_FINDINGS, ProbeFindings
 from podkeeper.kubelet.pods import is_terminal, uses_host_network
@@ -22,11 +22,13 @@ from podkeeper.kubelet.runtime_state import PodRuntime
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A phase decided by the kubelet, not by containers: rejected, evicted, past its deadline."""
+    """A phase decided by the kubelet, not by containers: rejected, evicted, past its deadline. ``disruption`` adds the
+    condition DisruptionTarget, which tells owners that the pod did not fail by itself."""
 
     phase: str
     reason: str
     message: str
+    disruption: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,10 @@ def build_status(facts: StatusFacts) -> v1.PodStatus:
         resource_claim_statuses=before.resource_claim_statuses,
         resize=before.resize,
     )
-    return pod_conditions(pod, status, facts.sandbox_ready, facts.now)
+    extra: tuple[v1.PodCondition, ...] = ()
+    if facts.verdict is not None and facts.verdict.disruption:
+        extra = (disruption_target(facts.verdict.message),)
+    return pod_conditions(pod, status, PodConditionFacts(facts.sandbox_ready, facts.now, extra))
 
 
 def _phase(facts: StatusFacts, init: Sequence[v1.ContainerStatus], ordinary: Sequence[v1.ContainerStatus]) -> str:
