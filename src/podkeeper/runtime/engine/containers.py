@@ -27,6 +27,7 @@ from podkeeper.runtime.cri import (
     RuntimeFailure,
 )
 from podkeeper.runtime.engine.config import Images
+from podkeeper.runtime.engine.filters import FilterCache
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors
 from podkeeper.runtime.engine.oci_runtime import OciRuntimeFailure
 from podkeeper.runtime.engine.processes import ExitWatch, uninterrupted
@@ -76,6 +77,7 @@ class Containers:
     def __init__(self, tools: Tools, images: Images, sandboxes: Sandboxes) -> None:
         self._tools, self._images, self._sandboxes = tools, images, sandboxes
         self._monitors = Monitors(tools.config.conmon, tools.cgroups, f"{tools.config.cgroup}/monitors")
+        self._filters = FilterCache(tools.directories.filters)
         self._containers: dict[str, Container] = {}
 
     def __iter__(self) -> Iterator[Container]:
@@ -126,7 +128,7 @@ class Containers:
         user = users.resolve(rootfs, config.security, image.user)
         cgroup = f"{sandbox.record.cgroup.rpartition('/')[0]}/{container_id}"
         around = self._surroundings(sandbox, config, rootfs, cgroup)
-        spec = bundle.of_container(config, image, user, around)
+        spec = self._filters.apply(bundle.of_container(config, image, user, around), self._tools.runtime)
         make_directories(rootfs, spec["process"]["cwd"], (user.uid, user.gid))
         directory = self.directory(container_id)
         (directory / "config.json").write_text(json.dumps(spec))
@@ -207,6 +209,7 @@ class Containers:
             container.monitor = ExitWatch(watched, lambda: self._monitor_ended(container))
             started_at = self._tools.now()
             await runtime.start(record.id, directory)
+            self._filters.harvest(directory, runtime, record.id)
         except OciRuntimeFailure as error:
             raise RuntimeFailure(f"cannot start container {config.name}: {error.cause}") from error
         container.record = replace(record, started_at=started_at)

@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 from podkeeper.foundation.cgroups import CgroupMode, Layout
 from podkeeper.runtime.images import mounts
 
+# Any hierarchy mounted with this option (Linux 6.0) makes moving processes between groups quick on the whole machine:
+# the first move after a while waits 10 to 20 ms without it, at each start of a container.
+_QUICK = "favordynmods"
 _ATTEMPTS, _PAUSE = 100, 0.02
 
 
@@ -59,7 +63,13 @@ def _is_version_1(controller: str) -> bool:
 @contextlib.contextmanager
 def _mounted(controller: str, scratch: Path) -> Iterator[Path]:
     scratch.mkdir(exist_ok=True)
-    mounts.mount("cgroup", str(scratch), "cgroup", mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC, controller)
+    flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
+    try:
+        mounts.mount("cgroup", str(scratch), "cgroup", flags, f"{controller},{_QUICK}")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        mounts.mount("cgroup", str(scratch), "cgroup", flags, controller)
     try:
         yield scratch
     finally:

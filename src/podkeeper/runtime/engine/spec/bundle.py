@@ -87,7 +87,6 @@ def of_container(config: ContainerConfig, image: ImageConfig, user: User, around
         "mounts": mounts.section(
             around.files, config.mounts, privileged=security.privileged, readonly_rootfs=security.readonly_rootfs
         ),
-        "annotations": dict(config.annotations),
         "linux": _linux(config, around),
     }
     return tree
