@@ -44,7 +44,7 @@ class Snapshotter:
         platform = Platform.of_this_machine()
         data = ImageDocument(architecture=platform.architecture, os=platform.os, variant=platform.variant).to_bytes()
         image_id = digest_of(data)
-        self._store.index.add_image(image_id, data, len(data), (), int(time.time()))
+        self._store.index.add_image(image_id, data, len(data), (), int(self._store.clock.time()))
         self._store.index.add_step(_SCRATCH_KEY, image_id)
         return image_id
 
@@ -69,7 +69,7 @@ class Snapshotter:
             await snapshots.unmount(snapshot_id)
             upper = snapshots.upper(snapshot_id)
             report = await self._pack(upper)
-            created = _timestamp(self._youngest)
+            created = _timestamp(self._store.clock.time() if self._youngest is None else self._youngest)
             if report.inodes == 0:
                 self._store.index.add_step(key, parent)
                 return StepImage(parent, created, changed=False)
@@ -104,7 +104,7 @@ class Snapshotter:
         )
         data = document.to_bytes()
         image_id = digest_of(data)
-        index.add_image(image_id, data, sum(item.blob_size for item in layers), layers, int(time.time()))
+        index.add_image(image_id, data, sum(item.blob_size for item in layers), layers, int(self._store.clock.time()))
         index.add_step(key, image_id)
         return StepImage(image_id, created, changed=True)
 
@@ -123,6 +123,5 @@ def step_key(parent: str, *parts: Any) -> str:
     return f"step:{hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()}"
 
 
-def _timestamp(youngest: int | None) -> str:
-    seconds = time.time() if youngest is None else youngest
+def _timestamp(seconds: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

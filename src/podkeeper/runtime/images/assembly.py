@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from podkeeper.foundation.clock import Clock
 from podkeeper.runtime.images.config import ImageDocument, InvalidImage, chain_ids, digest_of
 from podkeeper.runtime.images.content import ContentStore
 from podkeeper.runtime.images.index import Index, Layer
@@ -23,8 +23,8 @@ Fetch = Callable[[Descriptor], Awaitable[None]]
 class Assembler:
     """Puts images together. Callers hold the gate shared."""
 
-    def __init__(self, index: Index, content: ContentStore, layers: LayerStore) -> None:
-        self._index, self._content, self._layers = index, content, layers
+    def __init__(self, index: Index, content: ContentStore, layers: LayerStore, clock: Clock) -> None:
+        self._index, self._content, self._layers, self._clock = index, content, layers, clock
 
     async def assemble(self, config: bytes, layers: Sequence[Descriptor], fetch: Fetch) -> str:
         """Registers the image and returns its id. ``fetch`` returns when the blob is in the content store.
@@ -37,7 +37,7 @@ class Assembler:
         image_id = digest_of(config)
         placed = await self._place_all(document.diff_ids, layers, fetch)
         size = len(config) + sum(layer.size for layer in layers)
-        self._index.add_image(image_id, config, size, placed, int(time.time()))
+        self._index.add_image(image_id, config, size, placed, int(self._clock.time()))
         return image_id
 
     async def _place_all(self, diffs: Sequence[str], blobs: Sequence[Descriptor], fetch: Fetch) -> list[Layer]:

@@ -117,7 +117,7 @@ class ImageDocument:
         rootfs = _object(tree, "rootfs")
         if rootfs.get("type", "layers") != "layers":
             raise InvalidImage(f"root file system of type {rootfs['type']!r} is not supported")
-        history = tree.get("history") or []
+        history = [] if tree.get("history") is None else tree["history"]
         if not isinstance(history, list) or not all(isinstance(entry, dict) for entry in history):
             raise InvalidImage("history of the image configuration is not a list of objects")
         return cls(

@@ -84,6 +84,7 @@ class Index:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        self._durable = 0
         self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-512"):
             self._db.execute(f"PRAGMA {pragma}")
@@ -96,9 +97,11 @@ class Index:
         self._db.close()
 
     def make_durable(self) -> None:
-        """Waits until everything so far is on the disk, as far as no reader stands in the way."""
+        """Waits until everything so far is on the disk."""
         with self._lock:
-            self._db.execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+            if self._db.total_changes != self._durable:
+                self._durable = self._db.total_changes
+                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     # Images and names.
 
@@ -133,6 +136,8 @@ class Index:
 
     def set_name(self, name: str, image_id: str, *, local: bool) -> None:
         """Makes ``name`` mean that image, whatever it meant before."""
+        if self.resolve(name) == (image_id, local):
+            return
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO names VALUES (?, ?, ?)", (name, image_id, local))
 
@@ -171,6 +176,17 @@ class Index:
                 image_id,
             )
         ]
+
+    def layer_sizes(self) -> dict[int, int]:
+        """Layer number -> bytes."""
+        return dict(self._all("SELECT number, size FROM layers"))
+
+    def image_layers(self) -> dict[str, frozenset[int]]:
+        """Image -> the numbers of its layers."""
+        found: dict[str, set[int]] = {}
+        for image_id, number in self._all("SELECT image, layer FROM image_layers"):
+            found.setdefault(image_id, set()).add(number)
+        return {image_id: frozenset(numbers) for image_id, numbers in found.items()}
 
     def add_layer(self, layer: Layer, place: Callable[[int], None]) -> Layer:
         """Registers a layer (its ``number`` is given here) once ``place`` has put its directory where that number says.

@@ -154,10 +154,10 @@ def _inherit_file(layer: Path, path: str, target: str, parents: Sequence[Path]) 
     with contextlib.ExitStack() as stack:
         into = _walk(layer, folder, stack)
         for parent in parents:
-            below = _walk(parent, source_folder, stack)
-            if below is None or into is None:
-                continue
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                below = _walk(parent, source_folder, stack)
+                if below is None or into is None:
+                    continue
                 handle = os.open(source_name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=below)
                 stack.callback(os.close, handle)
                 if stat.S_ISREG(os.fstat(handle).st_mode):

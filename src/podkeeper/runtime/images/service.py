@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.runtime.cri import ImageStatus, NotFound, PullCredentials, RuntimeFailure
-from podkeeper.runtime.images import archives
+from podkeeper.runtime.images import archives, collection
 from podkeeper.runtime.images.archives import ArchivedImage, ImportFailure
 from podkeeper.runtime.images.assembly import Assembler
+from podkeeper.runtime.images.collection import Candidate, Thresholds
 from podkeeper.runtime.images.config import ImageConfig, ImageDocument, InvalidImage, digest_of
 from podkeeper.runtime.images.content import ContentStore
 from podkeeper.runtime.images.gate import Gate
@@ -25,6 +26,9 @@ from podkeeper.runtime.images.reference import Reference, parse_image_id
 from podkeeper.runtime.images.reference import parse as parse_reference
 from podkeeper.runtime.images.registry import RegistryConfig
 from podkeeper.runtime.images.snapshots import Snapshots
+
+_SYSTEM_CLOCK = SystemClock()
+_THRESHOLDS = Thresholds()
 
 
 def _ignore(progress: Progress) -> None:
@@ -47,7 +51,7 @@ class ImageStore:
     Any number of processes may have one directory open: what one adds, the others see at their next call.
     """
 
-    def __init__(self, config: ImageStoreConfig, clock: Clock | None = None) -> None:
+    def __init__(self, config: ImageStoreConfig, clock: Clock = _SYSTEM_CLOCK) -> None:
         root = config.root.absolute()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root = root
@@ -55,10 +59,11 @@ class ImageStore:
         self.index = Index(root / "index.db")
         self.content = ContentStore(root / "content")
         self.layers = LayerStore(root / "layers", self.index)
-        self.snapshots = Snapshots(root, self.index)
-        self._assembler = Assembler(self.index, self.content, self.layers)
+        self.clock = clock
+        self.snapshots = Snapshots(root, self.index, clock)
+        self._assembler = Assembler(self.index, self.content, self.layers, clock)
         registries = RegistryConfig(config.insecure_registries, config.ca_directory)
-        self._puller = Puller(registries, self.content, self._assembler, self._known, clock or SystemClock())
+        self._puller = Puller(registries, self.content, self._assembler, self._known, clock)
 
     async def close(self) -> None:
         """Lets go of files and threads; snapshots stay mounted."""
@@ -105,7 +110,7 @@ class ImageStore:
         layers = self.index.layers_of(layers_of)
         image_id = digest_of(data)
         size = len(data) + sum(layer.blob_size for layer in layers)
-        self.index.add_image(image_id, data, size, layers, int(time.time()))
+        self.index.add_image(image_id, data, size, layers, int(self.clock.time()))
         self._name(image_id, names, "")
         return image_id
 
@@ -180,15 +185,48 @@ class ImageStore:
         record = self.index.image(image_id) if image_id else None
         if record is None:
             return
-        others = [other for other in record.names if other != name and "@" not in other]
-        if name and others:
+        if name and any(other != name and "@" not in other for other in record.names):
             self.index.remove_name(name)
             return
+        layers = self.index.image_layers().get(image_id, frozenset())
         try:
             self.index.remove_image(image_id)
         except InUse:
             raise RuntimeFailure(f"remove image {reference}: a container uses it") from None
-        await asyncio.to_thread(self._clean_up, ())
+        await asyncio.to_thread(self._clean_up, (), layers)
+
+    async def collect(self, thresholds: Thresholds = _THRESHOLDS) -> list[str]:
+        """Removes unused images, longest unused first, when the file system is fuller than it should be.
+
+        Returns the ids of what was removed.
+        """
+        return await asyncio.to_thread(self._collect, thresholds)
+
+    def _collect(self, thresholds: Thresholds) -> list[str]:
+        disk = os.statvfs(self._root)
+        wanted = thresholds.to_free(disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
+        removed = []
+        if wanted:
+            oldest = int(self.clock.time()) - thresholds.min_age
+            for image_id in collection.plan(self._candidates(), self.index.layer_sizes(), wanted, oldest):
+                with contextlib.suppress(InUse):  # a container was made of it just now
+                    self.index.remove_image(image_id)
+                    removed.append(image_id)
+        self._clean_up()
+        return removed
+
+    def _candidates(self) -> list[Candidate]:
+        layers = self.index.image_layers()
+        return [
+            Candidate(
+                id=record.id,
+                used_at=record.used_at,
+                layers=layers.get(record.id, frozenset()),
+                step=record.step,
+                kept=record.in_use or record.pinned,
+            )
+            for record in self.index.images()
+        ]
 
     async def image_fs_usage(self) -> tuple[int, int]:
         """Bytes and inodes that images and snapshots use."""
@@ -196,14 +234,23 @@ class ImageStore:
         snapshot_size, snapshot_inodes = await self.snapshots.total_usage()
         return size + snapshot_size, inodes + snapshot_inodes
 
-    def _clean_up(self, digests: Sequence[str]) -> None:
-        """The last one out drops blobs that have served, and layers that no image has."""
+    def _clean_up(self, blobs: Sequence[str] = (), removed: frozenset[int] = frozenset()) -> None:
+        """The last one out drops blobs that have served, layers that no image has, and what builds no longer need.
+
+        ``removed`` are the layers of an image that has just been removed.
+        """
         self.index.make_durable()
         with self._gate.alone_nowait() as alone:
-            if alone:
-                self.content.drop(digests, time.time())
-                self.index.remove_unused_layers()
-                self.layers.sweep()
+            if not alone:
+                return
+            candidates = self._candidates()
+            now = int(self.clock.time())
+            for step in (*collection.steps_of(removed, candidates), *collection.expired_steps(candidates, now)):
+                with contextlib.suppress(InUse):
+                    self.index.remove_image(step.id)
+            self.content.drop(blobs, now)
+            self.index.remove_unused_layers()
+            self.layers.sweep()
 
     def _find(self, text: str) -> tuple[str, str]:
         """Image id ('' when not here) and the canonical name that ``text`` means ('' for an id)."""

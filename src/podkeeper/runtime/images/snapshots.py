@@ -15,12 +15,12 @@ import contextlib
 import errno
 import os
 import shutil
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from podkeeper.foundation.clock import Clock
 from podkeeper.runtime.cri import NotFound, RuntimeFailure
 from podkeeper.runtime.images import mounts
 from podkeeper.runtime.images.index import Index
@@ -28,6 +28,8 @@ from podkeeper.runtime.images.index import Index
 T = TypeVar("T")
 
 _CHOICES = "index=off,redirect_dir=off,metacopy=off"
+_VOLATILE = ",volatile"
+_EMPTY = "layers/0"
 _PAGE = 4096
 
 
@@ -38,8 +40,8 @@ class SnapshotFailure(RuntimeFailure):
 class Snapshots:
     """The root file systems below ``root``/snapshots; layers are in ``root``/layers."""
 
-    def __init__(self, root: Path, index: Index) -> None:
-        self._root, self._index = root, index
+    def __init__(self, root: Path, index: Index, clock: Clock) -> None:
+        self._root, self._index, self._clock = root, index, clock
         self._folder = root / "snapshots"
         self._folder.mkdir(exist_ok=True)
         self._mounter = ThreadPoolExecutor(1, "overlay-mounts", initializer=_own_directory, initargs=(root,))
@@ -62,7 +64,7 @@ class Snapshots:
         Raises NotFound (no such image) and SnapshotFailure (also: there is one of that name already).
         """
         try:
-            if not self._index.add_snapshot(snapshot_id, image_id, int(time.time())):
+            if not self._index.add_snapshot(snapshot_id, image_id, int(self._clock.time())):
                 raise NotFound(f"prepare snapshot {snapshot_id}: image {image_id} is not here")
         except KeyError:
             raise SnapshotFailure(f"prepare snapshot {snapshot_id}: there is one of that name") from None
@@ -91,7 +93,7 @@ class Snapshots:
             await asyncio.to_thread(_delete, self._folder / snapshot_id)
         except OSError as error:
             raise SnapshotFailure(f"remove snapshot {snapshot_id}: {error}") from error
-        self._index.remove_snapshot(snapshot_id, int(time.time()))
+        self._index.remove_snapshot(snapshot_id, int(self._clock.time()))
 
     async def unmount(self, snapshot_id: str) -> None:
         """Unmounts and keeps the files, so that the upper directory can be read or taken."""
@@ -124,13 +126,10 @@ class Snapshots:
     def _mount(self, snapshot_id: str, lower: Sequence[str]) -> None:
         """Runs on the mounter: relative paths count from the image directory."""
         base = f"snapshots/{snapshot_id}"
+        options = mount_options(base, lower)
         for name in ("fs", "work", "rootfs"):
             os.makedirs(f"{base}/{name}", mode=0o755)
-        lowers = ":".join(lower or ["layers/0"])
-        _copy_root(lower[0] if lower else "layers/0", f"{base}/fs")
-        options = f"lowerdir={lowers},upperdir={base}/fs,workdir={base}/work"
-        if len(options) + len(_CHOICES) + len(",volatile,") >= _PAGE:
-            raise OSError(errno.E2BIG, f"{len(lower)} layers are more than one mount can stack")
+        _copy_root(lower[0] if lower else _EMPTY, f"{base}/fs")
         _mount_overlay(options, f"{base}/rootfs")
 
     def _unmount(self, snapshot_id: str) -> None:
@@ -153,6 +152,14 @@ class Snapshots:
             raise
 
 
+def mount_options(base: str, lower: Sequence[str]) -> str:
+    """What overlayfs is told. Raises OSError (E2BIG) when the layers do not fit into mount(2)'s page."""
+    options = f"lowerdir={':'.join(lower or [_EMPTY])},upperdir={base}/fs,workdir={base}/work,{_CHOICES}"
+    if len(options) + len(_VOLATILE) >= _PAGE:
+        raise OSError(errno.E2BIG, f"{len(lower)} layers are more than one mount can stack")
+    return options
+
+
 def _own_directory(root: Path) -> None:
     """Gives this thread a current directory of its own, then changes it."""
     mounts.unshare(mounts.CLONE_FS)
@@ -162,11 +169,11 @@ def _own_directory(root: Path) -> None:
 def _mount_overlay(options: str, target: str) -> None:
     """Without syncing at unmount where the kernel can (5.10): a container's own files need not outlive a power cut."""
     try:
-        mounts.mount("overlay", target, "overlay", 0, f"{options},{_CHOICES},volatile")
+        mounts.mount("overlay", target, "overlay", 0, f"{options}{_VOLATILE}")
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        mounts.mount("overlay", target, "overlay", 0, f"{options},{_CHOICES}")
+        mounts.mount("overlay", target, "overlay", 0, options)
 
 
 def _copy_root(lower: str, upper: str) -> None:

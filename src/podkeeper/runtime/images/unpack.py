@@ -78,7 +78,7 @@ class LayerWriter:
         for path, mtime in reversed(self._times.items()):
             with contextlib.suppress(FileNotFoundError):
                 os.utime(path, ns=(mtime, mtime), follow_symlinks=False)
-        self.report.implied = list(self._implied)
+        self.report.implied = sorted({os.path.realpath(path) for path in self._implied if os.path.isdir(path)})
         return self.report
 
     def create(self, path: str, entry: TarEntry, stream: TarStream) -> None:
