@@ -129,7 +129,8 @@ async def recording(events: Events, clock: FakeClock) -> AsyncIterator[EventReco
     task = asyncio.create_task(recorder.run())
     await clock.settle()
     try:
-        yield recorder
+        async with asyncio.timeout(10):
+            yield recorder
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -27,6 +27,7 @@ async def queue(clock: FakeClock) -> AsyncIterator[WorkQueue[str]]:
     yield made
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
 
 
 async def taken(queue: WorkQueue[str]) -> list[str]:
