@@ -1,9 +1,10 @@
 """Where the engine keeps what: everything below one directory.
 
-ROOT/engine.json             what a sweep must know when no engine runs (cgroup root, network tables are not ours)
+ROOT/engine.json             what a sweep must know when no engine runs: control group, hidden controllers
 ROOT/lock                    held by the engine that is open
 ROOT/pause/                  the infra containers' root file system
 ROOT/oci/crun|runc/          the OCI runtimes' own state
+ROOT/filters/                compiled seccomp profiles
 ROOT/sandboxes/ID/           record.json, config.json (the OCI bundle), shm/ (tmpfs), resolv.conf, hostname
 ROOT/containers/ID/          record.json, config.json, conmon's files, exits/ID, oom
 """
@@ -46,6 +47,11 @@ class Directories:
         """One directory per container."""
         return self.root / "containers"
 
+    @property
+    def filters(self) -> Path:
+        """Compiled seccomp profiles."""
+        return self.root / "filters"
+
     def oci(self, handler: str) -> Path:
         """The state directory of an OCI runtime."""
         return self.root / "oci" / handler
@@ -60,7 +66,7 @@ class Directories:
 
     def create(self) -> None:
         """Makes the top directories, for root alone: what is in them gives access to every container."""
-        for directory in (self.root, self.sandboxes, self.containers, self.root / "oci"):
+        for directory in (self.root, self.sandboxes, self.containers, self.filters, self.root / "oci"):
             directory.mkdir(mode=0o711 if directory == self.root else 0o700, parents=True, exist_ok=True)
 
 
