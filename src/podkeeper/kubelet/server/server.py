@@ -30,7 +30,13 @@ class NodeServer:
     def application(self) -> web.Application:
         """The routes."""
         logs, streams = LogHandler(self._workers), StreamHandlers(self._workers, self._parts.runtime)
-        app = web.Application(middlewares=[web.middleware(self._guard)])
+
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            self._check_client(request)
+            return await handler(request)
+
+        app = web.Application(middlewares=[guard])
         pod = "{namespace}/{pod}"
         app.router.add_get(f"/containerLogs/{pod}/{{container}}", logs.handle)
         for method in ("GET", "POST"):
@@ -56,16 +62,16 @@ class NodeServer:
         finally:
             await runner.cleanup()
 
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if self._tls is not None:
-            transport = request.transport
-            client = client_of(transport.get_extra_info("peercert") if transport else None)
-            if client is None:
-                raise web.HTTPUnauthorized(text="Unauthorized")
-            if not may(self._parts.config, client):
-                verb = "get" if request.method == "GET" else "create"
-                raise web.HTTPForbidden(text=f"Forbidden (user={client.name}, verb={verb}, resource=nodes)")
-        return await handler(request)
+    def _check_client(self, request: web.Request) -> None:
+        if self._tls is None:
+            return
+        transport = request.transport
+        client = client_of(transport.get_extra_info("peercert") if transport else None)
+        if client is None:
+            raise web.HTTPUnauthorized(text="Unauthorized")
+        if not may(self._parts.config, client):
+            verb = "get" if request.method == "GET" else "create"
+            raise web.HTTPForbidden(text=f"Forbidden (user={client.name}, verb={verb}, resource=nodes)")
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok")
