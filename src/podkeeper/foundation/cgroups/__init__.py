@@ -1,7 +1,7 @@
 """Control groups of version 1, version 2 and the hybrid of both, behind one small Protocol.
 
-A group is named by one path below the hierarchies' roots (``/podkeeper-node/burstable/pod42``); version 1 has a directory
-of that name in every hierarchy, version 2 has one. Knows no Kubernetes.
+A group is named by one path below the roots of the hierarchies (``/podkeeper-node/burstable/pod42``): version 1 has a
+directory of that name in every hierarchy, version 2 has one. Knows no Kubernetes.
 """
 
 from podkeeper.foundation.cgroups.layout import CgroupMode, Layout, detect
