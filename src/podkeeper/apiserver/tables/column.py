@@ -1,13 +1,17 @@
-"""A column of a Table, the cells' types, and the texts that several kinds print alike (ages, lists of names)."""
+"""Columns of a Table, and the texts that several kinds print alike (ages, lists, selectors)."""
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 Tree = Mapping[str, Any]
+#: Makes an object's cells; the float is the present time in seconds since the epoch.
+Cells = Callable[[Tree, float], list[Any]]
+#: A row's conditions.
+Conditions = Callable[[Tree], list[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +21,6 @@ class Column:
     name: str
     type: str = "string"
     format: str = ""
-    description: str = ""
     priority: int = 0
 
     def tree(self) -> dict[str, Any]:
@@ -26,13 +29,9 @@ class Column:
             "name": self.name,
             "type": self.type,
             "format": self.format,
-            "description": self.description,
+            "description": "",
             "priority": self.priority,
         }
-
-
-#: Makes an object's cells; the float is the present time in seconds since the epoch.
-Cells = Callable[[Tree, float], list[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +40,18 @@ class Columns:
 
     columns: tuple[Column, ...]
     cells: Cells
+    conditions: Conditions | None = None
 
 
-NAME = Column(
-    "Name",
-    format="name",
-    description="Name must be unique within a namespace. Is required when creating resources.",
-)
-AGE = Column("Age", description="Time since the object was created.")
+def printed(specification: str, cells: Cells, conditions: Conditions | None = None) -> Columns:
+    """Columns from a text: names separated by ``|``, ``:integer`` after a name its type, ``*`` last for wide output."""
+    return Columns(tuple(_column(text.strip()) for text in specification.split("|")), cells, conditions)
 
 
-def column(name: str, description: str = "", *, kind: str = "string", wide: bool = False) -> Column:
-    """A column with the defaults of most."""
-    return Column(name, kind, "", description, 1 if wide else 0)
+def _column(text: str) -> Column:
+    wide = text.endswith("*")
+    name, _, kind = text.rstrip("*").partition(":")
+    return Column(name, kind or "string", "name" if name == "Name" else "", 1 if wide else 0)
 
 
 def name_of(tree: Tree) -> str:
@@ -61,11 +59,26 @@ def name_of(tree: Tree) -> str:
     return str(tree["metadata"].get("name", ""))
 
 
+def spec_of(tree: Tree) -> Tree:
+    """The object's spec, empty if absent."""
+    spec: Tree = tree.get("spec") or {}
+    return spec
+
+
+def status_of(tree: Tree) -> Tree:
+    """The object's status, empty if absent."""
+    status: Tree = tree.get("status") or {}
+    return status
+
+
+def being_deleted(tree: Tree) -> bool:
+    """The object has a deletion timestamp."""
+    return bool(tree["metadata"].get("deletionTimestamp"))
+
+
 def seconds_of(timestamp: str | None) -> float | None:
     """An RFC 3339 timestamp as seconds since the epoch; None if absent."""
-    if not timestamp:
-        return None
-    return datetime.datetime.fromisoformat(timestamp).timestamp()
+    return datetime.fromisoformat(timestamp).timestamp() if timestamp else None
 
 
 def age(tree: Tree, now: float) -> str:
@@ -80,13 +93,11 @@ def since(timestamp: str | None, now: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span as upstream's HumanDuration prints it: two units where they matter (``3m12s``, ``2d4h``, ``90s``)."""
+    """A span as upstream's HumanDuration prints it, with two units where they matter: ``90s``, ``3m12s``, ``2d4h``."""
     whole = int(seconds)
-    if whole < -1:
-        return "<invalid>"
     if whole < 0:
-        return "0s"
-    minutes, hours = whole // 60, whole // 3600
+        return "<invalid>" if whole < -1 else "0s"
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
     if whole < 120:
         return f"{whole}s"
     if minutes < 10:
@@ -98,46 +109,72 @@ def duration(seconds: float) -> str:
     if hours < 48:
         return f"{hours}h"
     if hours < 192:
-        return _two(hours // 24, "d", hours % 24, "h")
-    if hours < 24 * 365 * 2:
-        return f"{hours // 24}d"
-    if hours < 24 * 365 * 8:
-        return _two(hours // 24 // 365, "y", hours // 24 % 365, "d")
-    return f"{hours // 24 // 365}y"
+        return _two(days, "d", hours % 24, "h")
+    if days < 730:
+        return f"{days}d"
+    if days < 2920:
+        return _two(days // 365, "y", days % 365, "d")
+    return f"{days // 365}y"
 
 
 def _two(large: int, large_unit: str, small: int, small_unit: str) -> str:
     return f"{large}{large_unit}{small}{small_unit}" if small else f"{large}{large_unit}"
 
 
-def joined(values: Sequence[str], nothing: str = "<none>") -> str:
+def joined(values: Iterable[str], nothing: str = "<none>") -> str:
     """Comma-separated values."""
-    return ",".join(values) if values else nothing
+    return ",".join(values) or nothing
 
 
 def labels_text(labels: Mapping[str, str] | None) -> str:
     """Labels as ``a=1,b=2``, sorted; ``<none>`` without any."""
-    return joined([f"{key}={value}" for key, value in sorted((labels or {}).items())])
+    return joined(f"{key}={value}" for key, value in sorted((labels or {}).items()))
 
 
 def selector_text(selector: Tree | None) -> str:
-    """A LabelSelector as upstream formats it: nothing selects everything or nothing, as the field means it."""
-    if selector is None:
+    """A LabelSelector; ``<none>`` for one that is absent or empty."""
+    if not selector:
         return "<none>"
-    terms = [f"{key}={value}" for key, value in sorted((selector.get("matchLabels") or {}).items())]
-    for each in selector.get("matchExpressions") or ():
-        terms.append(_requirement(each))
-    return joined(terms)
+    terms = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
+    terms += [(each["key"], _requirement(each)) for each in selector.get("matchExpressions") or ()]
+    return joined(text for _, text in sorted(terms))
 
 
 def _requirement(tree: Tree) -> str:
-    key, operator = tree["key"], tree["operator"]
-    values = ",".join(sorted(tree.get("values") or ()))
+    key, values = tree["key"], ",".join(sorted(tree.get("values") or ()))
     forms = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key, "DoesNotExist": f"!{key}"}
-    return str(forms.get(operator, key))
+    return str(forms.get(tree["operator"], key))
 
 
-def containers_texts(spec: Tree) -> tuple[str, str]:
-    """Names and images of a pod template's containers."""
-    containers = spec.get("containers") or ()
-    return ",".join(each.get("name", "") for each in containers), ",".join(each.get("image", "") for each in containers)
+def first_and_more(values: Iterable[str], most: int, nothing: str) -> str:
+    """The first values, and how many more there are."""
+    listed = list(values)
+    text = ",".join(listed[:most])
+    if len(listed) > most:
+        return f"{text} + {len(listed) - most} more..."
+    return text or nothing
+
+
+def container_cells(pod_spec: Tree | None) -> list[str]:
+    """Names and images of a template's containers."""
+    containers = (pod_spec or {}).get("containers") or ()
+    return [",".join(each.get(field, "") for each in containers) for field in ("name", "image")]
+
+
+def template_spec(spec: Tree) -> Tree:
+    """The pod spec in a workload's template."""
+    template: Tree = (spec.get("template") or {}).get("spec") or {}
+    return template
+
+
+def has_condition(status: Tree, kind: str) -> bool:
+    """A condition of that type is True."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == kind:
+            return bool(condition.get("status") == "True")
+    return False
+
+
+def counted(tree: Tree, field: str) -> int:
+    """A number of the status, 0 if absent."""
+    return int(status_of(tree).get(field) or 0)

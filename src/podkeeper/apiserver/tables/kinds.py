@@ -1,25 +1,12 @@
-"""Which kind is printed how: every kind with columns of its own, in one list."""
+"""Which kind is printed how: the modules that know kinds, and what is printed for all others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from podkeeper.api.catalogue import Resource
-from podkeeper.apiserver.tables.column import NAME, Column, Columns, Tree, name_of
-
-_MODULES: Mapping[str, tuple[str, ...]] = {
-    "pods": (":pods",),
-}
-
-_CREATED_AT = Column(
-    "Created At",
-    type="date",
-    description=(
-        "CreationTimestamp is a timestamp representing the server time when this object was created. "
-        "It is not guaranteed to be set in happens-before order across separate operations. "
-        "Clients may not set this value. It is represented in RFC3339 form and is in UTC."
-    ),
-)
+from podkeeper.apiserver.tables.column import Columns, Tree, name_of, printed
 
 
 def _default_cells(tree: Tree, now: float) -> list[object]:
@@ -27,11 +14,18 @@ def _default_cells(tree: Tree, now: float) -> list[object]:
 
 
 #: What upstream prints for a kind without columns of its own.
-DEFAULT = Columns((NAME, _CREATED_AT), _default_cells)
-
-_loaded: dict[str, Mapping[tuple[str, str], Columns]] = {}
+DEFAULT = printed("Name|Created At:date", _default_cells)
 
 
-def columns_of(resource: Resource) -> Columns | None:
-    """The kind's own columns; None if it has none. Modules are loaded when first asked for."""
-    return None
+def columns_of(resource: Resource) -> Columns:
+    """How objects of a resource are printed, in whichever version they are served."""
+    return _every().get((resource.group, resource.name), DEFAULT)
+
+
+@cache
+def _every() -> Mapping[tuple[str, str], Columns]:
+    """All kinds; loaded when the first Table is asked for."""
+    from podkeeper.apiserver.tables import cluster, networking, pods, policies, storage, workloads
+
+    modules = (pods, workloads, networking, storage, cluster, policies)
+    return {key: columns for module in modules for key, columns in module.COLUMNS.items()}

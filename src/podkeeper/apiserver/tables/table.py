@@ -7,7 +7,7 @@ from typing import Any
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver.tables.column import Columns
-from podkeeper.apiserver.tables.kinds import DEFAULT, columns_of
+from podkeeper.apiserver.tables.kinds import columns_of
 from podkeeper.foundation.clock import Clock
 from podkeeper.registry.verbs import Item
 
@@ -23,7 +23,7 @@ class TableMaker:
     ) -> dict[str, Any]:
         """A Table of items; ``include`` says how much of each object its row carries: None, Metadata or Object."""
         now = self._clock.time()
-        chosen = columns_of(resource) or DEFAULT
+        chosen = columns_of(resource)
         return {
             "kind": "Table",
             "apiVersion": f"meta.k8s.io/{version}",
@@ -36,6 +36,9 @@ class TableMaker:
 def _row(chosen: Columns, item: Item, now: float, version: str, include: str) -> dict[str, Any]:
     tree = item.tree()
     row: dict[str, Any] = {"cells": chosen.cells(tree, now)}
+    conditions = chosen.conditions(tree) if chosen.conditions is not None else None
+    if conditions:
+        row["conditions"] = conditions
     if include == "Object":
         row["object"] = tree
     elif include == "Metadata":
