@@ -7,7 +7,7 @@ order, each sidecar gating the next by its startup; then all others start in ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from podkeeper.api.core import v1
@@ -216,13 +216,19 @@ class _Steps:
         """The collected steps."""
         obsolete = _obsolete_containers(self._pod, self._runtime)
         return Plan(
-            kills=tuple(self._kills),
+            kills=(*self._kills, *self._strays()),
             starts=tuple(self._starts),
             holds=tuple(self._holds),
             remove_containers=(*self._abandoned, *obsolete),
             remove_sandboxes=_obsolete_sandboxes(self._runtime, self._sandbox, obsolete),
             finished=not self._busy,
         )
+
+    def _strays(self) -> Iterator[Kill]:
+        """Containers that run beside the one of their name that counts, or in a sandbox that is given up."""
+        for each in self._runtime.running():
+            if self._runtime.latest_in(each.name, self._sandbox) is not each:
+                yield Kill(each.id, each.name, f"Stopping container {each.name}")
 
     def _has_begun(self, containers: Iterable[v1.Container]) -> bool:
         return any(self._runtime.latest_in(each.name, self._sandbox) is not None for each in containers)
@@ -269,8 +275,13 @@ class _Steps:
         return last.state is not ContainerState.EXITED or restarts_after(self._pod, container, last.exit_code)
 
     def _current(self, container: v1.Container) -> ContainerStatus | None:
-        """Its newest container in this sandbox; one that was created but never started is given up."""
+        """Its newest container in this sandbox. One that was created but never started is given up, and one of
+        which nobody knows what became of it, if another one is to take its place."""
         current = self._runtime.latest_in(container.name, self._sandbox)
+        if current is not None and current.state is ContainerState.UNKNOWN:
+            if restarts_on_failure(self._pod, container, init=container in self._pod.spec.init_containers):
+                self._abandoned.append(current.id)
+            return current
         if current is not None and current.state is ContainerState.CREATED:
             self._abandoned.append(current.id)
             older = [each for each in self._runtime.history(container.name) if each.id != current.id]
