@@ -56,6 +56,8 @@ def opened(path: Path, scratch: Path) -> Iterator[list[ArchivedImage]]:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="import-", dir=scratch)))
                 _spread(path, folder)
             images = _read_layout(folder)
+            if not images:
+                raise InvalidImage("no image in it")
         except (BadArchive, BadCompression, InvalidImage) as error:
             raise ImportFailure(f"import {path}: {error}") from error
         except OSError as error:

@@ -8,6 +8,7 @@ Only a registry that cannot be reached at all is RegistryUnavailable; one that a
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -217,10 +218,8 @@ class Repository:
             return False
 
     async def _answer(self, challenge: challenges.Challenge) -> str:
-        import aiohttp
-
         if challenge.scheme == "basic" and self._credentials and self._credentials.username:
-            return aiohttp.BasicAuth(self._credentials.username, self._credentials.password, "utf-8").encode()
+            return _basic(self._credentials.username, self._credentials.password)
         if challenge.scheme != "bearer":
             return ""
         request = challenges.token_request(challenge, self._name.path, self._credentials)
@@ -234,11 +233,11 @@ class Repository:
         import aiohttp
 
         kind = "anonymous token" if request.basic is None and not request.form else "oauth token"
-        basic = aiohttp.BasicAuth(*request.basic, encoding="utf-8") if request.basic else None
+        headers = {"Authorization": _basic(*request.basic)} if request.basic else {}
         method = "POST" if request.form else "GET"
         try:
             async with self._session.request(
-                method, request.url, params=request.query, data=request.form or None, auth=basic
+                method, request.url, params=request.query, data=request.form or None, headers=headers
             ) as response:
                 if response.status in _TRANSIENT:
                     raise BrokenTransfer(f"{request.url}: {response.status} {response.reason}", _retry_after(response))
@@ -303,6 +302,10 @@ async def _read_some(response: ClientResponse) -> bytes:
         if not pieces:
             raise BrokenTransfer(f"{response.url} broke off: {error or type(error).__name__}") from error
     return bytes(pieces)
+
+
+def _basic(username: str, password: str) -> str:
+    return f"Basic {base64.b64encode(f'{username}:{password}'.encode()).decode()}"
 
 
 def _continues(response: ClientResponse, offset: int) -> bool:

@@ -215,6 +215,6 @@ def _pax_records(data: bytes) -> dict[str, str]:
 
 
 def _check_sum(block: bytes) -> None:
-    stored = _number(block[148:156], "checksum")
-    if sum(block) - sum(block[148:156]) + 256 != stored:
+    digits = block[148:156].strip(b" \0")
+    if not digits or set(digits) - set(b"01234567") or sum(block) - sum(block[148:156]) + 256 != int(digits, 8):
         raise BadArchive("a header's checksum does not match: this is not a tar archive, or it is damaged")
