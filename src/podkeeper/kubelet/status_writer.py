@@ -35,6 +35,8 @@ class StatusWriter:
 
     def wish(self, status: v1.PodStatus) -> None:
         """What the API should show now; an earlier wish that is not under way yet is dropped."""
+        if self.gone:
+            return
         tree = codec.to_tree(status)
         if tree != (self._sent if self._wish is None else self._wish):
             self._wish = tree

@@ -6,7 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -18,8 +18,10 @@ from podkeeper.api.meta import v1 as meta
 from podkeeper.api.resources import for_type
 from podkeeper.client.api import ObjectList, PatchKind, WatchEvent
 from podkeeper.kubelet.config import KubeletConfig
+from podkeeper.kubelet.kubelet import Kubelet
+from podkeeper.runtime.cri import ContainerState
 from podkeeper.testing.fake_clock import FakeClock
-from podkeeper.testing.scripted_runtime import ScriptedRuntime
+from podkeeper.testing.scripted_runtime import Outcome, ScriptedRuntime
 
 
 class FakeClient:
@@ -223,36 +225,81 @@ class FakeEvents:
         return [reason for _, reason, _ in self.seen]
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+class Node:
+    """One kubelet over fakes. ``settle`` lets everything that can happen now happen; ``pass_time`` moves the clock."""
+
+    def __init__(self, root: Path) -> None:
+        self.clock = FakeClock()
+        self.api = FakeApi(self.clock)
+        self.runtime = ScriptedRuntime(self.clock)
+        self.runtime.add_image("app:1")
+        self.cgroups, self.events = FakeCgroups(), FakeEvents()
+        self.config = KubeletConfig(node_name="node", node_ip="192.0.2.1", root_dir=root / "kubelet")
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Starts the kubelet, or starts it again after ``stop``."""
+        kubelet = Kubelet(
+            self.config,
+            cast(Any, self.api),
+            self.runtime,
+            self.runtime,
+            cast(Any, self.cgroups),
+            self.events,
+            self.clock,
+        )
+        self._task = asyncio.create_task(kubelet.run())
+        await self.settle()
+
+    async def stop(self) -> None:
+        """Cancels the kubelet, as when its process ends; a crash of it is a failure of the test."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+            if not self._task.cancelled():
+                self._task.result()
+            self._task = None
+
+    async def settle(self) -> None:
+        await self.clock.settle(400)
+
+    async def pass_time(self, seconds: float) -> None:
+        await self.clock.advance(seconds)
+        await self.settle()
+
+    async def run(self, pod: v1.Pod) -> None:
+        """Puts a pod on the node and lets it start."""
+        self.api.put(pod)
+        await self.settle()
+
+    def status(self, container: str = "app", pod: str = "web") -> v1.ContainerStatus:
+        """What the API says of one container."""
+        status = self.api.pod(pod).status
+        every = (*status.init_container_statuses, *status.container_statuses, *status.ephemeral_container_statuses)
+        return next(each for each in every if each.name == container)
+
+    def condition(self, kind: str, pod: str = "web") -> str:
+        found = (each.status for each in self.api.pod(pod).status.conditions if each.type == kind)
+        return next(found, "absent")
+
+    def running(self) -> list[str]:
+        return [each.name for each in self.runtime.containers.values() if each.state is ContainerState.RUNNING]
+
+    def exit(self, container: str, code: int = 0) -> None:
+        """The newest container of that name ends by itself."""
+        self.runtime.exit_container(self.runtime.container_named(container).id, Outcome(code))
+
+    def happened(self, operation: str) -> list[str]:
+        """What an operation of the runtime was called about."""
+        return [about for name, about in self.runtime.calls if name == operation]
 
 
 @pytest.fixture
-def fake_api(clock: FakeClock) -> FakeApi:
-    return FakeApi(clock)
-
-
-@pytest.fixture
-def runtime(clock: FakeClock) -> ScriptedRuntime:
-    runtime = ScriptedRuntime(clock)
-    runtime.add_image("app:1")
-    return runtime
-
-
-@pytest.fixture
-def fake_events() -> FakeEvents:
-    return FakeEvents()
-
-
-@pytest.fixture
-def fake_cgroups() -> FakeCgroups:
-    return FakeCgroups()
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> KubeletConfig:
-    return KubeletConfig(node_name="node", node_ip="192.0.2.1", root_dir=tmp_path / "kubelet")
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    made = Node(tmp_path)
+    await made.start()
+    yield made
+    await made.stop()
 
 
 @pytest.fixture
