@@ -40,6 +40,38 @@ def pull(layout: Layout, reference: str) -> None:
     click.echo(f"pulled {_with_store(layout, lambda store: store.pull_image(reference))}")
 
 
+@image.command()
+@data_dir
+@click.option("-t", "--tag", "tags", multiple=True, required=True, help="The image's name; may be repeated.")
+@click.option("-f", "--file", "dockerfile", type=click.Path(path_type=Path), help="The Dockerfile; DIR/Dockerfile.")
+@click.option("--build-arg", "arguments", multiple=True, help="NAME=VALUE for an ARG.")
+@click.option("--target", default="", help="The stage to end with; the last one.")
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def build(
+    layout: Layout,
+    tags: tuple[str, ...],
+    dockerfile: Path | None,
+    arguments: tuple[str, ...],
+    target: str,
+    directory: Path,
+) -> None:
+    """Build an image from a Dockerfile."""
+    from podkeeper.runtime.build.builder import Builder
+    from podkeeper.runtime.build.options import BuildEvent, BuildOptions
+    from podkeeper.runtime.build.runner import OciRunner, choose_runtime
+
+    def report(event: BuildEvent) -> None:
+        if event.text:
+            click.echo(f"line {event.line}: {event.text}" + (" (cached)" if event.cached else ""))
+        if event.output:
+            click.echo(event.output, nl=False)
+
+    given = dict(each.partition("=")[::2] for each in arguments)
+    options = BuildOptions(directory, tags, dockerfile, given, target)
+    found = _with_store(layout, lambda store: Builder(store, OciRunner(choose_runtime()), report).build(options))
+    click.echo(f"built {', '.join(found.tags) or found.id}")
+
+
 @image.command("ls")
 @data_dir
 def list_(layout: Layout) -> None:

@@ -11,8 +11,11 @@ from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import InformerFactory
 from podkeeper.controllers.framework import Controller, Tools, run_controller
 from podkeeper.controllers.namespaces import Namespaces
+from podkeeper.controllers.node_lifecycle import NodeLifecycle
+from podkeeper.controllers.pod_gc import PodGarbage
 from podkeeper.controllers.root_ca import RootCertificates
 from podkeeper.controllers.service_accounts import ServiceAccounts
+from podkeeper.controllers.taint_eviction import TaintEviction
 from podkeeper.foundation.clock import Clock
 
 
@@ -29,6 +32,9 @@ def default_controllers(config: ControllersConfig, tools: Tools) -> Sequence[Con
         Namespaces(tools),
         ServiceAccounts(tools),
         RootCertificates(tools, config.root_certificate),
+        NodeLifecycle(tools),
+        TaintEviction(tools),
+        PodGarbage(tools),
     )
 
 

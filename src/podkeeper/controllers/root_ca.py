@@ -1,4 +1,4 @@
-"""Every active namespace has a config map ``kube-root-ca.crt`` with the authority behind the API server's certificate."""
+"""Every active namespace has a config map ``kube-root-ca.crt``: the authority behind the API server's certificate."""
 
 from __future__ import annotations
 
