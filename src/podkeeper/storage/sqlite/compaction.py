@@ -13,7 +13,7 @@ import sqlite3
 REVISIONS_PER_STEP = 500
 PAGES_PER_STEP = 500
 #: Free pages up to this share of the file (and this many) are kept for reuse; the rest goes back to the file system.
-FREE_SHARE, FREE_PAGES = 4, 1000
+FREE_SHARE, FREE_PAGES = 4, 500
 
 
 def begin(connection: sqlite3.Connection, oldest: int) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from podkeeper.storage.store import Change, Record
+from podkeeper.storage.store import Change, Entry, Record
 
 #: revision, key, created (0: deletion), previous (0: creation), value
 Row = tuple[int, str, int, int, bytes | None]
@@ -20,27 +20,32 @@ LOOKUP_SIZE = 100
 
 @dataclass(slots=True)
 class Write:
-    """One planned change. ``previous`` is what it replaces; its value is None when memory no longer holds it."""
+    """One planned change. ``record`` is what the key holds afterwards, None for a deletion.
+
+    ``previous`` is the revision of what it replaces and ``before`` that record; the commit looks it up if memory no
+    longer holds it.
+    """
 
     change: Change
     key: str
-    value: bytes | None
     revision: int
     created: int
+    record: Record | None
     previous: int
-    previous_value: bytes | None
+    before: Record | None
 
     def row(self) -> Row:
         """The change as a row of the log."""
-        deleted = self.change is Change.DELETE
-        return (self.revision, self.key, 0 if deleted else self.created, self.previous, self.value)
+        if self.record is None:
+            return (self.revision, self.key, 0, self.previous, None)
+        return (self.revision, self.key, self.created, self.previous, self.record.value)
 
-    def before(self) -> Record | None:
-        """The record that this change replaces."""
-        if not self.previous:
-            return None
-        assert self.previous_value is not None, f"value of revision {self.previous} was not looked up"
-        return Record(self.key, self.previous_value, self.previous, self.created)
+    def entry(self) -> Entry:
+        """The change as watchers see it."""
+        if self.record is not None:
+            return Entry(self.change, self.record, self.before)
+        assert self.before is not None, f"what the deletion at {self.revision} removed was not looked up"
+        return Entry(self.change, Record(self.key, self.before.value, self.revision, self.created), self.before)
 
 
 def commit(connection: sqlite3.Connection, group: Sequence[Write]) -> None:
@@ -57,7 +62,7 @@ def commit(connection: sqlite3.Connection, group: Sequence[Write]) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    _look_up_replaced(connection, [write for write in group if write.previous and write.previous_value is None])
+    _look_up_replaced(connection, [write for write in group if write.previous and write.before is None])
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
@@ -79,4 +84,4 @@ def _look_up_replaced(connection: sqlite3.Connection, writes: Sequence[Write]) -
             )
         )
         for write in part:
-            write.previous_value = found[write.previous]
+            write.before = Record(write.key, found[write.previous], write.previous, write.created)

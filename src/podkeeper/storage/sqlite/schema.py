@@ -16,7 +16,8 @@ from podkeeper.storage.store import StoreError
 
 APPLICATION_ID = 0x506F646B  # "Podk", in the header of the file
 SCHEMA_VERSION = 1
-CHECKPOINT_PAGES = 2000  # of 4 KiB, moved from the write-ahead log into the file by the commit that exceeds them
+PAGE_BYTES = 8192  # two objects of the usual size; small enough for commits of one
+CHECKPOINT_PAGES = 1000  # moved from the write-ahead log into the file by the commit that exceeds them
 WAL_KEPT_BYTES = 16 << 20
 
 TABLES = """
@@ -98,7 +99,8 @@ def _verify(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _create(connection: sqlite3.Connection) -> None:
-    # Both must be set before the first page is written.
+    # All three must be set before the first page is written.
+    connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(

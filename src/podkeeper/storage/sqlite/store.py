@@ -93,7 +93,7 @@ class SqliteStore:
                 revision = self._writer.next_revision()
                 record = Record(key, value, revision, revision)
                 self._heads.put(record, self.revision)
-                return await self._writer.append(Write(Change.CREATE, key, value, revision, revision, 0, None))
+                return await self._writer.append(Write(Change.CREATE, key, revision, revision, record, 0, None))
             current = await self._settled(key, head)
             if current is not None:
                 raise KeyExists(current)
@@ -102,9 +102,10 @@ class SqliteStore:
         """See ``Store.update``."""
         head, before = await self._expect(key, expected)
         revision = self._writer.next_revision()
-        self._heads.put(Record(key, value, revision, head.created), self.revision)
+        record = Record(key, value, revision, head.created)
+        self._heads.put(record, self.revision)
         return await self._writer.append(
-            Write(Change.UPDATE, key, value, revision, head.created, head.revision, before.value if before else None)
+            Write(Change.UPDATE, key, revision, head.created, record, head.revision, before)
         )
 
     async def delete(self, key: str, expected: int) -> int:
@@ -112,9 +113,7 @@ class SqliteStore:
         head, before = await self._expect(key, expected)
         revision = self._writer.next_revision()
         self._heads.mark_deleted(key, revision)
-        return await self._writer.append(
-            Write(Change.DELETE, key, None, revision, head.created, head.revision, before.value if before else None)
-        )
+        return await self._writer.append(Write(Change.DELETE, key, revision, head.created, None, head.revision, before))
 
     async def get(self, key: str, revision: int = 0) -> Record | None:
         """See ``Store.get``. The current value of an absent or recently written key is known without a read."""
@@ -203,21 +202,10 @@ class SqliteStore:
 
     def _acknowledge(self, writes: Sequence[Write]) -> None:
         """Called by the writer, on the loop, with a committed group."""
-        entries = []
         for write in writes:
-            before = write.before()
             if write.change is Change.DELETE:
-                assert before is not None
                 self._heads.forget(write.key, write.revision)
-                entries.append(
-                    Entry(write.change, Record(write.key, before.value, write.revision, write.created), before)
-                )
-            else:
-                assert write.value is not None
-                entries.append(
-                    Entry(write.change, Record(write.key, write.value, write.revision, write.created), before)
-                )
-        self._feed.publish(entries, writes[-1].revision)
+        self._feed.publish([write.entry() for write in writes], writes[-1].revision)
 
     def _fail(self, error: BaseException) -> StoreClosed:
         """Called by the writer when a commit failed: what is in memory may be ahead of the file, so this is the end."""

@@ -21,6 +21,7 @@ from podkeeper.storage.sqlite.log import Write, commit
 from podkeeper.storage.store import StoreClosed, StoreError
 
 T = TypeVar("T")
+GROUP_SIZE = 256  # at most so many writes share a commit: the event loop prepares the next group meanwhile
 GROUPS_PER_WAL_CHECK = 256
 WAL_LIMIT_BYTES = 64 << 20
 
@@ -82,7 +83,7 @@ class Writer:
 
     def _start(self) -> None:
         self._scheduled = False
-        self._committing, self._waiting = self._waiting, []
+        self._committing, self._waiting = self._waiting[:GROUP_SIZE], self._waiting[GROUP_SIZE:]
         writes = [write for write, _ in self._committing]
         loop = asyncio.get_running_loop()
         loop.run_in_executor(self._thread, self._commit, writes).add_done_callback(partial(self._finish, writes))
