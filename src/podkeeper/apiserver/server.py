@@ -34,6 +34,9 @@ from podkeeper.apiserver.handlers.tokens import TokenRequests
 from podkeeper.apiserver.health import Health
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.metrics import RequestMetrics
+from podkeeper.apiserver.streaming.kubelets import Kubelets
+from podkeeper.apiserver.streaming.pods import PodStreams
+from podkeeper.apiserver.streaming.proxies import Proxies
 from podkeeper.apiserver.tables.table import TableMaker
 from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation.clock import Clock, SystemClock
@@ -120,11 +123,14 @@ class ApiServer:
         return Dispatcher(self._registry, self._resources, specials, _UNSTORED, self._plain_paths())
 
     def _specials(self) -> Mapping[SpecialKey, Handle]:
+        kubelets = Kubelets(self._live, self._config)
         reviews = Reviews(self._authenticator, self._authorizer)
         tokens = TokenRequests(self._tokens, self._config.audiences, self._live, self._clock)
         return {
             **reviews.handlers(),
             **PodWrites(self._registry).handlers(),
+            **PodStreams(kubelets, self._live, self._authorizer).handlers(),
+            **Proxies(kubelets, self._live).handlers(),
             ("", "serviceaccounts", "token"): tokens.handle,
         }
 

@@ -262,6 +262,8 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         if transport is None:
+            if answer.abandon is not None:
+                answer.abandon()
             return
         try:
             await answer.run(transport, self._rest)

@@ -126,9 +126,12 @@ class Streaming:
 
 @dataclass(slots=True)
 class Takeover:
-    """The connection leaves HTTP. ``run`` gets the transport, which is its own to close, and the bytes already read."""
+    """The connection leaves HTTP. ``run`` gets the transport, which is its own to close, and the bytes already read.
+
+    ``abandon`` is called instead when the client has gone."""
 
     run: Callable[[asyncio.Transport, bytes], Awaitable[None]]
+    abandon: Callable[[], None] | None = None
 
 
 Answer = Response | Streaming | Takeover
