@@ -107,15 +107,17 @@ def _instructions(lines: list[str], escape: str) -> Iterator[Instruction]:
 
 
 def _logical_line(lines: list[str], position: int, escape: str) -> tuple[str, int]:
-    """Joins continuation lines, leaving out comments and empty lines between them."""
+    """Joins continuation lines, leaving out comments and empty lines between them; "" for one of those alone."""
     continuation = re.compile(rf"{re.escape(escape)}[ \t]*$")
     text = ""
     while position < len(lines):
         line = lines[position]
         position += 1
         stripped = line.strip()
-        if stripped.startswith("#") or (not stripped and text):
-            continue
+        if stripped.startswith("#") or not stripped:
+            if text:
+                continue
+            break
         line = line if text else line.lstrip()
         shortened = continuation.sub("", line)
         text += shortened

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from podkeeper.runtime.build.failure import BuildFailure
+
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
@@ -31,7 +33,7 @@ class IgnoreRules:
 
 
 def glob_pattern(pattern: str) -> re.Pattern[str]:
-    """Go's filepath.Match, with ``**`` for any number of directories."""
+    """Go's filepath.Match, with ``**`` for any number of directories. Raises BuildFailure."""
     expression, position = "", 0
     while position < len(pattern):
         character = pattern[position]
@@ -47,16 +49,42 @@ def glob_pattern(pattern: str) -> re.Pattern[str]:
             expression += "[^/]*"
         elif character == "?":
             expression += "[^/]"
-        elif character == "[" and (end := pattern.find("]", position + 1)) > 0:
-            inside = pattern[position:end].replace("\\", "\\\\")
-            expression += f"[{inside}]"
-            position = end + 1
+        elif character == "[":
+            one_of, position = _character_class(pattern, position)
+            expression += one_of
         elif character == "\\" and position < len(pattern):
             expression += re.escape(pattern[position])
             position += 1
         else:
             expression += re.escape(character)
     return re.compile(expression, re.DOTALL)
+
+
+def _character_class(pattern: str, position: int) -> tuple[str, int]:
+    """``[abc]``, ``[a-c]``, ``[^a]``; a range that runs backwards holds nothing. Returns it and where it ends."""
+    negated = pattern.startswith("^", position)
+    position += negated
+    inside = ""
+    first = True
+    while first or not pattern.startswith("]", position):
+        low, position = _class_member(pattern, position)
+        high = low
+        if pattern.startswith("-", position):
+            high, position = _class_member(pattern, position + 1)
+        if low <= high:
+            inside += f"{re.escape(low)}-{re.escape(high)}"
+        first = False
+    if not inside:
+        return "." if negated else "(?!)", position + 1
+    return f"[{'^' * negated}{inside}]", position + 1
+
+
+def _class_member(pattern: str, position: int) -> tuple[str, int]:
+    escaped = pattern.startswith("\\", position)
+    position += escaped
+    if position >= len(pattern) or (not escaped and pattern[position] in "-]"):
+        raise BuildFailure(f"syntax error in pattern {pattern!r}")
+    return pattern[position], position + 1
 
 
 def _rule(line: str) -> _Rule | None:

@@ -135,7 +135,7 @@ def _healthcheck(config: ImageConfig, instruction: Instruction, scope: Scope) ->
     exec_form = command.exec_form
     check: dict[str, Any] = {"Test": ["CMD-SHELL", rest[0]] if exec_form is None else ["CMD", *exec_form]}
     for name, value in instruction.flags:
-        check[_healthcheck_key(name)] = int(value) if name == "retries" else _nanoseconds(value)
+        check[_healthcheck_key(name)] = _count(value) if name == "retries" else _nanoseconds(value)
     return replace(config, healthcheck=check)
 
 
@@ -150,6 +150,12 @@ def _healthcheck_key(name: str) -> str:
     if name not in keys:
         raise BuildFailure(f"unknown flag: --{name}")
     return keys[name]
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise BuildFailure(f"invalid number {text!r}")
+    return int(text)
 
 
 def _nanoseconds(text: str) -> int:

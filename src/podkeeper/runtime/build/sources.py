@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from podkeeper.runtime.build.failure import BuildFailure
 from podkeeper.runtime.build.ignore import IgnoreRules, glob_pattern
 from podkeeper.runtime.images.confinement import confine
 from podkeeper.runtime.images.streams import BadCompression, HashingReader, decompressed
@@ -24,10 +25,6 @@ from podkeeper.runtime.images.tarwriter import TarWriter, entry_of
 from podkeeper.runtime.images.unpack import clean
 
 _WILD = set("*?[")
-
-
-class BadSource(Exception):
-    """A source is not there, or the sources and the destination do not fit together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +54,11 @@ class _Found:
 
 
 def find(request: Request) -> Iterator[_Found]:
-    """Every file, a directory before its contents, in a fixed order. Raises BadSource."""
+    """Every file, a directory before its contents, in a fixed order. Raises BuildFailure."""
     rules = IgnoreRules(request.ignore)
     matches = [match for source in request.sources for match in _matches(source, rules)]
     if len(matches) > 1 and not request.destination.endswith("/"):
-        raise BadSource("with more than one source file the destination must be a directory and end with a /")
+        raise BuildFailure("with more than one source file the destination must be a directory and end with a /")
     for path in matches:
         status = os.stat(path)
         target = posixpath.normpath(request.destination)
@@ -76,7 +73,7 @@ def find(request: Request) -> Iterator[_Found]:
 
 
 def emit(request: Request, write: Callable[[bytes], object]) -> None:
-    """Writes the archive. Raises BadSource, OSError."""
+    """Writes the archive. Raises BuildFailure, OSError."""
     writer = TarWriter(write)
     for found in find(request):
         if request.extract and stat.S_ISREG(found.status.st_mode) and _emit_archive(found.path, request, writer):
@@ -129,7 +126,7 @@ def main(root: str, text: str) -> int:
         else:
             emit(request, sys.stdout.buffer.write)
             sys.stdout.buffer.flush()
-    except (BadSource, BadArchive, BadCompression) as error:
+    except (BuildFailure, BadArchive, BadCompression) as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
@@ -145,14 +142,14 @@ def _matches(source: str, rules: IgnoreRules) -> list[str]:
         pattern = pattern[1:]
     if not _WILD & set(pattern):
         if not os.path.exists(pattern) or rules.excludes(pattern[1:]):
-            raise BadSource(f'"{pattern}": not found')
+            raise BuildFailure(f'"{pattern}": not found')
         return [pattern]
     paths = [""]
     for component in pattern[1:].split("/"):
         paths = [f"{path}/{name}" for path in paths for name in _fitting(path or "/", component)]
     matches = [path for path in paths if os.path.exists(path) and not rules.excludes(path[1:])]
     if not matches:
-        raise BadSource(f'no source files were specified: "{pattern}" fits none')
+        raise BuildFailure(f'no source files were specified: "{pattern}" fits none')
     return matches
 
 
