@@ -117,7 +117,8 @@ def status_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tree:
             continue
         if key == "conditions":
             known = {each["type"]: each for each in old or ()}
-            patch[key] = [each for each in new or () if known.get(each["type"]) != each]
+            patch[key] = [_instead(known.get(each["type"], {}), each) for each in new or ()]
+            patch[key] = [each for each in patch[key] if each != known.get(each["type"])]
         elif key in MERGED_BY_IP:
             kept = [each["ip"] for each in new or ()]
             dropped = [{"ip": each["ip"], "$patch": "delete"} for each in old or () if each["ip"] not in kept]
@@ -125,3 +126,8 @@ def status_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tree:
         else:
             patch[key] = new
     return patch
+
+
+def _instead(old: Mapping[str, Any], new: Mapping[str, Any]) -> Tree:
+    """A merged list's item that takes the place of ``old``: members that are no more are deleted by null."""
+    return {**dict.fromkeys(old.keys() - new.keys()), **new}

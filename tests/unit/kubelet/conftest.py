@@ -303,6 +303,16 @@ async def node(tmp_path: Path) -> AsyncIterator[Node]:
 
 
 @pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def fake_api(clock: FakeClock) -> FakeApi:
+    return FakeApi(clock)
+
+
+@pytest.fixture
 def make_pod() -> Callable[..., v1.Pod]:
     """A pod of this node with one container ``app``; ``containers`` and spec fields replace what is given."""
 
