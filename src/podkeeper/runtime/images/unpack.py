@@ -204,7 +204,8 @@ class LayerWriter:
         _remove(path)
 
     def _make_folder(self, path: str) -> None:
-        """Makes a directory that no entry describes; its attributes come from the layers below later."""
+        """Makes a directory that no entry describes, where links lead; its attributes come from the layers below."""
+        path = os.path.realpath(path)
         if not os.path.isdir(path):
             self._retry(path, lambda: os.mkdir(path, 0o755))
             self._implied[path] = None
