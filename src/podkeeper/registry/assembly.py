@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from podkeeper.api.catalogue import Resource
@@ -50,7 +51,7 @@ class StoreRegistry:
         self._backing, self._expiry = backing, expiry
         self._kinds = dict(kinds)
         self._verbs = {name: GenericVerbs(kind) for name, kind in kinds.items()}
-        self._running: asyncio.Task[None] | None = None
+        self._resources = MappingProxyType({name: kind.resource for name, kind in kinds.items()})
 
     def __repr__(self) -> str:
         return f"<StoreRegistry of {len(self._kinds)} resources, {self._backing.mirror!r}>"
@@ -66,7 +67,7 @@ class StoreRegistry:
 
     def resources(self) -> Mapping[tuple[str, str, str], Resource]:
         """See ``Registry.resources``."""
-        return {name: kind.resource for name, kind in self._kinds.items()}
+        return self._resources
 
     async def bind_pod(self, context: RequestContext, namespace: str, name: str, body: dict[str, Any]) -> None:
         """See ``Registry.bind_pod``."""

@@ -11,6 +11,7 @@ from podkeeper.registry.cache import watching
 from podkeeper.registry.cache.joined import join
 from podkeeper.registry.cache.mirror import too_large
 from podkeeper.registry.cache.selection import Selection
+from podkeeper.registry.cache.watching import Subscriber
 from podkeeper.registry.continuation import Continuation
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.list_options import Freshness, ReadPlan, WatchPlan, plan_get, plan_list, plan_watch
@@ -81,7 +82,9 @@ async def watch(
     plan = plan_watch(options)
     selection = selection_of(kind, namespace, options)
     await _wait(kind, plan)
-    cache, view = kind.cache, kind.view
+    cache, view, mirror = kind.cache, kind.view, kind.backing.mirror
+    if plan.revision > mirror.revision:
+        await mirror.wait_until_fresh()
     if plan.revision and not plan.send_state:
         if plan.revision < cache.window.since:
             raise expired(f"too old resource version: {plan.revision} ({cache.window.since})")
@@ -91,8 +94,10 @@ async def watch(
     else:
         first = []
     if plan.mark_end_of_state:
-        first.append(watching.Bookmark(view, kind.backing.mirror.revision, initial_events_end=True))
-    running = cache.watches.add(view, selection, sink, closed, options.allow_bookmarks)
+        first.append(watching.Bookmark(view, mirror.revision, initial_events_end=True))
+    still_to_come = plan.revision if plan.revision > mirror.revision else 0
+    subscriber = Subscriber(sink, closed, options.allow_bookmarks, still_to_come)
+    running = cache.watches.add(view, selection, subscriber)
     if first:
         running.send(first)
     return running

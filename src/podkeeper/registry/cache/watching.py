@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from podkeeper.registry.cache.selection import Selection
@@ -105,37 +106,54 @@ class _Group:
         return rendered
 
 
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """Who watches. ``after``: events up to that revision are not for them, even if they are yet to come."""
+
+    sink: Sink
+    closed: Callable[[], None]
+    bookmarks: bool = False
+    after: int = 0
+
+
 class RunningWatch:
     """Implements ``verbs.Watch``."""
 
-    def __init__(
-        self, table: WatchTable, group: _Group, sink: Sink, closed: Callable[[], None], bookmarks: bool
-    ) -> None:
-        self._table, self._group = table, group
-        self._sink: Sink | None = sink
-        self._closed, self.bookmarks = closed, bookmarks
+    def __init__(self, table: WatchTable, group: _Group, subscriber: Subscriber) -> None:
+        self._table, self._group, self._subscriber = table, group, subscriber
+        self._stopped = False
+
+    @property
+    def bookmarks(self) -> bool:
+        """Whether bookmarks are wanted."""
+        return self._subscriber.bookmarks
 
     def stop(self) -> None:
         """See ``verbs.Watch.stop``."""
-        if self._sink is not None:
-            self._sink = None
+        if not self._stopped:
+            self._stopped = True
             self._table.remove(self._group, self)
 
     def send(self, events: Sequence[WatchEvent]) -> None:
         """Hands events to the sink. A sink that raises loses its watch, nothing else."""
-        if self._sink is None:
+        if self._stopped:
             return
+        after = self._subscriber.after
+        if after:
+            events = [event for event in events if event.item is None or event.item.revision > after]
         try:
-            self._sink(events)
+            if events:
+                self._subscriber.sink(events)
         except Exception:
+            # One broken connection must not stop the cache for all others.
             logger.exception("a watch of %s failed and is ended", self._group.view.kind)
             self.end()
 
     def end(self) -> None:
         """Stops from the cache's side and says so."""
-        if self._sink is not None:
+        if not self._stopped:
             self.stop()
-            self._closed()
+            self._subscriber.closed()
 
 
 class WatchTable:
@@ -154,16 +172,14 @@ class WatchTable:
         """How many watches are running."""
         return sum(len(group.watches) for group in self._groups.values())
 
-    def add(
-        self, view: View, selection: Selection, sink: Sink, closed: Callable[[], None], bookmarks: bool
-    ) -> RunningWatch:
+    def add(self, view: View, selection: Selection, subscriber: Subscriber) -> RunningWatch:
         """A watch that gets what is dispatched from now on."""
         group = self._groups.get((id(view), selection))
         if group is None:
             group = self._groups[id(view), selection] = _Group(view, selection)
             self._buckets.setdefault(_bucket(selection), []).append(group)
             self._note_fields()
-        watch = RunningWatch(self, group, sink, closed, bookmarks)
+        watch = RunningWatch(self, group, subscriber)
         group.watches.append(watch)
         return watch
 
