@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from podkeeper.client.api import Api
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import InformerFactory
+from podkeeper.controllers.deployment import Deployments
 from podkeeper.controllers.framework import Controller, Tools, run_controller
 from podkeeper.controllers.namespaces import Namespaces
 from podkeeper.controllers.node_lifecycle import NodeLifecycle
 from podkeeper.controllers.pod_gc import PodGarbage
+from podkeeper.controllers.replica_set import ReplicaSets
 from podkeeper.controllers.root_ca import RootCertificates
 from podkeeper.controllers.service_accounts import ServiceAccounts
 from podkeeper.controllers.taint_eviction import TaintEviction
@@ -35,6 +37,8 @@ def default_controllers(config: ControllersConfig, tools: Tools) -> Sequence[Con
         NodeLifecycle(tools),
         TaintEviction(tools),
         PodGarbage(tools),
+        ReplicaSets(tools),
+        Deployments(tools),
     )
 
 

@@ -1,0 +1,230 @@
+"""ReplicaSet: as many pods of the template as are wanted; lost ones are replaced, surplus ones deleted, worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from podkeeper.api import codec, timestamps
+from podkeeper.api.apps import v1 as apps
+from podkeeper.api.core import v1
+from podkeeper.api.errors import ApiError
+from podkeeper.api.pods import conditions
+from podkeeper.api.pods.phase import is_terminal
+from podkeeper.api.selectors import labels
+from podkeeper.controllers.expectations import Expectations
+from podkeeper.controllers.framework import Key, Tools, Watch, own_key
+from podkeeper.controllers.ownership import carry_out, controller_of, controller_uid, decide_claim, reference_to
+
+BURST = 500
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+class ReplicaSets:
+    """Keys are replica sets."""
+
+    name = "replicaset-controller"
+    workers = 5
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._sets, self._pods = tools.informer(apps.ReplicaSet), tools.informer(v1.Pod)
+        self._pods.add_index("controller", lambda pod: [controller_uid(pod)])
+        self._expectations = Expectations(tools.clock)
+
+    def watches(self) -> Sequence[Watch[Any]]:
+        """Replica sets, their pods, and orphans that one of them might take."""
+        return (Watch(self._sets, own_key), Watch(self._pods, self._pod_changed))
+
+    def _pod_changed(self, old: v1.Pod | None, new: v1.Pod | None) -> Iterable[Key]:
+        keys: set[Key] = set()
+        for pod in filter(None, (old, new)):
+            owner = controller_of(pod)
+            if owner is None:
+                keys.update(self._takers(pod))
+            elif owner.kind == "ReplicaSet":
+                keys.add(Key(pod.metadata.namespace, owner.name))
+        shown = new or old
+        for key in keys if shown else ():
+            if new is None or new.metadata.deletion_timestamp:
+                self._expectations.went(key, shown.metadata.uid if shown else "")
+            else:
+                self._expectations.appeared(key, new.metadata.uid)
+        return keys
+
+    def _takers(self, pod: v1.Pod) -> Iterable[Key]:
+        for each in self._sets.lister.list(pod.metadata.namespace):
+            if labels.from_label_selector(each.spec.selector).matches(pod.metadata.labels):
+                yield Key(each.metadata.namespace, each.metadata.name)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Claims, counts, creates or deletes, and reports."""
+        replica_set = self._sets.lister.get(key.namespace, key.name)
+        if replica_set is None:
+            self._expectations.forget(key)
+            return None
+        if not self._expectations.met(key):
+            return None
+        pods = await self._claim(replica_set)
+        active = [pod for pod in pods if not is_terminal(pod) and not pod.metadata.deletion_timestamp]
+        failure = ""
+        if not replica_set.metadata.deletion_timestamp:
+            failure = await self._scale(key, replica_set, active)
+        terminating = sum(bool(pod.metadata.deletion_timestamp) and not is_terminal(pod) for pod in pods)
+        soon = await self._report(replica_set, active, terminating, failure)
+        if failure:
+            raise ApiError(500, "InternalError", failure)
+        return soon
+
+    async def _claim(self, replica_set: apps.ReplicaSet) -> Sequence[v1.Pod]:
+        namespace, lister = replica_set.metadata.namespace, self._pods.lister
+        mine = lister.by_index("controller", replica_set.metadata.uid)
+        orphans = [pod for pod in lister.by_index("controller", "") if pod.metadata.namespace == namespace]
+        claim = decide_claim(replica_set, labels.from_label_selector(replica_set.spec.selector), (*mine, *orphans))
+        return await carry_out(self._tools, replica_set, v1.Pod, claim)
+
+    async def _scale(self, key: Key, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod]) -> str:
+        """Returns why pods could not be made or removed, empty when all went well."""
+        wanted = replica_set.spec.replicas if replica_set.spec.replicas is not None else 1
+        missing = wanted - len(active)
+        try:
+            if missing > 0:
+                await self._create(key, replica_set, min(missing, BURST))
+            elif missing < 0:
+                await self._delete(
+                    key, replica_set, removal_order(active, self._crowding(active))[: min(-missing, BURST)]
+                )
+        except ApiError as error:
+            return error.message
+        return ""
+
+    async def _create(self, key: Key, replica_set: apps.ReplicaSet, count: int) -> None:
+        template, recorder = new_pod(replica_set), self._tools.recorder
+        for _ in range(count):
+            try:
+                pod = await self._tools.api.of(v1.Pod).create(template, key.namespace)
+            except ApiError as error:
+                recorder.event(replica_set, "Warning", "FailedCreate", f"Error creating: {error.message}")
+                raise
+            if self._pods.lister.get(key.namespace, pod.metadata.name) is None:
+                self._expectations.expect_created(key, pod.metadata.uid)
+            recorder.event(replica_set, "Normal", "SuccessfulCreate", f"Created pod: {pod.metadata.name}")
+
+    async def _delete(self, key: Key, replica_set: apps.ReplicaSet, pods: Sequence[v1.Pod]) -> None:
+        recorder = self._tools.recorder
+        for pod in pods:
+            name, uid = pod.metadata.name, pod.metadata.uid
+            self._expectations.expect_deleted(key, uid)
+            try:
+                await self._tools.api.of(v1.Pod).delete(name, key.namespace, uid=uid)
+            except ApiError as error:
+                self._expectations.went(key, uid)
+                if error.code != 404:
+                    recorder.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error.message}")
+                    raise
+            recorder.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+
+    def _crowding(self, pods: Sequence[v1.Pod]) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for pod in pods:
+            counts[pod.spec.node_name] = counts.get(pod.spec.node_name, 0) + 1
+        return counts
+
+    async def _report(
+        self, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod], terminating: int, failure: str
+    ) -> float | None:
+        """Writes the status if it has changed; returns when a pod that is ready will count as available."""
+        now = self._tools.clock.time()
+        ready = [pod for pod in active if is_ready(pod)]
+        least = replica_set.spec.min_ready_seconds or 0
+        waits = [available_in(pod, least, now) for pod in ready]
+        template = replica_set.spec.template.metadata
+        wanted_labels = template.labels if template else {}
+        status = apps.ReplicaSetStatus(
+            replicas=len(active),
+            fully_labeled_replicas=sum(wanted_labels.items() <= pod.metadata.labels.items() for pod in active) or None,
+            ready_replicas=len(ready) or None,
+            available_replicas=sum(wait <= 0 for wait in waits) or None,
+            observed_generation=replica_set.metadata.generation,
+            conditions=_conditions(replica_set, failure, now),
+            terminating_replicas=terminating,
+        )
+        if status != replica_set.status:
+            changed = msgspec.structs.replace(replica_set, status=status)
+            await self._tools.api.of(apps.ReplicaSet).update(changed, subresource="status")
+        return min((wait for wait in waits if wait > 0), default=None)
+
+
+def new_pod(replica_set: apps.ReplicaSet) -> v1.Pod:
+    """A pod of the template, owned by the set."""
+    template = replica_set.spec.template
+    base = template.metadata
+    metadata = msgspec.structs.replace(
+        base,
+        name="",
+        generate_name=f"{replica_set.metadata.name}-",
+        namespace=replica_set.metadata.namespace,
+        owner_references=(reference_to(replica_set),),
+    )
+    return codec.from_tree(v1.Pod, codec.to_tree(v1.Pod(metadata=metadata, spec=template.spec)))
+
+
+def removal_order(pods: Sequence[v1.Pod], crowding: dict[str, int]) -> list[v1.Pod]:
+    """Which pods go first: without a node, pending, not ready, cheap, on crowded nodes, young; upstream's order."""
+
+    def rank(pod: v1.Pod) -> tuple[Any, ...]:
+        ready = conditions.find(pod.status.conditions if pod.status else (), "Ready")
+        since = ready.last_transition_time if ready and ready.status == "True" else ""
+        restarts = max((each.restart_count for each in pod.status.container_statuses), default=0)
+        return (
+            bool(pod.spec.node_name),
+            {"Pending": 0, "Unknown": 1}.get(pod.status.phase, 2),
+            bool(since),
+            _cost(pod),
+            -crowding.get(pod.spec.node_name, 0),
+            -(timestamps.parse(since) if since else 0),
+            -restarts,
+            -timestamps.parse(pod.metadata.creation_timestamp),
+        )
+
+    return sorted(pods, key=rank)
+
+
+def _cost(pod: v1.Pod) -> int:
+    try:
+        return int(pod.metadata.annotations.get(DELETION_COST, "0"))
+    except ValueError:
+        return 0
+
+
+def is_ready(pod: v1.Pod) -> bool:
+    """Whether the pod's Ready condition holds."""
+    return conditions.is_true(pod.status.conditions if pod.status else (), "Ready")
+
+
+def available_in(pod: v1.Pod, min_ready_seconds: int, now: float) -> float:
+    """Seconds until a ready pod counts as available; 0 or less when it does."""
+    ready = conditions.find(pod.status.conditions, "Ready")
+    if not min_ready_seconds or ready is None or not ready.last_transition_time:
+        return 0.0
+    return timestamps.parse(ready.last_transition_time) + min_ready_seconds - now
+
+
+def _conditions(replica_set: apps.ReplicaSet, failure: str, now: float) -> tuple[apps.ReplicaSetCondition, ...]:
+    kind = "ReplicaFailure"
+    others = tuple(each for each in replica_set.status.conditions if each.type != kind)
+    present = conditions.find(replica_set.status.conditions, kind)
+    if not failure:
+        return others
+    if present is not None and present.message == failure:
+        return replica_set.status.conditions
+    condition = apps.ReplicaSetCondition(
+        type=kind,
+        status="True",
+        reason="FailedCreate",
+        message=failure,
+        last_transition_time=timestamps.format_time(now),
+    )
+    return (*others, condition)
