@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from podkeeper.api.core import v1
@@ -35,12 +36,14 @@ class StartFailure(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ContainerStarter:
-    """Starts containers of one pod. ``ending`` interrupts what may take long: pulls and hooks."""
+    """Starts containers of one pod. ``ending`` interrupts what may take long, pulls and hooks; ``show_progress`` is
+    awaited before, so that the pod's status does not lag behind meanwhile."""
 
     parts: KubeletParts
     events: PodEvents
     terminator: Terminator
     ending: asyncio.Event
+    show_progress: Callable[[], Awaitable[None]]
 
     async def start(self, sandbox_id: str, place: ContainerPlace, container: v1.Container) -> str:
         """Returns the id of the running container. Raises StartFailure or Interrupted."""
@@ -53,7 +56,7 @@ class ContainerStarter:
 
     async def _image(self, pod: v1.Pod, container: v1.Container) -> ImageStatus:
         try:
-            return await unless(self.ending, self.parts.puller.ensure(pod, container, self.events))
+            return await unless(self.ending, self.parts.puller.ensure(pod, container, self.events, self.show_progress))
         except ImageFailure as error:
             held = (error.held_reason, error.held_message)
             raise StartFailure(error.reason, error.message, delay=error.delay, held=held) from error
@@ -90,6 +93,7 @@ class ContainerStarter:
         if hook is None:
             return
         ip = place.pod_ips[0] if place.pod_ips else ""
+        await self.show_progress()
         try:
             target = HookTarget(container, container_id, ip)
             await unless(self.ending, run_hook(hook, target, self.parts.runtime, self.parts.clock))

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/concepts/containers/images/ ; failed pulls back off f
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from podkeeper.api.core import v1
@@ -60,8 +61,10 @@ class ImagePuller:
         self._slots = asyncio.Semaphore(parallel)
         self._backoff = BackOff(FIRST_DELAY, MAX_DELAY)
 
-    async def ensure(self, pod: v1.Pod, container: v1.Container, events: PodEvents) -> ImageStatus:
-        """The image to run. Raises ImageFailure."""
+    async def ensure(
+        self, pod: v1.Pod, container: v1.Container, events: PodEvents, on_pull: Callable[[], Awaitable[None]]
+    ) -> ImageStatus:
+        """The image to run; ``on_pull`` is awaited before anything that may take long. Raises ImageFailure."""
         request = _Request(pod, container, events)
         policy = container.image_pull_policy or "IfNotPresent"
         present = await self._inspect(request)
@@ -73,6 +76,7 @@ class ImagePuller:
             text = f'Container image "{request.image}" already present on machine and can be accessed by the pod'
             request.normal("Pulled", text)
             return present
+        await on_pull()
         return await self._pull(request, present)
 
     def forget(self, pod: v1.Pod) -> None:

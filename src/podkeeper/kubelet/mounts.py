@@ -62,19 +62,29 @@ def unmount(target: Path) -> None:
 def mounted_below(directory: Path) -> list[Path]:
     """Mount points at or below ``directory``, deepest and latest first."""
     root = os.path.realpath(directory)
-    found: list[str] = []
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        for line in lines:
-            point = _unescape(line.split(" ", 5)[4])
-            if point == root or point.startswith(root + "/"):
-                found.append(point)
-    return [Path(point) for point in reversed(found)]
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read()
+    if _escape(root) not in text:
+        return []
+    points = (_unescape(line.split(" ", 5)[4]) for line in text.splitlines())
+    return [Path(point) for point in points if point == root or point.startswith(root + "/")][::-1]
+
+
+_ESCAPES = ((" ", "\\040"), ("\t", "\\011"), ("\n", "\\012"))
+
+
+def _escape(text: str) -> str:
+    text = text.replace("\\", "\\134")
+    for plain, code in _ESCAPES:
+        text = text.replace(plain, code)
+    return text
 
 
 def _unescape(text: str) -> str:
-    for code, plain in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, plain)
-    return text
+    if "\\" in text:
+        for plain, code in _ESCAPES:
+            text = text.replace(code, plain)
+    return text.replace("\\134", "\\")
 
 
 def is_mount_point(path: Path) -> bool:
@@ -87,9 +97,10 @@ def remove_tree(directory: Path) -> None:
     when a mount cannot be undone, OSError says so and nothing is removed."""
     if not directory.exists():
         return
-    for point in mounted_below(directory):
+    present = mounted_below(directory)
+    for point in present:
         unmount(point)
-    remaining = mounted_below(directory)
+    remaining = mounted_below(directory) if present else []
     if remaining:
         raise OSError(f"{directory}: still mounted below: {', '.join(map(str, remaining))}")
     shutil.rmtree(directory)

@@ -82,7 +82,7 @@ class PodWorker:
         self._writer = StatusWriter(parts.api, pod, parts.clock)
         terminator = Terminator(pod, parts.runtime, self._events, parts.clock)
         self._terminator = terminator
-        starter = ContainerStarter(parts, self._events, terminator, self._ending)
+        starter = ContainerStarter(parts, self._events, terminator, self._ending, self._show_progress)
         self._actor = PodActor(parts, self._events, starter, terminator, self._ending)
         self._retry = BackOff(0.5, 10.0)
         self._probes = PodProbes(parts.runtime, parts.clock, self._events, self.nudge)
@@ -182,7 +182,8 @@ class PodWorker:
             await self._refresh()
             plan = decide(self._facts())
             self._actor.note(plan)
-            self._publish()
+            if self._status is None or not plan.starts:  # what starts now is shown when it has, or before a pull
+                self._publish()
             if plan.finished or self._past_deadline():
                 self._end_within(grace_period(self.pod))
                 return
@@ -240,6 +241,10 @@ class PodWorker:
                 break
         await self._insist("remove sandbox", self._remove_sandboxes)
         await self._insist("remove files", self._remove_files)
+
+    async def _show_progress(self) -> None:
+        await self._refresh()
+        self._publish()
 
     # -- pieces -----------------------------------------------------------------------------------------------
 

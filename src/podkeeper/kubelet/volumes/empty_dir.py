@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from podkeeper.api.core import v1
-from podkeeper.kubelet.mounts import is_mount_point, mount_tmpfs
+from podkeeper.kubelet.mounts import mount_tmpfs
 from podkeeper.kubelet.resources import ZERO, pod_limit
 from podkeeper.kubelet.volumes.ownership import give_to_group, owned_already
 from podkeeper.kubelet.volumes.plugin import VolumeContext, VolumeFailure
@@ -30,7 +30,7 @@ class EmptyDir:
         fresh = not directory.exists()
         directory.mkdir(parents=True, exist_ok=True)
         if source.medium == "Memory":
-            if not is_mount_point(directory):
+            if not directory.is_mount():
                 mount_tmpfs(directory, memory_size(context.pod, source))
         elif source.medium:
             raise VolumeFailure(f"emptyDir medium {source.medium} is not supported by this node")

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from podkeeper.kubelet.mounts import is_mount_point, mount_tmpfs
+from podkeeper.kubelet.mounts import mount_tmpfs
 from podkeeper.kubelet.volumes.atomic_writer import Payload, write_payload
 from podkeeper.kubelet.volumes.ownership import give_to_group
 from podkeeper.kubelet.volumes.plugin import VolumeContext
@@ -15,7 +15,7 @@ from podkeeper.kubelet.volumes.plugin import VolumeContext
 def write_volume(context: VolumeContext, directory: Path, payload: Payload, *, in_memory: bool) -> Path:
     """Makes ``directory`` (a tmpfs where secrets are kept, so that they never reach a disk) and writes into it."""
     directory.mkdir(parents=True, exist_ok=True)
-    if in_memory and not is_mount_point(directory):
+    if in_memory and not directory.is_mount():
         mount_tmpfs(directory)
     directory.chmod(0o777)
     write_payload(directory, payload, _stamp(), context.fs_group)
