@@ -107,12 +107,11 @@ class _Build:
             state = await _at(stage.origin, self._begin(stage))
             self._built[stage.number] = state
             for instruction in stage.instructions:
-                self._report(BuildEvent(instruction.line, str(instruction)))
                 await _at(instruction, self._step(state, instruction))
         return state
 
     async def _begin(self, stage: Stage) -> State:
-        self._report(BuildEvent(stage.origin.line, str(stage.origin)))
+        self._tell(stage.origin)
         if isinstance(stage.base, int):
             base = self._built[stage.base]
             return replace(base, arguments={}, own_cmd=False)
@@ -144,6 +143,7 @@ class _Build:
             "WORKDIR": self._working_directory,
         }
         if instruction.keyword in SETTINGS:
+            self._tell(instruction)
             state.configure(SETTINGS[instruction.keyword](state.config, instruction, state.scope))
             state.own_cmd = state.own_cmd or instruction.keyword == "CMD"
             state.remember(instruction)
@@ -157,10 +157,12 @@ class _Build:
         inherited = {
             name: self._plan.arguments[name] for name in instruction.rest.split() if name in self._plan.arguments
         }
+        self._tell(instruction)
         state.arguments |= inherited | found
         state.remember(instruction)
 
     async def _maintainer(self, state: State, instruction: Instruction) -> None:
+        self._tell(instruction)
         state.document = replace(state.document, author=instruction.rest)
         state.remember(instruction)
 
@@ -226,11 +228,13 @@ class _Build:
         async with self._snapshotter.view(image_id) as root:
             yield root
 
+    def _tell(self, instruction: Instruction, *, cached: bool = False) -> None:
+        self._report(BuildEvent(instruction.line, str(instruction), cached))
+
     async def _layer(self, state: State, instruction: Instruction, key: str, change: Change) -> None:
         step = self._snapshotter.cached(key)
-        if step is not None:
-            self._report(BuildEvent(instruction.line, cached=True))
-        else:
+        self._tell(instruction, cached=step is not None)
+        if step is None:
             step = await self._snapshotter.apply(state.layers, key, change)
         state.layers = step.image_id
         state.remember(instruction, step.created, layer=step.changed)

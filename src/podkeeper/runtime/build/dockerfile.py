@@ -41,7 +41,7 @@ class Instruction:
 
     def __str__(self) -> str:
         flags = "".join(f"--{name}={value} " if value else f"--{name} " for name, value in self.flags)
-        return f"{self.keyword} {flags}{self.rest}"
+        return f"{self.keyword} {flags}{' '.join(self.rest.split())}"
 
     @property
     def exec_form(self) -> tuple[str, ...] | None:

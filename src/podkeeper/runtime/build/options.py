@@ -27,7 +27,7 @@ class BuildOptions:
 
 @dataclass(frozen=True, slots=True)
 class BuildEvent:
-    """A step begins (``text`` is the instruction), was found ``cached``, or has ``output``."""
+    """A step begins, or was found ``cached`` (``text`` is the instruction); or a step has ``output``."""
 
     line: int
     text: str = ""
