@@ -78,7 +78,7 @@ class RestApi:
         headers = {"Accept": accept} if body is None else {"Accept": accept, "Content-Type": content_type}
         path = with_query(path, query)
         answer = await self._transport.request(method, path, headers, body)
-        retries = READ_RETRIES if method in ("GET", "HEAD") else 0
+        retries = READ_RETRIES if method == "GET" else 0
         while answer[0] == 429 and retries and (seconds := retry_after(answer[1])):
             retries -= 1
             await self._clock.sleep(seconds)

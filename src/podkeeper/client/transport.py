@@ -1,37 +1,37 @@
-"""HTTP to one API server: keep-alive connections, TLS, credentials. The one module that knows the HTTP library."""
+"""HTTP to one API server: requests with credentials in, answers out, over kept-alive connections."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from podkeeper.client.api import ConnectionFailed
 from podkeeper.client.config import ClientConfig, ssl_context
+from podkeeper.client.connection import HttpConnection
+from podkeeper.client.pool import ConnectionPool
 
 if TYPE_CHECKING:
     import aiohttp
 
 TOKEN_LIFETIME = 60.0  # seconds after which a token file is read again, as client-go does
-READ_BUFFER = 1 << 18
-CONNECTIONS = 100
-KEEP_ALIVE = 90.0
 
 Answer = tuple[int, Mapping[str, str], bytes]
 
 
 class Transport:
-    """Requests in, answers out; every failure to get one is a ConnectionFailed. Opens connections when first used."""
+    """Every failure to get an answer is a ConnectionFailed. Opens connections when they are first needed."""
 
     def __init__(self, config: ClientConfig, user_agent: str, timeout: float) -> None:
-        self._config, self._timeout = config, timeout
-        self._headers = {"User-Agent": user_agent}
-        if config.token:
-            self._headers["Authorization"] = f"Bearer {config.token}"
-        self._token_read = float("-inf")
-        self._session: aiohttp.ClientSession | None = None
+        parts = urlsplit(config.server)
+        self._config, self._timeout, self._agent = config, timeout, user_agent
+        self._prefix, self._host = parts.path.rstrip("/"), parts.netloc
+        self._token, self._token_read = config.token, float("-inf")
+        self._pool: ConnectionPool | None = None
+        self._websockets: aiohttp.ClientSession | None = None
         self._closed = False
 
     def __repr__(self) -> str:
@@ -39,94 +39,130 @@ class Transport:
 
     async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """One exchange with the whole answer read. ``path`` carries its query, encoded."""
-        with self._failures(method, path):
-            async with asyncio.timeout(self._timeout), self._send(method, path, headers, body) as response:
-                answer = response.status, response.headers, await response.read()
-        return answer
+        request = self._compose(method, path, headers, body)
+        try:
+            async with asyncio.timeout(self._timeout):
+                try:
+                    return await self._exchange(request, fresh=False)
+                except _Stale:
+                    # The server closed an idle connection while the request was on its way: it was not read.
+                    if method != "GET":
+                        raise
+                    return await self._exchange(request, fresh=True)
+        except (ConnectionFailed, TimeoutError) as error:
+            raise self._failed(method, path, error) from error
 
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, headers: Mapping[str, str]
     ) -> AsyncIterator[tuple[int, Mapping[str, str], AsyncIterator[bytes]]]:
         """An exchange whose answer is read as it comes; leaving the context ends it. No timeout once it has begun."""
-        with self._failures(method, path):
+        request, pool = self._compose(method, path, headers, None), self._open_pool()
+        try:
             async with asyncio.timeout(self._timeout):
-                response = await self._send(method, path, headers, None)
-        async with aclosing(self._chunks(response, method, path)) as chunks:
-            try:
-                yield response.status, response.headers, chunks
-            finally:
-                # The rest of the stream is not wanted: the connection cannot be used again.
-                response.close()
+                connection = await pool.acquire(unlimited=True, fresh=True)
+                try:
+                    await connection.begin(request)
+                except BaseException:
+                    pool.release(connection, unlimited=True)
+                    raise
+        except (ConnectionFailed, TimeoutError) as error:
+            raise self._failed(method, path, error) from error
+        try:
+            yield connection.status, connection.headers, self._chunks(connection, method, path)
+        finally:
+            # One that was not read to its end is not usable, and closed.
+            pool.release(connection, unlimited=True)
 
     async def websocket(self, path: str, protocols: tuple[str, ...]) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket to ``path``, for exec, attach and port-forward."""
-        with self._failures("GET", path):
-            socket = await self._open_session().ws_connect(
-                self._url(path), protocols=protocols, headers=self._authorized({}), max_msg_size=0
-            )
-        return socket
-
-    async def close(self) -> None:
-        """Closes every connection. Safe to call twice."""
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-
-    def _send(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Any:
-        return self._open_session().request(
-            method, self._url(path), headers=self._authorized(headers), data=body, allow_redirects=False
-        )
-
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise ConnectionFailed("the client was closed")
-        if self._session is None:
-            # Costs 150 ms and 20 MB: only who talks to a server pays.
-            import aiohttp
-
-            context = ssl_context(self._config)
-            connector = aiohttp.TCPConnector(
-                ssl=context if context is not None else True, limit=CONNECTIONS, keepalive_timeout=KEEP_ALIVE
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                headers=self._headers,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10.0),
-                read_bufsize=READ_BUFFER,
-            )
-        return self._session
-
-    def _url(self, path: str) -> Any:
-        from yarl import URL
-
-        return URL(self._config.server + path, encoded=True)
-
-    def _authorized(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """With the present content of the token file, if there is one."""
-        path = self._config.token_file
-        if path is not None and (now := time.monotonic()) - self._token_read > TOKEN_LIFETIME:
-            self._headers["Authorization"] = f"Bearer {path.read_text().strip()}"
-            self._token_read = now
-        return {**headers, "Authorization": self._headers["Authorization"]} if path is not None else headers
-
-    async def _chunks(self, response: aiohttp.ClientResponse, method: str, path: str) -> AsyncGenerator[bytes, None]:
-        with self._failures(method, path):
-            async for chunk in response.content.iter_any():
-                yield chunk
-
-    @contextmanager
-    def _failures(self, method: str, path: str) -> Iterator[None]:
-        """Raises ConnectionFailed for what the network may do; programming errors stay what they are."""
+        # Costs a third of a second and 14 MB: only these few pay.
         import aiohttp
 
+        if self._websockets is None:
+            self._websockets = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=ssl_context(self._config) or True),
+                headers={"User-Agent": self._agent},
+            )
+        headers = {"Authorization": f"Bearer {token}"} if (token := self._current_token()) else {}
         try:
-            yield
-        except TimeoutError as error:
-            what = f"{method} {path}: no answer from {self._config.server} within {self._timeout:g} s"
-            raise ConnectionFailed(what) from error
+            return await self._websockets.ws_connect(
+                self._config.server + path,
+                protocols=protocols,
+                headers=headers,
+                max_msg_size=0,
+                server_hostname=self._config.server_name or None,
+            )
         except (aiohttp.ClientError, OSError) as error:
-            why = str(error) or type(error).__name__
-            raise ConnectionFailed(f"{method} {path}: {self._config.server}: {why}") from error
+            raise self._failed("GET", path, error) from error
+
+    async def close(self) -> None:
+        """Closes every connection; requests under way fail. Safe to call twice."""
+        self._closed = True
+        if self._pool is not None:
+            self._pool.close()
+        if self._websockets is not None:
+            await self._websockets.close()
+            self._websockets = None
+
+    async def _exchange(self, request: bytes, *, fresh: bool) -> Answer:
+        pool = self._open_pool()
+        connection = await pool.acquire(fresh=fresh)
+        used_before = connection.idle_since > 0
+        try:
+            body = await connection.exchange(request)
+            return connection.status, connection.headers, body
+        except ConnectionFailed as error:
+            if used_before and not connection.answered:
+                raise _Stale(*error.args) from error
+            raise
+        finally:
+            pool.release(connection)
+
+    async def _chunks(self, connection: HttpConnection, method: str, path: str) -> AsyncIterator[bytes]:
+        try:
+            while chunk := await connection.read():
+                yield chunk
+        except ConnectionFailed as error:
+            raise self._failed(method, path, error) from error
+
+    def _open_pool(self) -> ConnectionPool:
+        if self._closed:
+            raise ConnectionFailed("the client was closed")
+        if self._pool is None:
+            self._pool = ConnectionPool(self._config.server, ssl_context(self._config), self._config.server_name)
+        return self._pool
+
+    def _compose(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
+        """The request as it goes over the wire. Raises ValueError for what must not go there."""
+        if method == "HEAD":
+            raise ValueError("HEAD is not supported: its answer announces a body that does not come")
+        lines = [f"{method} {self._prefix}{path} HTTP/1.1", f"Host: {self._host}", f"User-Agent: {self._agent}"]
+        if token := self._current_token():
+            lines.append(f"Authorization: Bearer {token}")
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body is not None or method not in ("GET", "DELETE"):
+            lines.append(f"Content-Length: {len(body or b'')}")
+        text = "\r\n".join(lines)
+        if text.count("\r\n") != len(lines) - 1 or text.count("\n") != len(lines) - 1:
+            raise ValueError(f"a request line or header has a line break in it: {method} {path!r}")
+        return text.encode("latin-1") + b"\r\n\r\n" + (body or b"")
+
+    def _current_token(self) -> str:
+        """The token, read again from its file when a minute has passed: tokens rotate."""
+        path = self._config.token_file
+        if path is not None and (now := time.monotonic()) - self._token_read > TOKEN_LIFETIME:
+            self._token, self._token_read = path.read_text().strip(), now
+        return self._token
+
+    def _failed(self, method: str, path: str, error: Exception) -> ConnectionFailed:
+        why = (
+            f"no answer within {self._timeout:g} s"
+            if isinstance(error, TimeoutError)
+            else error or type(error).__name__
+        )
+        return ConnectionFailed(f"{method} {path}: {self._config.server}: {why}")
+
+
+class _Stale(ConnectionFailed):
+    """A connection that was kept alive turned out to be gone before anything of an answer came."""

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
+import uvloop
 from aiohttp import web
 
 from podkeeper.api import codec
@@ -24,6 +25,9 @@ from podkeeper.client.config import ClientConfig
 from podkeeper.client.rest import RestApi
 from podkeeper.foundation.certificates import Authority, KeyPair
 from podkeeper.testing.fake_clock import FakeClock
+
+# The hook that is to replace this fixture would change how every other room's tests are set up.
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding the .event_loop_policy. fixture:DeprecationWarning")
 
 Reply = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -76,6 +80,13 @@ class Server:
     def last(self) -> tuple[str, str, Any]:
         method, path, _, body = self.asked[-1]
         return method, path, json.loads(body) if body else None
+
+
+@pytest.fixture(params=[asyncio.DefaultEventLoopPolicy, uvloop.EventLoopPolicy], ids=["asyncio", "uvloop"])
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    """Transports, and TLS above all, differ between the two."""
+    policy: asyncio.AbstractEventLoopPolicy = request.param()
+    return policy
 
 
 @pytest.fixture
