@@ -118,7 +118,7 @@ def _service_port(service: Tree, wanted: str) -> str:
     if not wanted and len(ports) == 1:
         return str(ports[0].get("name") or "")
     for port in ports:
-        if wanted in (port.get("name"), str(port.get("port"))):
+        if wanted in {port.get("name"), str(port.get("port"))}:
             return str(port.get("name") or "")
     raise _no_such_port(service, wanted)
 

@@ -1,0 +1,244 @@
+"""Who one is and what one may do: certificates, tokens, RBAC, nodes, reviews, impersonation."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from podkeeper.apiserver.authentication.service_accounts import SigningKey, TokenIssuer
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DEFAULT = "/api/v1/namespaces/default"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+RULE = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}
+
+
+async def make_account(api: Any, name: str) -> str:
+    await api("POST", f"{DEFAULT}/serviceaccounts", {"metadata": {"name": name}})
+    reply = await api("POST", f"{DEFAULT}/serviceaccounts/{name}/token", {"spec": {}})
+    assert reply.status == 201, reply.body
+    return str(reply.tree["status"]["token"])
+
+
+async def test_nobody_may_see_health_and_version_and_nothing_else(api: Any) -> None:
+    assert (await api("GET", "/version", token="")).status == 200
+    for path, message in (
+        (
+            "/api/v1/pods",
+            'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" at the cluster scope',
+        ),
+        (
+            "/apis/apps/v1/namespaces/default/deployments/x/scale",
+            'deployments.apps "x" is forbidden: User "system:anonymous" cannot get resource "deployments/scale" '
+            'in API group "apps" in the namespace "default"',
+        ),
+        ("/", 'forbidden: User "system:anonymous" cannot get path "/"'),
+    ):
+        reply = await api("GET", path, token="")
+        assert (reply.status, reply.tree["reason"], reply.message) == (403, "Forbidden", message)
+
+
+@pytest.mark.parametrize("token", ["nonsense", "a.b.c", "x" * 43])
+async def test_wrong_credentials_are_not_nobody(api: Any, token: str) -> None:
+    reply = await api("GET", "/version", token=token)
+    assert (reply.status, reply.tree["reason"]) == (401, "Unauthorized")
+
+
+async def test_another_scheme_is_no_credential(api: Any) -> None:
+    assert (await api("GET", "/api/v1/pods", token="", authorization="Basic YTpi")).status == 403
+
+
+async def test_a_client_certificate_names_user_and_groups(api: Any) -> None:
+    pair = api.server.client_pair("jane", ("dev", "ops"))
+    reply = await api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, pair=pair)
+    user = reply.tree["status"]["userInfo"]
+    assert (user["username"], user["groups"]) == ("jane", ["ops", "dev", "system:authenticated"]) or user["groups"] == [
+        "dev",
+        "ops",
+        "system:authenticated",
+    ]
+    refused = await api("GET", f"{DEFAULT}/pods", pair=pair)
+    assert refused.message == (
+        'pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "default"'
+    )
+
+
+async def test_roles_grant_and_their_loss_takes_back(api: Any) -> None:
+    token = await make_account(api, "reader")
+    path = f"{DEFAULT}/configmaps"
+    assert (await api("GET", path, token=token)).status == 403
+    await api("POST", f"{RBAC}/namespaces/default/roles", {"metadata": {"name": "read"}, "rules": [RULE]})
+    binding = {
+        "metadata": {"name": "read"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "read"},
+        "subjects": [{"kind": "ServiceAccount", "name": "reader", "namespace": "default"}],
+    }
+    assert (await api("POST", f"{RBAC}/namespaces/default/rolebindings", binding)).status == 201
+    assert (await api("GET", path, token=token)).status == 200
+    assert (await api("GET", "/api/v1/namespaces/kube-system/configmaps", token=token)).status == 403
+    assert (await api("POST", path, {"metadata": {"name": "x"}}, token=token)).status == 403
+    access = {"resourceAttributes": {"namespace": "default", "verb": "list", "resource": "configmaps"}}
+    review = {"spec": access | {"user": "system:serviceaccount:default:reader"}}
+    status = (await api("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)).tree["status"]
+    assert status == {
+        "allowed": True,
+        "reason": 'RBAC: allowed by RoleBinding "read/default" of Role "read" to ServiceAccount "default/reader"',
+    }
+    await api("DELETE", f"{RBAC}/namespaces/default/roles/read")
+    refused = await api("GET", path, token=token)
+    assert refused.status == 403
+    assert refused.message.endswith(': RBAC: role.rbac.authorization.k8s.io "read" not found')
+
+
+async def test_a_service_account_token_says_who_it_is(api: Any) -> None:
+    token = await make_account(api, "teller")
+    reply = await api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, token=token)
+    user = reply.tree["status"]["userInfo"]
+    assert user["username"] == "system:serviceaccount:default:teller"
+    assert user["groups"] == ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"]
+    assert user["extra"]["authentication.kubernetes.io/credential-id"][0].startswith("JTI=")
+    review = {"spec": {"token": token}}
+    status = (await api("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)).tree["status"]
+    assert (status["authenticated"], status["user"]["username"]) == (True, user["username"])
+    elsewhere = {"spec": {"token": token, "audiences": ["vault"]}}
+    status = (await api("POST", "/apis/authentication.k8s.io/v1/tokenreviews", elsewhere)).tree["status"]
+    assert "authenticated" not in status
+
+
+async def test_a_token_ends_with_its_account(api: Any) -> None:
+    token = await make_account(api, "mortal")
+    assert (await api("GET", "/api", token=token)).status == 200
+    await api("DELETE", f"{DEFAULT}/serviceaccounts/mortal")
+    assert (await api("GET", "/api", token=token)).status == 401
+    await api("POST", f"{DEFAULT}/serviceaccounts", {"metadata": {"name": "mortal"}})
+    assert (await api("GET", "/api", token=token)).status == 401  # another account of the same name
+
+
+async def test_a_bound_token_ends_with_its_pod(api: Any, make_pod: Any) -> None:
+    pod = (await api("POST", f"{DEFAULT}/pods", make_pod("holder"))).tree
+    reference = {"apiVersion": "v1", "kind": "Pod", "name": "holder", "uid": pod["metadata"]["uid"]}
+    path = f"{DEFAULT}/serviceaccounts/default/token"
+    reply = await api("POST", path, {"spec": {"boundObjectRef": reference, "expirationSeconds": 600}})
+    token = reply.tree["status"]["token"]
+    who = await api("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, token=token)
+    extra = who.tree["status"]["userInfo"]["extra"]
+    assert extra["authentication.kubernetes.io/pod-name"] == ["holder"]
+    await api("DELETE", f"{DEFAULT}/pods/holder?gracePeriodSeconds=0")
+    assert (await api("GET", "/api", token=token)).status == 401
+    wrong = await api("POST", path, {"spec": {"boundObjectRef": reference | {"name": "other"}}})
+    assert wrong.status == 404
+
+
+async def test_tokens_of_others_and_of_the_past_are_refused(api: Any) -> None:
+    await make_account(api, "late")
+    account = (await api("GET", f"{DEFAULT}/serviceaccounts/late")).tree
+    config = api.server.config
+    key = SigningKey.load(config.service_account_key)
+    identity = ("default", "late", account["metadata"]["uid"])
+    now = int(time.time())
+    good = TokenIssuer(config.issuer, key).mint(identity, config.audiences, now, 600)
+    assert (await api("GET", "/api", token=good)).status == 200
+    old = TokenIssuer(config.issuer, key).mint(identity, config.audiences, now - 1000, 600)
+    other_issuer = TokenIssuer("https://elsewhere", key).mint(identity, config.audiences, now, 600)
+    other_audience = TokenIssuer(config.issuer, key).mint(identity, ["vault"], now, 600)
+    other_uid = TokenIssuer(config.issuer, key).mint(("default", "late", "0"), config.audiences, now, 600)
+    for token in (old, other_issuer, other_audience, other_uid, good[:-4] + "AAAA"):
+        assert (await api("GET", "/api", token=token)).status == 401
+
+
+async def test_bounds_of_a_token_request(api: Any) -> None:
+    await make_account(api, "bounded")
+    path = f"{DEFAULT}/serviceaccounts/bounded/token"
+    short = await api("POST", path, {"spec": {"expirationSeconds": 60}})
+    assert short.status == 422
+    assert "may not specify a duration less than 10 minutes" in short.message
+    named = await api("POST", path, {"spec": {"audiences": ["vault"], "expirationSeconds": 700}})
+    assert (named.tree["spec"]["audiences"], named.tree["spec"]["expirationSeconds"]) == (["vault"], 700)
+    assert (await api("GET", "/api", token=named.tree["status"]["token"])).status == 401  # not for this audience
+    assert (await api("POST", f"{DEFAULT}/serviceaccounts/none/token", {"spec": {}})).status == 404
+
+
+async def test_own_rules_and_access(api: Any) -> None:
+    token = await make_account(api, "asker")
+    review = {"spec": {"resourceAttributes": {"verb": "delete", "resource": "nodes"}}}
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    assert (await api("POST", path, review, token=token)).tree["status"] == {"allowed": False}
+    assert (await api("POST", path, review)).tree["status"]["allowed"] is True
+    rules = await api(
+        "POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", {"spec": {"namespace": "default"}}, token=token
+    )
+    resources = [name for rule in rules.tree["status"]["resourceRules"] for name in rule["resources"]]
+    assert "selfsubjectaccessreviews" in resources
+    local = "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews"
+    elsewhere = {
+        "spec": {"user": "x", "resourceAttributes": {"namespace": "kube-system", "verb": "get", "resource": "pods"}}
+    }
+    assert (await api("POST", local, elsewhere)).status == 400
+
+
+async def test_acting_as_another_needs_permission_for_each_part(api: Any) -> None:
+    who = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    reply = await api("POST", who, {}, impersonate_user="bob", impersonate_group="dev")
+    assert reply.tree["status"]["userInfo"] == {"username": "bob", "groups": ["dev", "system:authenticated"]}
+    token = await make_account(api, "pretender")
+    refused = await api("POST", who, {}, token=token, impersonate_user="bob")
+    assert refused.message.startswith(
+        'users "bob" is forbidden: User "system:serviceaccount:default:pretender" cannot '
+    )
+
+
+async def test_a_node_reads_what_its_pods_refer_to(api: Any, make_pod: Any) -> None:
+    node = api.server.client_pair("system:node:n1", ("system:nodes",))
+    for name in ("mine", "foreign"):
+        await api("POST", f"{DEFAULT}/secrets", {"metadata": {"name": name}})
+    volumes = [{"name": "v", "secret": {"secretName": "mine"}}]
+    await api("POST", f"{DEFAULT}/pods", make_pod("on-n1", volumes=volumes, nodeName="n1"))
+    assert (await api("GET", f"{DEFAULT}/secrets/mine", pair=node)).status == 200
+    refused = await api("GET", f"{DEFAULT}/secrets/foreign", pair=node)
+    assert refused.status == 403
+    assert refused.message.endswith(": no relationship found between node 'n1' and this object")
+    assert (await api("GET", f"{DEFAULT}/secrets", pair=node)).status == 403
+    other = api.server.client_pair("system:node:n2", ("system:nodes",))
+    assert (await api("GET", f"{DEFAULT}/secrets/mine", pair=other)).status == 403
+    assert (await api("GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", pair=node)).status == 200
+    assert (await api("GET", "/api/v1/pods", pair=node)).status == 403
+
+
+async def test_a_node_writes_only_its_own(api: Any, make_pod: Any) -> None:
+    node = api.server.client_pair("system:node:n1", ("system:nodes",))
+    own = {"metadata": {"name": "n1", "labels": {"kubernetes.io/hostname": "n1"}}}
+    made = await api("POST", "/api/v1/nodes", own, pair=node)
+    assert made.status == 201
+    taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+    assert taint in made.tree["spec"]["taints"]
+    other = await api("POST", "/api/v1/nodes", {"metadata": {"name": "n2"}}, pair=node)
+    assert other.message == 'nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2"'
+    role = {"metadata": {"labels": {"node-role.kubernetes.io/control-plane": ""}}}
+    patched = await api("PATCH", "/api/v1/nodes/n1", role, pair=node, content_type="application/merge-patch+json")
+    assert patched.message == (
+        'nodes "n1" is forbidden: is not allowed to modify labels: node-role.kubernetes.io/control-plane'
+    )
+    lease = {"metadata": {"name": "n1"}, "spec": {"holderIdentity": "n1"}}
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    assert (await api("POST", leases, lease, pair=node)).status == 201
+    assert (await api("POST", leases, {"metadata": {"name": "n9"}}, pair=node)).status == 403
+    await api("POST", f"{DEFAULT}/pods", make_pod("on-n2", nodeName="n2"))
+    status = {"status": {"phase": "Running"}}
+    foreign = await api(
+        "PATCH", f"{DEFAULT}/pods/on-n2/status", status, pair=node, content_type="application/merge-patch+json"
+    )
+    assert foreign.message == (
+        'pods "on-n2" is forbidden: node "n1" can only update pod status for pods with spec.nodeName set to itself'
+    )
+    assert (await api("POST", f"{DEFAULT}/pods", make_pod("mirror", nodeName="n1"), pair=node)).status == 403
+
+
+async def test_anyone_can_check_tokens_with_the_public_documents(api: Any) -> None:
+    document = (await api("GET", "/.well-known/openid-configuration")).tree
+    assert document["issuer"] == api.server.config.issuer
+    keys = (await api("GET", "/openid/v1/jwks")).tree["keys"]
+    assert (keys[0]["kty"], keys[0]["alg"]) == ("EC", "ES256")
+    assert keys[0]["kid"] == SigningKey.load(api.server.config.service_account_key).key_id
