@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from podkeeper.api.core import v1
 from podkeeper.api.pods import affinity
 from podkeeper.client.api import Api
-from podkeeper.client.informer import Informer
+from podkeeper.client.informer import Informer, Lister
 from podkeeper.client.reflector import Reflector, Selection
 from podkeeper.foundation.certificates import KeyPair
 from podkeeper.foundation.cgroups import Cgroups
@@ -43,7 +43,10 @@ log = logging.getLogger(__name__)
 
 
 class Kubelet:
-    """One node. ``run`` is called once."""
+    """One node. ``run`` is called once; ``parts`` and ``workers`` are there while it runs."""
+
+    parts: KubeletParts
+    workers: PodWorkers
 
     def __init__(
         self,
@@ -65,10 +68,12 @@ class Kubelet:
             directory.mkdir(parents=True, exist_ok=True, mode=0o755)
         async with asyncio.TaskGroup() as tasks:
             services = Informer(self._api.of(v1.Service), self._clock)
-            parts = self._parts(tasks, services)
+            self.parts = parts = self._make_parts(tasks, services)
             parts.cgroups.set_up_node()
             nodes = Informer(self._api.of(v1.Node), self._clock, self._own("metadata.name"))
-            workers = PodWorkers(parts, tasks, lambda: self._room(parts, nodes.lister.get("", config.node_name)))
+            self.workers = workers = PodWorkers(
+                parts, tasks, lambda: self._room(parts, nodes.lister.get("", config.node_name))
+            )
             keeper = Housekeeper(parts, workers, lambda: reporter.nudge())
             reporter = NodeReporter(parts, read_machine(), keeper.pressures)
             tasks.create_task(self._follow_runtime(workers), name="runtime events")
@@ -84,7 +89,7 @@ class Kubelet:
             await services.wait_for_sync()  # their variables are in the first container's environment
             tasks.create_task(self._pods(workers).run(), name="pods")
 
-    def _parts(self, tasks: asyncio.TaskGroup, services: Informer[v1.Service]) -> KubeletParts:
+    def _make_parts(self, tasks: asyncio.TaskGroup, services: Informer[v1.Service]) -> KubeletParts:
         config, machine = self.config, read_machine()
         objects = PodObjects.over(self._api, self._clock, tasks)
         room = allocatable(config, machine, disk_space(config.root_dir))
@@ -104,7 +109,8 @@ class Kubelet:
             memory_capacity=machine.memory,
         )
 
-    def _room(self, parts: KubeletParts, node: v1.Node | None) -> NodeRoom:
+    def _room(self, parts: KubeletParts, nodes: Lister[v1.Node]) -> NodeRoom:
+        node = nodes.get("", self.config.node_name)
         return NodeRoom(
             parts.node.allocatable,
             node.spec.taints if node else (),

@@ -17,6 +17,7 @@ from podkeeper.api.errors import already_exists, conflict, not_found
 from podkeeper.api.meta import v1 as meta
 from podkeeper.api.resources import for_type
 from podkeeper.client.api import ObjectList, PatchKind, WatchEvent
+from podkeeper.foundation.cgroups import CgroupUsage
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.kubelet import Kubelet
 from podkeeper.runtime.cri import ContainerState
@@ -205,6 +206,9 @@ class FakeCgroups:
     def apply(self, path: str, limits: Any) -> None:
         self.groups[path] = limits
 
+    def usage(self, path: str) -> CgroupUsage:
+        return CgroupUsage(cpu_ns=1, memory_usage=2, memory_working_set=1)
+
     def children(self, path: str) -> Sequence[str]:
         return [each.rpartition("/")[2] for each in self.groups if each.rpartition("/")[0] == path]
 
@@ -236,10 +240,11 @@ class Node:
         self.cgroups, self.events = FakeCgroups(), FakeEvents()
         self.config = KubeletConfig(node_name="node", node_ip="192.0.2.1", root_dir=root / "kubelet")
         self._task: asyncio.Task[None] | None = None
+        self.kubelet: Kubelet
 
     async def start(self) -> None:
         """Starts the kubelet, or starts it again after ``stop``."""
-        kubelet = Kubelet(
+        self.kubelet = Kubelet(
             self.config,
             cast(Any, self.api),
             self.runtime,
@@ -248,7 +253,7 @@ class Node:
             self.events,
             self.clock,
         )
-        self._task = asyncio.create_task(kubelet.run())
+        self._task = asyncio.create_task(self.kubelet.run())
         await self.settle()
 
     async def stop(self) -> None:
