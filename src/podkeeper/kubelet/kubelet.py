@@ -71,9 +71,7 @@ class Kubelet:
             self.parts = parts = self._make_parts(tasks, services)
             parts.cgroups.set_up_node()
             nodes = Informer(self._api.of(v1.Node), self._clock, self._own("metadata.name"))
-            self.workers = workers = PodWorkers(
-                parts, tasks, lambda: self._room(parts, nodes.lister.get("", config.node_name))
-            )
+            self.workers = workers = PodWorkers(parts, tasks, lambda: self._room(parts, nodes.lister))
             keeper = Housekeeper(parts, workers, lambda: reporter.nudge())
             reporter = NodeReporter(parts, read_machine(), keeper.pressures)
             tasks.create_task(self._follow_runtime(workers), name="runtime events")
