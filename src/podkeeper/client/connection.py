@@ -75,25 +75,17 @@ class HttpConnection(asyncio.Protocol):
         return Headers(self._fields)
 
     async def exchange(self, request: bytes) -> bytes:
-        """Sends a whole request and returns the whole body. Raises ConnectionFailed; cancelled, it closes."""
+        """Sends a whole request and returns the whole body. Raises ConnectionFailed; left early, it is unusable."""
         self._send(request, streaming=False)
-        try:
-            while not self._ended:
-                await self._wait()
-        except BaseException:
-            self.close()
-            raise
+        while not self._ended:
+            await self._wait()
         return self._take()
 
     async def begin(self, request: bytes) -> None:
         """Sends a whole request and returns when the head of the answer is here; the body is for ``read``."""
         self._send(request, streaming=True)
-        try:
-            while not self._headed:
-                await self._wait()
-        except BaseException:
-            self.close()
-            raise
+        while not self._headed:
+            await self._wait()
 
     async def read(self) -> bytes:
         """What has come of a streamed body; empty at its end."""

@@ -97,7 +97,8 @@ async def server() -> AsyncIterator[Server]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     scripted.port = runner.addresses[0][1]
-    yield scripted
+    async with asyncio.timeout(20):
+        yield scripted
     await runner.cleanup()
 
 

@@ -208,7 +208,7 @@ async def test_failures_give_their_slot_back(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(pool_module, "CONNECTIONS", 1)
     transport = Transport(ClientConfig("http://127.0.0.1:1"), "tester/1", 5.0)
     for _ in range(3):
-        with pytest.raises(ConnectionFailed):
+        with pytest.raises(ConnectionFailed, match="Connect call failed"):
             await get(transport)
     await transport.close()
 
