@@ -23,24 +23,23 @@ class Endpoint:
 
 
 def endpoints(domain: str, insecure: Collection[str]) -> tuple[Endpoint, ...]:
-    """Loopback registries speak plain HTTP, or TLS that nobody checks, as Docker has it; so do ``insecure`` ones,
-    TLS first; every other one speaks TLS and proves who it is."""
+    """Loopback registries and ``insecure`` ones may have any certificate, or none and speak plain HTTP, as Docker has
+    it; every other one speaks TLS and proves who it is."""
     host = _HUB.get(domain, domain)
     plain, encrypted = Endpoint(f"http://{host}"), Endpoint(f"https://{host}", verified=False)
-    if _is_loopback(host):
-        return plain, encrypted
-    if domain in insecure or _hostname(host) in insecure:
+    if _is_loopback(host) or domain in insecure or _hostname(host) in insecure:
         return encrypted, plain
     return (Endpoint(f"https://{host}"),)
 
 
 def tls_context(endpoint: Endpoint, domain: str, ca_directory: Path | None) -> ssl.SSLContext:
     """The machine's authorities, plus those in ``ca_directory``/DOMAIN/*.crt (the layout of Docker's certs.d)."""
-    context = ssl.create_default_context()
     if not endpoint.verified:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
+    context = ssl.create_default_context()
     if ca_directory is not None:
         for certificate in sorted((ca_directory / domain).glob("*.crt")):
             context.load_verify_locations(certificate)

@@ -78,9 +78,9 @@ def test_a_missing_scope_is_the_repositorys() -> None:
 def test_registries_are_reached_as_docker_does() -> None:
     assert endpoints("docker.io", ()) == (Endpoint("https://registry-1.docker.io"),)
     assert endpoints("quay.io", ()) == (Endpoint("https://quay.io"),)
-    assert endpoints("localhost:5000", ())[0] == Endpoint("http://localhost:5000")
-    assert endpoints("127.0.0.9", ())[0] == Endpoint("http://127.0.0.9")
-    assert endpoints("[::1]:5000", ())[0] == Endpoint("http://[::1]:5000")
+    assert endpoints("localhost:5000", ())[1] == Endpoint("http://localhost:5000")
+    assert endpoints("127.0.0.9", ())[1] == Endpoint("http://127.0.0.9")
+    assert endpoints("[::1]:5000", ())[1] == Endpoint("http://[::1]:5000")
     assert endpoints("10.0.0.1:5000", ()) == (Endpoint("https://10.0.0.1:5000"),)
 
 
