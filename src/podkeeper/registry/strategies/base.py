@@ -29,6 +29,7 @@ class Rules:
 
     generation: metadata.generation counts changes of everything but metadata and status.
     status: there is a status subresource; the main resource cannot change the status, nor the other way round.
+    status_keeps_metadata: a status update changes no labels, annotations, finalizers or owners either.
     create_on_update: PUT of an object that is not there creates it.
     unconditional_update: PUT may leave out the resourceVersion.
     orphan_by_default: DELETE without a propagationPolicy leaves dependents behind.
@@ -36,6 +37,7 @@ class Rules:
 
     generation: bool = False
     status: bool = False
+    status_keeps_metadata: bool = False
     create_on_update: bool = False
     unconditional_update: bool = True
     orphan_by_default: bool = False
@@ -90,6 +92,8 @@ class Strategy:
         for member in (*new, *old):
             if member not in ("apiVersion", "kind", "metadata", "status"):
                 keep(new, old, member)
+        if self.rules.status_keeps_metadata:
+            keep_metadata(new, old)
 
     def prepare_for_subresource(self, subresource: str, new: Tree, old: Tree) -> None:
         """An update through another subresource of the same kind, such as ``ephemeralcontainers``."""
@@ -131,3 +135,9 @@ def keep(new: Tree, old: Tree, member: str) -> None:
         new[member] = old[member]
     else:
         new.pop(member, None)
+
+
+def keep_metadata(new: Tree, old: Tree) -> None:
+    """Makes the metadata that clients may set what it was before."""
+    for member in ("labels", "annotations", "finalizers", "ownerReferences"):
+        keep(new["metadata"], old["metadata"], member)

@@ -6,16 +6,22 @@ from collections.abc import Callable, Mapping
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.registry.cache.resource import ResourceCache
+from podkeeper.registry.strategies.apiextensions.customresourcedefinition import CustomResourceDefinitionStrategy
+from podkeeper.registry.strategies.apiregistration.apiservice import APIServiceStrategy
 from podkeeper.registry.strategies.apps.deployment import DeploymentStrategy
 from podkeeper.registry.strategies.base import Rules, Strategy
 from podkeeper.registry.strategies.batch.job import JobStrategy
 from podkeeper.registry.strategies.certificates.certificatesigningrequest import CertificateSigningRequestStrategy
 from podkeeper.registry.strategies.core.namespace import NamespaceStrategy
+from podkeeper.registry.strategies.core.node import NodeStrategy
 from podkeeper.registry.strategies.core.persistentvolume import PersistentVolumeStrategy
 from podkeeper.registry.strategies.core.persistentvolumeclaim import PersistentVolumeClaimStrategy
 from podkeeper.registry.strategies.core.pod import PodStrategy
 from podkeeper.registry.strategies.core.secret import SecretStrategy
 from podkeeper.registry.strategies.core.service import ServiceAllocators, ServiceStrategy
+from podkeeper.registry.strategies.core.serviceaccount import ServiceAccountStrategy
+from podkeeper.registry.strategies.discovery.endpointslice import EndpointSliceStrategy
+from podkeeper.registry.strategies.scheduling.priorityclass import PriorityClassStrategy
 
 _WORKLOAD = Rules(generation=True, status=True)
 _COUNTED = Rules(generation=True)
@@ -37,7 +43,7 @@ RULES: Mapping[tuple[str, str], Rules] = {
         generation=True, unconditional_update=False
     ),
     ("admissionregistration.k8s.io", "validatingadmissionpolicies"): Rules(
-        generation=True, status=True, unconditional_update=False
+        generation=True, status=True, status_keeps_metadata=True, unconditional_update=False
     ),
     ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"): Rules(
         generation=True, unconditional_update=False
@@ -45,18 +51,15 @@ RULES: Mapping[tuple[str, str], Rules] = {
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): Rules(
         generation=True, unconditional_update=False
     ),
-    ("apiextensions.k8s.io", "customresourcedefinitions"): Rules(
-        generation=True, status=True, unconditional_update=False
-    ),
-    ("apiregistration.k8s.io", "apiservices"): Rules(status=True, unconditional_update=False),
     ("apps", "daemonsets"): _WORKLOAD,
     ("apps", "replicasets"): _WORKLOAD,
     ("apps", "statefulsets"): _WORKLOAD,
     ("batch", "cronjobs"): _WORKLOAD,
     ("coordination.k8s.io", "leases"): Rules(create_on_update=True, unconditional_update=False),
-    ("discovery.k8s.io", "endpointslices"): _COUNTED,
-    ("flowcontrol.apiserver.k8s.io", "flowschemas"): _WORKLOAD,
-    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): _WORKLOAD,
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): Rules(generation=True, status=True, status_keeps_metadata=True),
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): Rules(
+        generation=True, status=True, status_keeps_metadata=True
+    ),
     ("networking.k8s.io", "ingressclasses"): _COUNTED,
     ("networking.k8s.io", "ingresses"): _WORKLOAD,
     ("networking.k8s.io", "networkpolicies"): _COUNTED,
@@ -67,24 +70,30 @@ RULES: Mapping[tuple[str, str], Rules] = {
     ("rbac.authorization.k8s.io", "rolebindings"): _RBAC,
     ("rbac.authorization.k8s.io", "roles"): _RBAC,
     ("resource.k8s.io", "deviceclasses"): _COUNTED,
+    ("resource.k8s.io", "resourceclaims"): Rules(status=True, status_keeps_metadata=True),
     ("resource.k8s.io", "resourceslices"): _COUNTED,
-    ("scheduling.k8s.io", "priorityclasses"): _COUNTED,
     ("storage.k8s.io", "csidrivers"): Rules(generation=True, unconditional_update=False),
     ("storage.k8s.io", "csinodes"): Rules(unconditional_update=False),
     ("storage.k8s.io", "csistoragecapacities"): Rules(unconditional_update=False),
-    ("storage.k8s.io", "volumeattachments"): Rules(status=True, unconditional_update=False),
+    ("storage.k8s.io", "volumeattachments"): Rules(status=True, status_keeps_metadata=True, unconditional_update=False),
 }
 
 #: By (group, plural): kinds with behaviour of their own.
 CLASSES: Mapping[tuple[str, str], Callable[[], Strategy]] = {
     ("", "namespaces"): NamespaceStrategy,
+    ("", "nodes"): NodeStrategy,
     ("", "persistentvolumeclaims"): PersistentVolumeClaimStrategy,
     ("", "persistentvolumes"): PersistentVolumeStrategy,
     ("", "pods"): PodStrategy,
     ("", "secrets"): SecretStrategy,
+    ("", "serviceaccounts"): ServiceAccountStrategy,
+    ("apiextensions.k8s.io", "customresourcedefinitions"): CustomResourceDefinitionStrategy,
+    ("apiregistration.k8s.io", "apiservices"): APIServiceStrategy,
     ("apps", "deployments"): DeploymentStrategy,
     ("batch", "jobs"): JobStrategy,
     ("certificates.k8s.io", "certificatesigningrequests"): CertificateSigningRequestStrategy,
+    ("discovery.k8s.io", "endpointslices"): EndpointSliceStrategy,
+    ("scheduling.k8s.io", "priorityclasses"): PriorityClassStrategy,
 }
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from podkeeper.api.pods import qos
-from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree, keep
+from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree, keep, keep_metadata
+from podkeeper.registry.strategies.core import pod_label_keys
 
 #: The DELETE that names a negative grace means "soon", not "at once".
 _NEGATIVE_GRACE = 1
@@ -35,6 +36,7 @@ class PodStrategy(Strategy):
                 }
             ]
         tree["status"] = status
+        pod_label_keys.merge(tree)
 
     def complete(self, obj: msgspec.Struct) -> msgspec.Struct:
         """With its QoS class."""
@@ -49,6 +51,7 @@ class PodStrategy(Strategy):
         status, before = new.setdefault("status", {}), old.get("status") or {}
         if before.get("qosClass") and not status.get("qosClass"):
             status["qosClass"] = before["qosClass"]
+        _keep_observed_generations(status, before)
 
     def prepare_for_subresource(self, subresource: str, new: Tree, old: Tree) -> None:
         """``ephemeralcontainers`` and ``resize`` change one part of the spec."""
@@ -72,27 +75,46 @@ class PodStrategy(Strategy):
         return _NEGATIVE_GRACE if period < 0 else int(period)
 
 
+def _keep_observed_generations(status: Tree, before: Tree) -> None:
+    """A client that does not know them does not clear them."""
+    if before.get("observedGeneration"):
+        status.setdefault("observedGeneration", before["observedGeneration"])
+    known: dict[str, list[int]] = {}
+    for condition in before.get("conditions") or ():
+        known.setdefault(condition.get("type", ""), []).append(condition.get("observedGeneration") or 0)
+    for condition in status.get("conditions") or ():
+        generations = known.get(condition.get("type", ""))
+        generation = generations.pop(0) if generations else 0
+        if generation and not condition.get("observedGeneration"):
+            condition["observedGeneration"] = generation
+
+
 def _keep_all_but(new: Tree, old: Tree, members: set[str]) -> None:
     changed = {member: new["spec"][member] for member in members if member in new["spec"]}
     new["spec"] = {key: value for key, value in old["spec"].items() if key not in members} | changed
     keep(new, old, "status")
+    keep_metadata(new, old)
 
 
 def _keep_all_but_resources(new: Tree, old: Tree) -> None:
-    """Containers keep everything but resources and resizePolicy; the pod's own resources may change too."""
+    """Containers keep everything but resources and resizePolicy; the pod's own resources may change too.
+
+    Where containers come, go or change places, nothing is kept, and validation refuses the change.
+    """
     spec = dict(old["spec"])
     for member in ("containers", "initContainers"):
-        wanted = {each.get("name"): each for each in new["spec"].get(member) or ()}
-        if member in spec:
-            spec[member] = [_resized(each, wanted.get(each.get("name"))) for each in spec[member]]
+        wanted, present = new["spec"].get(member) or [], spec.get(member) or []
+        if [each.get("name") for each in wanted] != [each.get("name") for each in present]:
+            return
+        if present:
+            spec[member] = [_resized(*pair) for pair in zip(present, wanted, strict=True)]
     keep(spec, new["spec"], "resources")
     new["spec"] = spec
     keep(new, old, "status")
+    keep_metadata(new, old)
 
 
-def _resized(container: Tree, wanted: Tree | None) -> Tree:
-    if wanted is None:
-        return container
+def _resized(container: Tree, wanted: Tree) -> Tree:
     resized = dict(container)
     for member in ("resources", "resizePolicy"):
         keep(resized, wanted, member)

@@ -1,0 +1,1 @@
+"""Strategies of this API group."""
