@@ -18,7 +18,7 @@ from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.oci_runtime import LOG, PID_FILE, OciRuntime, OciRuntimeFailure, last_error
-from podkeeper.runtime.engine.processes import ProcessIdentity, spawn
+from podkeeper.runtime.engine.processes import Child, ProcessIdentity, spawn
 
 MONITOR_PID_FILE = "conmon.pid"
 _RESIZE, _REOPEN = 1, 2
@@ -42,20 +42,14 @@ class Monitors:
 
     def __init__(self, program: str, cgroups: Cgroups, group: str) -> None:
         self._program, self._cgroups, self._group = program, cgroups, group
+        cgroups.create(group)
 
     async def create(self, runtime: OciRuntime, config: MonitorConfig) -> tuple[ProcessIdentity, ProcessIdentity]:
         """Creates the container (not started yet). Returns monitor and container process. RuntimeFailure."""
         sync_read, sync_write = os.pipe()
         try:
             try:
-                child = spawn(
-                    self._command(runtime, config),
-                    directory=config.bundle,
-                    environment={"PATH": os.defpath, "_OCI_SYNCPIPE": str(sync_write)},
-                    pass_descriptors=(sync_write,),
-                )
-            except FileNotFoundError as error:
-                raise RuntimeFailure(f"cannot run {self._program}: not installed (apt-get install conmon)") from error
+                child = self._spawn(runtime, config, sync_write)
             finally:
                 os.close(sync_write)
             answer = await _read_line(sync_read)
@@ -63,6 +57,24 @@ class Monitors:
         finally:
             os.close(sync_read)
         return self._created(runtime, config, answer)
+
+    def _spawn(self, runtime: OciRuntime, config: MonitorConfig, sync: int) -> Child:
+        """Starts a monitor that begins in our group for monitors: what ends the group that we are in spares it."""
+        start_read, start_write = os.pipe()
+        try:
+            child = spawn(
+                self._command(runtime, config),
+                directory=config.bundle,
+                environment={"PATH": os.defpath, "_OCI_SYNCPIPE": str(sync), "_OCI_STARTPIPE": str(start_read)},
+                pass_descriptors=(sync, start_read),
+            )
+            self._cgroups.attach(self._group, child.pid)
+        except FileNotFoundError as error:
+            raise RuntimeFailure(f"cannot run {self._program}: not installed (apt-get install conmon)") from error
+        finally:
+            os.close(start_read)
+            os.close(start_write)
+        return child
 
     def _command(self, runtime: OciRuntime, config: MonitorConfig) -> list[str]:
         bundle, name = config.bundle, config.container_id
