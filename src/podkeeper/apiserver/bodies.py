@@ -10,7 +10,7 @@ import orjson
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, too_large
-from podkeeper.apiserver.negotiation import JSON, body_type
+from podkeeper.apiserver.negotiation import JSON, PROTOBUF, body_type
 from podkeeper.foundation.http import Request
 
 #: Upstream's MaxRequestBodyBytes.
@@ -25,6 +25,8 @@ def decode(request: Request, kind: str) -> Any:
     check_size(request)
     if media == JSON:
         return _decode_json(request.body, kind)
+    if media == PROTOBUF:
+        return _decode_protobuf(request.body, kind)
     return _decode_yaml(request.body, kind)
 
 
@@ -51,6 +53,15 @@ def _decode_yaml(body: bytes, kind: str) -> Any:
     except (yamls.YamlError, RecursionError) as error:
         text = f"yaml: {error}"
         raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {text}") from None
+
+
+def _decode_protobuf(body: bytes, kind: str) -> Any:
+    from podkeeper.apiserver.protobuf.decode import ProtobufError, decode
+
+    try:
+        return decode(body)
+    except ProtobufError as error:
+        raise _unrecognized(body, kind, str(error)) from None
 
 
 def _unrecognized(body: bytes, kind: str, why: str) -> ApiError:

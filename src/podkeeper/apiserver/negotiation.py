@@ -1,6 +1,6 @@
 """Content negotiation: which rendering a client gets for its Accept header, which bodies can be read.
 
-Protobuf is not served; a client that offers it beside JSON gets JSON, one that takes nothing else gets 406.
+Protobuf is read and not written: a client that offers it beside JSON gets JSON, one that takes nothing else gets 406.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from podkeeper.api.errors import not_acceptable, unsupported_media_type
 
 JSON = "application/json"
 YAML = "application/yaml"
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 SERVED = (JSON, YAML)
+READ = (JSON, YAML, PROTOBUF)
 TRANSFORMS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 _META_GROUP = "meta.k8s.io"
 
@@ -73,10 +75,10 @@ def _clause(text: str) -> tuple[str, dict[str, str], float]:
 
 
 def body_type(content_type: bytes) -> str:
-    """The media type of a body that can be read: JSON (also when none is named) or YAML. Raises 415."""
+    """The media type of a body that can be read: JSON (also when none is named), YAML or protobuf. Raises 415."""
     if not content_type or content_type == b"application/json":
         return JSON
     media = content_type.decode("latin-1").partition(";")[0].strip().lower()
-    if media in SERVED:
+    if media in READ:
         return media
-    raise unsupported_media_type(SERVED)
+    raise unsupported_media_type(READ)

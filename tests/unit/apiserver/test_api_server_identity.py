@@ -28,7 +28,8 @@ async def test_nobody_may_see_health_and_version_and_nothing_else(api: Any) -> N
     for path, message in (
         (
             "/api/v1/pods",
-            'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" at the cluster scope',
+            'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" '
+            "at the cluster scope",
         ),
         (
             "/apis/apps/v1/namespaces/default/deployments/x/scale",

@@ -11,6 +11,7 @@ from podkeeper.api.errors import ApiError, bad_request, unsupported_media_type
 from podkeeper.apiserver import bodies, responses
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import Renderer
+from podkeeper.apiserver.negotiation import JSON, body_type
 from podkeeper.apiserver.options import delete_options, list_options, write_options
 from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation.http import Answer, Response
@@ -185,8 +186,8 @@ def _patch_type(header: bytes) -> PatchType:
 
 
 def _report_duplicates(call: Call, kind: str, version: str, context: RequestContext) -> None:
-    """Duplicate keys in a JSON body: an error or a warning. (A YAML body is checked as it is read.)"""
-    if b"yaml" in call.request.headers.get(b"content-type", b""):
+    """Duplicate keys in a JSON body: an error or a warning. Other formats are checked as they are read."""
+    if body_type(call.request.headers.get(b"content-type", b"")) != JSON:
         return
     found = [f'duplicate field "{path}"' for path in codec.duplicate_keys(call.request.body)]
     if found and context.field_validation is FieldValidation.STRICT:

@@ -114,7 +114,7 @@ def _pod_port(pod: Tree, wanted: str) -> int:
 
 def _service_port(service: Tree, wanted: str) -> str:
     """The name of the service's port that is meant."""
-    ports = service["spec"].get("ports") or ()
+    ports: Any = service["spec"].get("ports") or ()
     if not wanted and len(ports) == 1:
         return str(ports[0].get("name") or "")
     for port in ports:
