@@ -1,0 +1,323 @@
+"""Building images with a real runtime: stages, RUN, the step cache, and the examples of Debian packages."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from podkeeper.runtime.build.builder import Builder
+from podkeeper.runtime.build.debian import prepare_context
+from podkeeper.runtime.build.failure import BuildFailure
+from podkeeper.runtime.build.options import BuildEvent, BuildOptions
+from podkeeper.runtime.build.runner import OciRunner, RunRequest
+from podkeeper.runtime.cri import ImageStatus
+from podkeeper.runtime.images import mounts
+from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
+from podkeeper.testing.scratch_engine import busybox_archive
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
+CACHE = Path(__file__).parents[2] / ".cache" / "packages"
+RUNTIME = shutil.which("runc") or ""
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="root file systems are mounted, as root alone can"),
+    pytest.mark.skipif(not RUNTIME, reason="runc is not installed"),
+]
+
+
+class Workshop:
+    """An image store with busybox in it, a build context, and what the last build said."""
+
+    def __init__(self, store: ImageStore, folder: Path) -> None:
+        self.store, self.folder, self.context = store, folder, folder / "context"
+        self.context.mkdir()
+        self.events: list[BuildEvent] = []
+
+    async def build(self, dockerfile: str, tag: str = "test", **options: object) -> ImageStatus:
+        """Builds from a Dockerfile's text, without a network."""
+        (self.context / "Dockerfile").write_text(dockerfile)
+        self.events = []
+        chosen = replace(BuildOptions(self.context, (tag,), network="none"), **options)  # type: ignore[arg-type]
+        return await Builder(self.store, OciRunner(RUNTIME), self.events.append).build(chosen)
+
+    @property
+    def cached(self) -> list[bool]:
+        """Whether each step was cached, in order."""
+        return [event.cached for event in self.events if event.text]
+
+    @property
+    def output(self) -> str:
+        """What the commands printed."""
+        return b"".join(event.output for event in self.events).decode()
+
+    async def run(self, image: ImageStatus, *command: str) -> str:
+        """Runs a command in a fresh root file system of the image and returns what it prints."""
+        pieces: list[bytes] = []
+        config = self.store.image_config(image.id)
+        rootfs = await self.store.snapshots.prepare("run", image.id)
+        try:
+            request = RunRequest(rootfs, command, config.env, config.user, config.working_dir or "/", "none")
+            await OciRunner(RUNTIME).run(request, pieces.append)
+        finally:
+            await self.store.snapshots.remove("run")
+        return b"".join(pieces).decode()
+
+
+@pytest.fixture
+async def workshop(tmp_path: Path) -> AsyncIterator[Workshop]:
+    store = ImageStore(ImageStoreConfig(tmp_path / "images"))
+    try:
+        await store.import_archive(busybox_archive(tmp_path))
+        yield Workshop(store, tmp_path)
+        assert store.snapshots.list() == {}, "a build has left a root file system behind"
+        assert mounts.mounts_below(tmp_path) == []
+    finally:
+        await store.snapshots.sweep()
+        await store.close()
+
+
+async def test_a_multi_stage_build(workshop: Workshop) -> None:
+    (workshop.context / "app.sh").write_text('#!/bin/sh\necho "$GREETING from $(pwd) as $(id -u)"\n')
+    image = await workshop.build(
+        """
+        ARG BASE=busybox
+        FROM $BASE AS make
+        WORKDIR /src
+        COPY app.sh .
+        ARG VERSION=1
+        RUN sed "s/from/v$VERSION from/" app.sh > built.sh && chmod 755 built.sh
+
+        FROM $BASE AS unused
+        RUN false
+
+        FROM busybox
+        ENV GREETING="hello there"
+        COPY --from=make --chown=web /src/built.sh /usr/local/bin/app
+        WORKDIR /home/web
+        USER web
+        EXPOSE 8080
+        STOPSIGNAL SIGINT
+        LABEL purpose=test
+        ENTRYPOINT ["/usr/local/bin/app"]
+        """,
+        arguments={"VERSION": "7"},
+    )
+    config = workshop.store.image_config(image.id)
+    assert (config.entrypoint, config.cmd, config.user) == (("/usr/local/bin/app",), (), "web")
+    assert (config.exposed_ports, config.stop_signal, config.labels) == (("8080/tcp",), "SIGINT", {"purpose": "test"})
+    assert await workshop.run(image, *config.entrypoint) == "hello there v7 from /home/web as 100\n"
+    steps = [entry.created_by.split()[0] for entry in workshop.store.document(image.id).history]
+    assert steps == ["ENV", "COPY", "WORKDIR", "USER", "EXPOSE", "STOPSIGNAL", "LABEL", "ENTRYPOINT"]
+
+
+async def test_a_second_build_does_nothing_and_makes_the_same_image(workshop: Workshop) -> None:
+    (workshop.context / "file").write_text("1")
+    text = "FROM busybox\nCOPY file /file\nRUN date +%N > /when\nWORKDIR /srv\n"
+    first = await workshop.build(text)
+    assert workshop.cached == [False, False, False, False]
+    os.utime(workshop.context / "file", (1, 1))
+    assert await workshop.build(text) == first
+    assert workshop.cached == [False, True, True, True]
+    (workshop.context / "file").write_text("2")
+    changed = await workshop.build(text)
+    assert workshop.cached == [False, False, False, False]
+    assert changed.id != first.id
+
+
+async def test_a_later_step_alone_is_done_again(workshop: Workshop) -> None:
+    await workshop.build("FROM busybox\nRUN echo a > /a\nRUN echo b > /b\n")
+    await workshop.build("FROM busybox\nRUN echo a > /a\nRUN echo c > /b\n")
+    assert workshop.cached == [False, True, False]
+    await workshop.build("FROM busybox\nENV X=1\nRUN echo a > /a\n")
+    assert workshop.cached == [False, False, False]
+    await workshop.build("FROM busybox\nRUN echo a > /a\n", cache=False)
+    assert workshop.cached == [False, False]
+
+
+async def test_with_a_time_of_its_own_a_build_is_reproducible(workshop: Workshop) -> None:
+    (workshop.context / "file").write_text("1")
+    text = "FROM scratch\nCOPY file /dir/file\n"
+    first = await workshop.build(text, youngest=1_000_000_000, cache=False)
+    os.utime(workshop.context / "file")
+    again = await workshop.build(text, youngest=1_000_000_000, cache=False)
+    assert first.id == again.id
+    rootfs = await workshop.store.snapshots.prepare("r", first.id)
+    try:
+        assert (rootfs / "dir").stat().st_mtime == (rootfs / "dir/file").stat().st_mtime == 1_000_000_000
+    finally:
+        await workshop.store.snapshots.remove("r")
+    assert workshop.store.document(first.id).created == "2001-09-09T01:46:40Z"
+
+
+async def test_deletions_in_a_step_hide_what_is_below(workshop: Workshop) -> None:
+    image = await workshop.build(
+        "FROM busybox\nRUN mkdir -p /d/e && touch /d/a /d/e/f /x\nRUN rm -r /d/e /x && mkdir /d/e && touch /d/e/new\n"
+    )
+    assert (await workshop.run(image, "ls", "-R", "/d")).split() == ["/d:", "a", "e", "/d/e:", "new"]
+    assert "No such file" in await workshop.run(image, "ls", "/x")
+
+
+async def test_run_has_its_own_world_and_leaves_no_mount_points(workshop: Workshop) -> None:
+    image = await workshop.build(
+        "FROM busybox\nRUN mkdir -m 1777 /work\nUSER web\nENV HERE=there\nWORKDIR /work\n"
+        "RUN id -u; id -g; pwd; echo $HERE $HOME; ls /sys/class/net; ls -d /proc/[0-9]* | wc -l; touch out\n"
+    )
+    lines = workshop.output.split("\n")
+    assert lines[:4] == ["100", "101", "/work", "there /home/web"]
+    assert lines[4].split() == ["lo"]
+    assert int(lines[5]) < 10
+    assert (await workshop.run(image, "ls", "/work")).split() == ["out"]
+    scratch = await workshop.build('FROM scratch\nCOPY --from=busybox /bin /bin\nRUN ["/bin/busybox", "true"]\n')
+    rootfs = await workshop.store.snapshots.prepare("s", scratch.id)
+    try:
+        assert os.listdir(rootfs) == ["bin"]
+    finally:
+        await workshop.store.snapshots.remove("s")
+
+
+async def test_heredocs_are_scripts_and_files(workshop: Workshop) -> None:
+    image = await workshop.build(
+        "FROM busybox\nARG X=y\nCOPY <<END /conf\nx=$X\nEND\nRUN <<END\nset -e\ncat /conf\nEND\n"
+        "RUN cat <<A > /both\nfrom cat\nA\n"
+    )
+    assert workshop.output == "x=y\n"
+    assert await workshop.run(image, "cat", "/both") == "from cat\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ("FROM busybox\n\nRUN exit 3", 3, "returned a non-zero code: 3"),
+        ("FROM busybox\nCOPY absent /", 2, '"/absent": not found'),
+        ("FROM busybox\nUSER ghost\nRUN true", 3, "no user named 'ghost'"),
+        ("FROM busybox\nRUN --mount=type=cache,target=/x true", 2, "RUN --mount is not supported"),
+        ("FROM busybox\nCOPY --parents a /", 2, "COPY --parents is not supported"),
+        ("FROM busybox\nONBUILD RUN true", 2, "ONBUILD is not supported"),
+        ("FROM busybox\nRUN --network=weird true", 2, "--network=weird is not supported"),
+        ("FROM busybox\nRUN <<END\n#!/bin/awk\nEND", 2, "with an interpreter of its own"),
+        ("FROM 127.0.0.1:1/absent", 1, "failed to resolve reference"),
+        ("FROM busybox\nCOPY --from=127.0.0.1:1/absent / /", 2, "failed to resolve reference"),
+        ("FROM Busybox", 1, "must be lowercase"),
+    ],
+)
+async def test_errors_name_the_line(workshop: Workshop, text: str, line: int, why: str) -> None:
+    with pytest.raises(BuildFailure, match=why) as failed:
+        await workshop.build(text)
+    assert failed.value.line == line
+    assert await workshop.store.image_status("test") is None
+
+
+async def test_the_steps_of_a_build_go_with_its_image(workshop: Workshop) -> None:
+    before = workshop.store.index.layer_totals()
+    await workshop.build("FROM busybox\nRUN echo 1 > /a\nRUN echo 2 > /b\n")
+    assert len(await workshop.store.list_images()) == 2
+    await workshop.store.remove_image("test")
+    assert workshop.store.index.layer_totals() == before
+    assert [image.tags for image in await workshop.store.list_images()] == [("docker.io/library/busybox:latest",)]
+
+
+async def test_a_cancelled_build_leaves_nothing_running(workshop: Workshop) -> None:
+    started = asyncio.Event()
+
+    def heard(event: BuildEvent) -> None:
+        if event.output:
+            started.set()
+
+    (workshop.context / "Dockerfile").write_text("FROM busybox\nRUN echo started && sleep 1000.123\n")
+    builder = Builder(workshop.store, OciRunner(RUNTIME), heard)
+    task = asyncio.create_task(builder.build(BuildOptions(workshop.context, network="none")))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert _running("1000.123") == []
+    assert not list(Path("/sys/fs/cgroup").glob("**/podkeeper-build-*"))
+
+
+def _running(word: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().decode(errors="replace")
+        except OSError:
+            continue  # it has just ended
+        if word in text.split("\0"):
+            found.append(text)
+    return found
+
+
+async def _example(name: str, workshop: Workshop) -> ImageStatus:
+    """Builds an example image of Debian packages; skips when neither a mirror nor the cache has them."""
+    if not shutil.which("apt-cache") or not shutil.which("dpkg-deb"):
+        pytest.skip("Debian's package tools are not here")
+    context = workshop.folder / name
+    try:
+        await asyncio.to_thread(prepare_context, EXAMPLES / name, context, CACHE, print)
+    except BuildFailure as error:
+        pytest.skip(f"packages cannot be had: {error}")
+    builder = Builder(workshop.store, OciRunner(RUNTIME), workshop.events.append)
+    return await builder.build(BuildOptions(context, (name,), network="none"))
+
+
+async def test_the_busybox_example(workshop: Workshop) -> None:
+    image = await _example("busybox", workshop)
+    assert image.tags == ("docker.io/library/busybox:latest",)
+    assert workshop.store.image_config(image.id).cmd == ("sh",)
+    script = "id -un; stat -c %a /tmp; which wget awk nc | wc -l; /usr/bin/env echo ok"
+    assert (await workshop.run(image, "sh", "-c", script)).split() == ["root", "1777", "3", "ok"]
+
+
+async def test_the_nginx_example_serves_its_page(workshop: Workshop) -> None:
+    image = await _example("nginx", workshop)
+    config = workshop.store.image_config(image.id)
+    assert (config.cmd, config.stop_signal) == (("nginx", "-g", "daemon off;"), "SIGQUIT")
+    assert config.exposed_ports == ("80/tcp",)
+    script = (
+        "nginx -g 'daemon off;' & until wget -q -O /tmp/page http://127.0.0.1/; do :; done;"
+        " grep -o '<title>.*</title>' /tmp/page; kill -QUIT $!; wait $!; echo ended with $?"
+    )
+    output = await workshop.run(image, "sh", "-c", script)
+    assert "<title>Welcome to nginx!</title>" in output
+    assert '"GET / HTTP/1.1" 200' in output, "the access log must be on standard output"
+    assert "ended with 0" in output
+
+
+async def test_a_root_file_system_of_the_image_is_like_the_one_that_was_built(workshop: Workshop) -> None:
+    """What a build makes survives a trip through a tar archive: the digests that it computed are true."""
+    image = await workshop.build(
+        "FROM busybox\nRUN mkdir -p /a/b && echo 1 > /a/b/c && ln /a/b/c /a/hard && ln -s c /a/b/soft"
+        " && chmod 4711 /a/b/c && mkfifo /a/pipe && chown 5:6 /a/pipe && rm /bin/wget\n"
+    )
+    layer = workshop.store.index.layers_of(image.id)[-1]
+    folder = workshop.store.layers.path(layer)
+    packed = subprocess.run(
+        [sys.executable, "-m", "podkeeper.runtime.images.pack", str(folder), "--tar"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    diff = f"sha256:{hashlib.sha256(packed).hexdigest()}"
+    assert workshop.store.document(image.id).diff_ids[-1] == diff
+    archive = workshop.folder / "packed.tar"
+    archive.write_bytes(packed)
+    names = subprocess.run(["tar", "tvf", str(archive)], capture_output=True, text=True, check=True).stdout
+    assert ".wh.wget" in names
+    assert "link to a/b/c" in names
+
+
+async def test_the_machine_sees_the_files_modes(workshop: Workshop) -> None:
+    image = await workshop.build("FROM busybox\nRUN mkdir /made && chown web:101 /made && chmod 2750 /made\n")
+    rootfs = await workshop.store.snapshots.prepare("m", image.id)
+    try:
+        status = (rootfs / "made").stat()
+        assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) == (0o2750, 100, 101)
+    finally:
+        await workshop.store.snapshots.remove("m")
