@@ -15,6 +15,7 @@ committed, and the same facts give the same bytes.
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from collections import defaultdict
@@ -25,6 +26,7 @@ from typegen.facts import Type, load_types
 from typegen.gotypes import unknown_places
 from typegen.layout import assign_modules
 from typegen.render import render_modules, render_package
+from typegen.schema import render_schema
 
 
 def generate(folder: Path) -> dict[str, str]:
@@ -35,6 +37,7 @@ def generate(folder: Path) -> dict[str, str]:
     modules = assign_modules(types)
     files = {f"{module.replace('.', '/')}.py": text for module, text in render_modules(types, modules).items()}
     files["resource_rows.py"] = render_rows(load_rows(folder, types))
+    files["data/schema.json"] = render_schema(types, json.loads((folder / "openapi-definitions.json").read_text()))
     return files | _packages(types, modules)
 
 

@@ -27,6 +27,7 @@ from podkeeper.apiserver.handlers import paths
 from podkeeper.apiserver.handlers.bindings import PodWrites
 from podkeeper.apiserver.handlers.discovery import DiscoveryHandlers
 from podkeeper.apiserver.handlers.dispatch import Dispatcher, SpecialKey
+from podkeeper.apiserver.handlers.openapi import OpenApiHandlers
 from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.handlers.resources import ResourceHandlers
 from podkeeper.apiserver.handlers.reviews import Reviews
@@ -149,6 +150,7 @@ class ApiServer:
             "/healthz": health.handle,
             **paths.issuer_documents(config.issuer, jwks, self._tokens.key),
             **DiscoveryHandlers(self._registry, _UNSTORED, self._address).handlers(),
+            **OpenApiHandlers(self._registry, _UNSTORED).handlers(),
         }
         found["/"] = paths.index(sorted(found))
         return found
