@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet.probes.grpc import GRPCFailure, check_health
-from podkeeper.kubelet.probes.http import HTTPFailure, http_get, http_target, resolve_port
+from podkeeper.kubelet.probes.http import HTTPFailure, cause_of, http_get, http_target, resolve_port
 from podkeeper.kubelet.probes.outcome import Outcome, Timing, Verdict
 from podkeeper.runtime.cri import RuntimeFailure, RuntimeService
 
@@ -71,7 +71,7 @@ async def _tcp(action: v1.TCPSocketAction, target: ProbeTarget, timeout: float) 
     except TimeoutError:
         return Outcome(Verdict.FAILURE, f"dial tcp {address}: i/o timeout")
     except OSError as error:
-        return Outcome(Verdict.FAILURE, f"dial tcp {address}: connect: {(error.strerror or str(error)).lower()}")
+        return Outcome(Verdict.FAILURE, f"dial tcp {address}: connect: {cause_of(error)}")
     writer.close()
     return Outcome(Verdict.SUCCESS)
 

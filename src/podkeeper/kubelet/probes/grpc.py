@@ -28,7 +28,7 @@ async def check_health(host: str, port: int, service: str) -> None:
         writer.write(PREFACE + frame(SETTINGS, 0, 0, b"") + request(authority, service))
         await writer.drain()
         state = serving_status(await _answer(reader, writer))
-    except asyncio.IncompleteReadError as error:
+    except (asyncio.IncompleteReadError, ConnectionError) as error:
         raise GRPCFailure("connection closed before an answer came") from error
     finally:
         writer.close()

@@ -6,6 +6,7 @@ https://kubernetes.io/docs/tasks/configure-pod-container/configure-liveness-read
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -74,10 +75,14 @@ async def http_get(target: HTTPTarget, timeout: float) -> tuple[int, str]:
         raise HTTPFailure(text) from error
     except aiohttp.ClientConnectorError as error:
         address = urlsplit(target.url).netloc
-        cause = (error.os_error.strerror or str(error.os_error)).lower()
-        raise HTTPFailure(f'Get "{target.url}": dial tcp {address}: connect: {cause}') from error
+        raise HTTPFailure(f'Get "{target.url}": dial tcp {address}: connect: {cause_of(error.os_error)}') from error
     except (aiohttp.ClientError, asyncio.IncompleteReadError, OSError) as error:
         raise HTTPFailure(f'Get "{target.url}": {error or type(error).__name__}') from error
+
+
+def cause_of(error: OSError) -> str:
+    """The kernel's word for why a connection failed, as Go prints it."""
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 async def _follow(session: aiohttp.ClientSession, target: HTTPTarget) -> tuple[int, str]:
