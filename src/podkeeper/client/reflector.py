@@ -27,6 +27,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 BASE_DELAY, LONGEST_DELAY = 0.1, 30.0  # seconds
+LONGEST_RECONNECT = 3.0  # a server that is not there costs little to ask, and is sorely missed when it comes back
 WATCH_SECONDS = 300.0  # at least this long and at most twice, spread so that not all watches end at once
 SHORT_WATCH = 1.0  # a watch that ends sooner, and empty, counts as failed: no server is asked without a pause
 PAGE = 500
@@ -159,7 +160,6 @@ class Reflector(Generic[T]):
 
     async def _pause(self, doing: str, error: Exception) -> None:
         delay = self._backoff.next_delay(self)
-        if isinstance(error, ApiError):
-            delay = max(delay, error.retry_after)
+        delay = max(delay, error.retry_after) if isinstance(error, ApiError) else min(delay, LONGEST_RECONNECT)
         log.warning("%s %r failed, again in %.1f s: %s", doing, self._client, delay, error)
         await self._clock.sleep(delay)

@@ -187,6 +187,17 @@ async def test_a_server_that_is_not_there_is_tried_again_ever_more_slowly() -> N
         assert tries == [1, 2, 3, 4, 6]
 
 
+async def test_a_server_that_is_not_there_for_long_is_missed_for_seconds_only() -> None:
+    clock, client = FakeClock(), ScriptedClient([ConnectionFailed("refused")] * 30 + [ObjectList([], "7")], [])
+    async with following(client, clock) as (informer, _):
+        await clock.advance(60)
+        before = len(client.asked)
+        await clock.advance(3)
+        assert len(client.asked) > before
+        await clock.advance(60)
+        assert informer.synced
+
+
 async def test_a_lost_connection_resumes_from_the_last_version() -> None:
     clock = FakeClock()
     client = ScriptedClient(
