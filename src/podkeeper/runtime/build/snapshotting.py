@@ -18,6 +18,7 @@ from podkeeper.runtime.images.index import Layer
 from podkeeper.runtime.images.manifests import Platform
 from podkeeper.runtime.images.pack import PackReport
 from podkeeper.runtime.images.service import ImageStore
+from podkeeper.runtime.images.snapshots import TEMPORARY
 from podkeeper.runtime.images.workers import worker
 
 Change = Callable[[Path], Awaitable[None]]
@@ -61,7 +62,7 @@ class Snapshotter:
 
         A change that changes nothing makes no layer. Raises what ``change`` raises.
         """
-        snapshot_id = f"build-{uuid.uuid4().hex}"
+        snapshot_id = f"{TEMPORARY}{uuid.uuid4().hex}"
         snapshots = self._store.snapshots
         rootfs = await snapshots.prepare(snapshot_id, parent)
         try:
@@ -80,7 +81,7 @@ class Snapshotter:
     @asynccontextmanager
     async def view(self, image_id: str) -> AsyncIterator[Path]:
         """The root file system of an image, read-only."""
-        snapshot_id = f"build-{uuid.uuid4().hex}"
+        snapshot_id = f"{TEMPORARY}{uuid.uuid4().hex}"
         path = await self._store.snapshots.view(snapshot_id, image_id)
         try:
             yield path

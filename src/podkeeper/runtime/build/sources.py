@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from podkeeper.runtime.build.failure import BuildFailure
 from podkeeper.runtime.build.ignore import IgnoreRules, glob_pattern
 from podkeeper.runtime.images.confinement import confine
-from podkeeper.runtime.images.streams import BadCompression, HashingReader, decompressed
+from podkeeper.runtime.images.streams import BadCompression, PieceReader, decompressed
 from podkeeper.runtime.images.tarstream import HARDLINK, SYMLINK, BadArchive, TarEntry, TarStream
 from podkeeper.runtime.images.tarwriter import TarWriter, entry_of
 from podkeeper.runtime.images.unpack import clean
@@ -90,7 +90,7 @@ def emit(request: Request, write: Callable[[bytes], object]) -> None:
 def _emit_archive(path: str, request: Request, writer: TarWriter) -> bool:
     """Passes the entries of an archive on, below the destination; False when the file is none."""
     with open(path, "rb") as source:
-        stream = TarStream(HashingReader(decompressed(source)))
+        stream = TarStream(PieceReader(decompressed(source)))
         entries = iter(stream)
         try:
             entry = next(entries, None)

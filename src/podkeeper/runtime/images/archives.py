@@ -21,7 +21,7 @@ from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.images import manifests, tarstream
 from podkeeper.runtime.images.config import InvalidImage, parse_object
 from podkeeper.runtime.images.manifests import Descriptor, Platform
-from podkeeper.runtime.images.streams import BadCompression, HashingReader, decompressed
+from podkeeper.runtime.images.streams import BadCompression, PieceReader, decompressed
 from podkeeper.runtime.images.tarstream import BadArchive, TarEntry, TarStream
 
 _DOCUMENT_LIMIT = 8 << 20
@@ -193,7 +193,7 @@ def _inside(folder: Path, name: str) -> Path:
 def _spread(archive: Path, folder: Path) -> None:
     """Writes the archive's files below ``folder``. Links (old ``docker save`` has them between layers) stay inside."""
     with archive.open("rb") as source:
-        stream = TarStream(HashingReader(decompressed(source)))
+        stream = TarStream(PieceReader(decompressed(source)))
         room = shutil.disk_usage(folder).free
         for entry in stream:
             room -= entry.size

@@ -29,6 +29,7 @@ from podkeeper.runtime.images.snapshots import Snapshots
 
 _SYSTEM_CLOCK = SystemClock()
 _THRESHOLDS = Thresholds()
+_DOCUMENTS = 64  # parsed configurations to keep; their names are their digests, so they never change
 
 
 def _ignore(progress: Progress) -> None:
@@ -56,6 +57,7 @@ class ImageStore:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root = root
         self._gate = Gate(root / "gate")
+        self._documents: dict[str, ImageDocument] = {}
         self.index = Index(root / "index.db")
         self.content = ContentStore(root / "content")
         self.layers = LayerStore(root / "layers", self.index)
@@ -88,10 +90,14 @@ class ImageStore:
 
     def document(self, image_id: str) -> ImageDocument:
         """The whole configuration of an image. Raises NotFound."""
-        data = self.index.config(image_id)
-        if data is None:
-            raise NotFound(f"image {image_id} is not here")
-        return ImageDocument.from_bytes(data)
+        if image_id not in self._documents:
+            data = self.index.config(image_id)
+            if data is None:
+                raise NotFound(f"image {image_id} is not here")
+            if len(self._documents) >= _DOCUMENTS:
+                self._documents.clear()
+            self._documents[image_id] = ImageDocument.from_bytes(data)
+        return self._documents[image_id]
 
     # Bringing images in.
 
@@ -101,12 +107,11 @@ class ImageStore:
         blobs: list[str] = []
         async with self._gate.shared():
             yield blobs
-        await asyncio.to_thread(self._clean_up, blobs)
+        await self.tidy(blobs)
 
     def add_built(self, document: ImageDocument, layers_of: str, names: Sequence[Reference]) -> str:
         """Registers an image that has the layers of another one and a configuration of its own. Returns its id."""
-        below = ImageDocument.from_bytes(self.index.config(layers_of) or b"")
-        data = replace(document, diff_ids=below.diff_ids).to_bytes()
+        data = replace(document, diff_ids=self.document(layers_of).diff_ids).to_bytes()
         layers = self.index.layers_of(layers_of)
         image_id = digest_of(data)
         size = len(data) + sum(layer.blob_size for layer in layers)
@@ -193,14 +198,16 @@ class ImageStore:
             self.index.remove_image(image_id)
         except InUse:
             raise RuntimeFailure(f"remove image {reference}: a container uses it") from None
-        await asyncio.to_thread(self._clean_up, (), layers)
+        await self.tidy(removed=layers)
 
     async def collect(self, thresholds: Thresholds = _THRESHOLDS) -> list[str]:
         """Removes unused images, longest unused first, when the file system is fuller than it should be.
 
         Returns the ids of what was removed.
         """
-        return await asyncio.to_thread(self._collect, thresholds)
+        removed = await asyncio.to_thread(self._collect, thresholds)
+        await self.tidy()
+        return removed
 
     def _collect(self, thresholds: Thresholds) -> list[str]:
         disk = os.statvfs(self._root)
@@ -212,7 +219,6 @@ class ImageStore:
                 with contextlib.suppress(InUse):  # a container was made of it just now
                     self.index.remove_image(image_id)
                     removed.append(image_id)
-        self._clean_up()
         return removed
 
     def _candidates(self) -> list[Candidate]:
@@ -234,23 +240,27 @@ class ImageStore:
         snapshot_size, snapshot_inodes = await self.snapshots.total_usage()
         return size + snapshot_size, inodes + snapshot_inodes
 
-    def _clean_up(self, blobs: Sequence[str] = (), removed: frozenset[int] = frozenset()) -> None:
-        """The last one out drops blobs that have served, layers that no image has, and what builds no longer need.
+    async def tidy(self, blobs: Sequence[str] = (), removed: frozenset[int] = frozenset()) -> None:
+        """Removes what nobody needs: given blobs, layers without an image, and what killed processes have left.
 
-        ``removed`` are the layers of an image that has just been removed.
+        Does nothing while images are being brought in: whoever does so tidies up at the end. ``removed`` are the
+        layers of an image that has just been removed.
         """
-        self.index.make_durable()
+        await asyncio.to_thread(self.index.make_durable)
         with self._gate.alone_nowait() as alone:
-            if not alone:
-                return
-            candidates = self._candidates()
-            now = int(self.clock.time())
-            for step in (*collection.steps_of(removed, candidates), *collection.expired_steps(candidates, now)):
-                with contextlib.suppress(InUse):
-                    self.index.remove_image(step.id)
-            self.content.drop(blobs, now)
-            self.index.remove_unused_layers()
-            self.layers.sweep()
+            if alone:
+                await self.snapshots.remove_temporary()
+                await asyncio.to_thread(self._drop_unused, blobs, removed)
+
+    def _drop_unused(self, blobs: Sequence[str], removed: frozenset[int]) -> None:
+        candidates = self._candidates()
+        now = int(self.clock.time())
+        for step in (*collection.steps_of(removed, candidates), *collection.expired_steps(candidates, now)):
+            with contextlib.suppress(InUse):
+                self.index.remove_image(step.id)
+        self.content.drop(blobs, now)
+        self.index.remove_unused_layers()
+        self.layers.sweep()
 
     def _find(self, text: str) -> tuple[str, str]:
         """Image id ('' when not here) and the canonical name that ``text`` means ('' for an id)."""
@@ -262,16 +272,12 @@ class ImageStore:
         return (found[0] if found else "", name)
 
     def _status(self, record: ImageRecord, name: str = "") -> ImageStatus:
-        config = ImageConfig.from_tree({})
-        data = self.index.config(record.id)
-        if data is not None:
-            config = ImageDocument.from_bytes(data).config
         return ImageStatus(
             id=record.id,
             tags=tuple(other for other in record.names if "@" not in other),
             digests=tuple(other for other in record.names if "@" in other),
             size=record.size,
-            user=config.user,
+            user=self.image_config(record.id).user,
             pinned=record.pinned,
             local=name in record.local_names if name else bool(record.local_names),
         )

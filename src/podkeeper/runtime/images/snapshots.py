@@ -31,6 +31,8 @@ _CHOICES = "index=off,redirect_dir=off,metacopy=off"
 _VOLATILE = ",volatile"
 _EMPTY = "layers/0"
 _PAGE = 4096
+TEMPORARY = "build-"
+"""How the names of snapshots begin that no container has: a build makes them and takes them away again."""
 
 
 class SnapshotFailure(RuntimeFailure):
@@ -73,7 +75,8 @@ class Snapshots:
             await self._on_mounter(lambda: self._mount(snapshot_id, lower))
         except OSError as error:
             await self.remove(snapshot_id)
-            raise SnapshotFailure(f"prepare snapshot {snapshot_id} of {image_id}: {error}") from error
+            hint = f"; {self._root} must not lie on overlayfs itself" if error.errno == errno.EINVAL else ""
+            raise SnapshotFailure(f"prepare snapshot {snapshot_id} of {image_id}: {error}{hint}") from error
         except asyncio.CancelledError:
             await self.remove(snapshot_id)
             raise
@@ -116,6 +119,12 @@ class Snapshots:
         """Bytes and inodes of all snapshots."""
         uppers = [self.upper(snapshot_id) for snapshot_id in self.list()]
         return await asyncio.to_thread(_total_usage, uppers)
+
+    async def remove_temporary(self) -> None:
+        """Removes what builds have left that were killed. Needs the gate alone: nobody builds."""
+        for snapshot_id in self.list():
+            if snapshot_id.startswith(TEMPORARY):
+                await self.remove(snapshot_id)
 
     async def sweep(self, keep: Sequence[str] = ()) -> None:
         """Removes every snapshot but ``keep``: those of the index, and what a killed process left half made."""

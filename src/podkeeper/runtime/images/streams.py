@@ -92,16 +92,12 @@ def _members(source: BinaryIO, data: bytes, make: Callable[[], object], failure:
             data = b""  # padding after the last member
 
 
-class HashingReader:
-    """A ByteSource over pieces, with the digest of everything that has passed."""
+class PieceReader:
+    """A ByteSource over pieces."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
         self._piece = memoryview(b"")
-        self._digest = hashlib.sha256()
-        self._queue: queue.Queue[bytes | None] = queue.Queue(maxsize=16)
-        self._hasher = threading.Thread(target=self._hash, name="layer-digest", daemon=True)
-        self._hasher.start()
         self.size = 0
 
     def read(self, size: int) -> bytes:
@@ -119,6 +115,35 @@ class HashingReader:
         """Between 1 and ``limit`` bytes, whatever is at hand; empty at the end."""
         return bytes(self._take(limit))
 
+    def passed(self, piece: bytes) -> None:
+        """Sees each piece once."""
+        self.size += len(piece)
+
+    def _take(self, limit: int) -> memoryview:
+        if not self._piece:
+            piece = next(self._pieces, b"")
+            self.passed(piece)
+            self._piece = memoryview(piece)
+        data, self._piece = self._piece[:limit], self._piece[limit:]
+        return data
+
+
+class HashingReader(PieceReader):
+    """Also knows the digest of everything that has passed. Its thread ends with ``finish``, or with the process."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        super().__init__(pieces)
+        self._digest = hashlib.sha256()
+        self._queue: queue.Queue[bytes | None] = queue.Queue(maxsize=16)
+        self._hasher = threading.Thread(target=self._hash, name="layer-digest", daemon=True)
+        self._hasher.start()
+
+    def passed(self, piece: bytes) -> None:
+        """Hands each piece to the thread."""
+        super().passed(piece)
+        if piece:
+            self._queue.put(piece)
+
     def finish(self) -> str:
         """Reads to the end and returns ``sha256:...`` of the whole."""
         while self._take(_PIECE):
@@ -126,16 +151,6 @@ class HashingReader:
         self._queue.put(None)
         self._hasher.join()
         return f"sha256:{self._digest.hexdigest()}"
-
-    def _take(self, limit: int) -> memoryview:
-        if not self._piece:
-            piece = next(self._pieces, b"")
-            if piece:
-                self._queue.put(piece)
-                self.size += len(piece)
-            self._piece = memoryview(piece)
-        data, self._piece = self._piece[:limit], self._piece[limit:]
-        return data
 
     def _hash(self) -> None:
         while (piece := self._queue.get()) is not None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from podkeeper.runtime.images import tarstream
-from podkeeper.runtime.images.streams import HashingReader
+from podkeeper.runtime.images.streams import HashingReader, PieceReader
 from podkeeper.runtime.images.tarstream import BadArchive, TarEntry, TarStream
 from podkeeper.runtime.images.tarwriter import header
 
@@ -38,7 +38,7 @@ def _with_target(entry: TarEntry, target: str) -> TarEntry:
 
 def read(data: bytes, piece: int = 4096) -> list[tuple[TarEntry, bytes]]:
     pieces = (data[start : start + piece] for start in range(0, len(data), piece))
-    stream = TarStream(HashingReader(pieces))
+    stream = TarStream(PieceReader(pieces))
     return [(entry, b"".join(stream.chunks(700))) for entry in stream]
 
 
