@@ -313,6 +313,11 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
+def fake_cgroups() -> FakeCgroups:
+    return FakeCgroups()
+
+
+@pytest.fixture
 def fake_api(clock: FakeClock) -> FakeApi:
     return FakeApi(clock)
 
