@@ -1,10 +1,13 @@
-"""/openapi/v2 and /openapi/v3: built when first asked for, and kept compressed until what is served changes."""
+"""/openapi/v2 and /openapi/v3: built when first asked for, and kept compressed until what is served changes.
+
+A document's digest is made from the rows and the release that it is made from, so the index builds none of them.
+"""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +23,11 @@ from podkeeper.registry.verbs import Registry
 
 _HEAD = b"Content-Type: application/json\r\nVary: Accept-Encoding\r\nVary: Accept\r\n"
 _ZIPPED = _HEAD + b"Content-Encoding: gzip\r\n"
+_IMMUTABLE = b"Cache-Control: public, immutable\r\n"
 _HASH_LENGTH = 32
+
+
+_Build = Callable[[Sequence[Resource], str], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +56,23 @@ class OpenApiHandlers:
         if accept and not any(name in accept for name in ("application/json", "*/*")):
             return responses.text("406 only application/json is served here\n", 406)
         rows = self._current()
-        return _answer(call, self._document("v2", lambda: openapi.v2_document(rows, GIT_VERSION)))
+        return _answer(call, self._document("v2", rows, openapi.v2_document))
 
     async def v3(self, call: Call) -> Answer:
         """The index, or one group's document; a request that names a document's hash may be cached for ever."""
         name = call.info.path.removeprefix("/openapi/v3").strip("/")
         groups = _by_document(self._current())
         if not name:
-            digests = {each: self._group(each, rows).digest for each, rows in groups.items()}
+            digests = {each: _digest(rows) for each, rows in groups.items()}
             return Response(200, _HEAD, orjson.dumps(openapi.v3_index(digests)))
         if name not in groups:
             return responses.text("404 page not found\n", 404)
-        return _answer(call, self._group(name, groups[name]))
-
-    def _group(self, name: str, rows: list[Resource]) -> _Document:
-        return self._document(name, lambda: openapi.v3_document(rows, GIT_VERSION))
+        document = self._document(name, groups[name], openapi.v3_document)
+        asked = call.info.first("hash")
+        if asked and asked != document.digest:
+            location = f"/openapi/v3/{name}?hash={document.digest}"
+            return Response(301, _HEAD, b"", ((b"Location", location.encode()),))
+        return _answer(call, document, _IMMUTABLE if asked else b"")
 
     def _current(self) -> tuple[Resource, ...]:
         rows = (*self._registry.resources().values(), *self._unstored.values())
@@ -72,13 +81,17 @@ class OpenApiHandlers:
             self._documents.clear()
         return tuple(row for row in rows if row.type_name)
 
-    def _document(self, name: str, build: Callable[[], Mapping[str, Any]]) -> _Document:
+    def _document(self, name: str, rows: Sequence[Resource], build: _Build) -> _Document:
         found = self._documents.get(name)
         if found is None:
-            body = orjson.dumps(build())
-            digest = hashlib.sha512(body).hexdigest().upper()[:_HASH_LENGTH]
-            found = self._documents[name] = _Document(gzip.compress(body, 5, mtime=0), digest)
+            body = orjson.dumps(build(rows, GIT_VERSION))
+            found = self._documents[name] = _Document(gzip.compress(body, 5, mtime=0), _digest(rows))
         return found
+
+
+def _digest(rows: Sequence[Resource]) -> str:
+    data = "\n".join([GIT_VERSION, *(repr(row) for row in rows)]).encode()
+    return hashlib.sha512(data).hexdigest().upper()[:_HASH_LENGTH]
 
 
 def _by_document(rows: tuple[Resource, ...]) -> dict[str, list[Resource]]:
@@ -88,11 +101,11 @@ def _by_document(rows: tuple[Resource, ...]) -> dict[str, list[Resource]]:
     return groups
 
 
-def _answer(call: Call, document: _Document) -> Answer:
+def _answer(call: Call, document: _Document, caching: bytes = b"") -> Answer:
     etag = f'"{document.digest}"'.encode()
     headers = ((b"ETag", etag),)
     if etag in call.request.headers.get(b"if-none-match", b""):
-        return Response(304, _HEAD, b"", headers)
+        return Response(304, _HEAD + caching, b"", headers)
     if b"gzip" in call.request.headers.get(b"accept-encoding", b""):
-        return Response(200, _ZIPPED, document.zipped, headers)
-    return Response(200, _HEAD, gzip.decompress(document.zipped), headers)
+        return Response(200, _ZIPPED + caching, document.zipped, headers)
+    return Response(200, _HEAD + caching, gzip.decompress(document.zipped), headers)

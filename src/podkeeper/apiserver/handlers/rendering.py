@@ -60,7 +60,7 @@ class Renderer:
     async def listing(self, call: Call, resource: Resource, listing: Listing, rendering: Rendering) -> Response:
         """A list, compressed if it is long and the client takes that."""
         if rendering.plain:
-            return await self._sized(call.request, listing.json)
+            return await self.sized(call.request, listing.json)
         if rendering.transform == "Table":
             tree = self.table(call, resource, listing.items, _list_metadata(listing), rendering.version)
         elif rendering.transform == "PartialObjectMetadataList":
@@ -77,7 +77,7 @@ class Renderer:
         response = responses.tree(tree, rendering)
         if len(response.body) < COMPRESSED_FROM:
             return response
-        return await self._sized(call.request, response.body, response.head)
+        return await self.sized(call.request, response.body, response.head)
 
     def table(
         self, call: Call, resource: Resource, items: Sequence[Item], metadata: Mapping[str, Any], version: str
@@ -88,7 +88,8 @@ class Renderer:
             raise bad_request(f"unrecognized includeObject value: {include!r}".replace("'", '"'))
         return self._tables.table(resource, items, metadata, version, include)
 
-    async def _sized(self, request: Request, body: bytes, head: bytes = responses.JSON_HEAD) -> Response:
+    async def sized(self, request: Request, body: bytes, head: bytes = responses.JSON_HEAD) -> Response:
+        """A body that is ready, compressed if it is long and the client takes that."""
         if len(body) < COMPRESSED_FROM or b"gzip" not in request.headers.get(b"accept-encoding", b""):
             return Response(200, head, body)
         headers: Headers = ((b"Content-Encoding", b"gzip"), (b"Vary", b"Accept-Encoding"))
