@@ -330,6 +330,36 @@ class TestPatch:
         await asyncio.gather(*(house.patch("configmaps", "a", {"data": {f"k{i}": "v"}}) for i in range(20)))
         assert len(tree_of(await house.of("configmaps").get("default", "a"))["data"]) == 20
 
+    async def test_each_patch_is_a_change_of_its_own(self, house: House) -> None:
+        await house.create("configmaps", config_map("a"))
+        events = Events()
+        options = ListOptions(resource_version=str(house.store.revision))
+        await house.of("configmaps").watch("default", options, events, events.close)
+        patches = (house.patch("configmaps", "a", {"data": {"k": str(i)}}) for i in range(10))
+        versions = [each["metadata"]["resourceVersion"] for each in await asyncio.gather(*patches)]
+        assert await events.wait_for(10) == [("MODIFIED", "a")] * 10
+        assert sorted(versions) == sorted(str(event.item.revision) for event in events.seen if event.item)
+
+    async def test_a_patch_without_effect_waits_for_what_it_found(self, house: House) -> None:
+        await house.create("configmaps", config_map("a"))
+        first, second = await asyncio.gather(
+            house.patch("configmaps", "a", {"data": {"k": "v"}}), house.patch("configmaps", "a", {"data": {"k": "v"}})
+        )
+        assert first == second
+        assert int(first["metadata"]["resourceVersion"]) == house.store.revision
+
+    async def test_writers_with_versions_do_not_overwrite_each_other(self, house: House) -> None:
+        made = await house.create("configmaps", config_map("a"))
+
+        async def replace(value: str) -> bool:
+            body = json.loads(json.dumps(made)) | {"data": {"k": value}}
+            await house.of("configmaps").update(house.context, "default", "a", body)
+            return True
+
+        outcomes = await asyncio.gather(*(replace(str(i)) for i in range(8)), return_exceptions=True)
+        assert sorted(each.code for each in outcomes if isinstance(each, ApiError)) == [409] * 7
+        assert outcomes.count(True) == 1
+
     async def test_a_version_in_the_patch_must_be_the_newest(self, house: House) -> None:
         made = await house.create("configmaps", config_map("a"))
         version = made["metadata"]["resourceVersion"]
@@ -578,6 +608,16 @@ class TestWatch:
         await house.of("configmaps").watch("default", options, events, events.close)
         await house.create("configmaps", config_map("c"))
         assert await events.wait_for(2) == [("ADDED", "b"), ("ADDED", "c")]
+
+    async def test_resumes_in_its_own_namespace(self, house: House) -> None:
+        await house.create("namespaces", {"metadata": {"name": "other"}}, "")
+        made = await house.create("configmaps", config_map("a"))
+        await house.create("configmaps", config_map("b"), "other")
+        await house.create("configmaps", config_map("c"))
+        events = Events()
+        options = ListOptions(resource_version=made["metadata"]["resourceVersion"])
+        await house.of("configmaps").watch("default", options, events, events.close)
+        assert await events.wait_for(1) == [("ADDED", "c")]
 
     async def test_from_a_revision_to_come(self, house: House) -> None:
         events = Events()

@@ -23,6 +23,7 @@ from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.creating import refuse
 from podkeeper.registry.documents import blaming_types, check_kind, take_in, typed
 from podkeeper.registry.item import StoredItem
+from podkeeper.registry.list_options import parse_revision
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.verbs import RequestContext
 from podkeeper.storage.store import RevisionMismatch
@@ -66,7 +67,7 @@ Make = Callable[[StoredItem], Proposal]
 
 
 class _Outdated(Exception):
-    """The body names another resourceVersion than the cache has; the cache may be behind."""
+    """The body names a later resourceVersion than the cache has, which may be behind."""
 
 
 async def change(kind: ServedKind, context: RequestContext, target: Target, make: Make) -> StoredItem:
@@ -91,32 +92,38 @@ async def edit(kind: ServedKind, context: RequestContext, target: Target, make: 
 async def _until_appended(
     kind: ServedKind, target: Target, turn: Callable[[StoredItem], Awaitable[StoredItem]]
 ) -> StoredItem:
-    async with kind.backing.locks.hold(kind.cache.key(target.namespace, target.name)):
-        current = await kind.present(target.namespace, target.name)
-        while True:
-            if current is None:
-                raise not_found(kind.resource.name, kind.resource.group, target.name)
-            try:
-                return await turn(current)
-            except RevisionMismatch as error:
-                current = kind.cache.item_of(error.current) if error.current is not None else None
-            except _Outdated:
-                await kind.backing.mirror.wait_until_fresh()
-                newest = kind.newest(target.namespace, target.name)
-                if newest is None or newest.revision == current.revision:
-                    raise modified(kind.resource.name, kind.resource.group, target.name) from None
-                current = newest
+    """Many may change one object at a time: each builds on the one before, which need not be acknowledged yet."""
+    current = kind.base(target.namespace, target.name) or await kind.present(target.namespace, target.name)
+    while True:
+        if current is None:
+            raise not_found(kind.resource.name, kind.resource.group, target.name)
+        try:
+            return await turn(current)
+        except RevisionMismatch as error:
+            if error.current is None:
+                current = None
+            else:
+                current = kind.base(target.namespace, target.name) or kind.cache.item_of(error.current)
+        except _Outdated:
+            await kind.backing.mirror.wait_until_fresh()
+            newest = kind.base(target.namespace, target.name)
+            if newest is None or newest.revision == current.revision:
+                raise modified(kind.resource.name, kind.resource.group, target.name) from None
+            current = newest
 
 
 async def _append(kind: ServedKind, context: RequestContext, current: StoredItem, obj: Any) -> StoredItem:
     value = codec.encode(obj)
     if value == current.value:
+        # What is there may still be on its way to the disk.
+        await kind.backing.mirror.wait_for_revision(current.revision)
         return current
     if context.dry_run:
         return kind.cache.item_of_value(current, value, current.revision)
     if obj.metadata.deletion_timestamp and deleting.is_complete(kind, codec.to_tree(obj)):
         return await deleting.remove(kind, kind.cache.item_of_value(current, value, current.revision))
-    revision = await kind.backing.store.update(current.key, value, current.revision)
+    with kind.cache.drafting(current.key, value, obj):
+        revision = await kind.backing.store.update(current.key, value, current.revision)
     return kind.written(kind.cache.item_of_value(current, value, revision), obj)
 
 
@@ -129,8 +136,8 @@ class _Turn:
     async def take(self, proposal: Proposal) -> StoredItem:
         """Prepares, checks and appends. Raises RevisionMismatch when another write came first."""
         kind = self.kind
-        self._check_preconditions(proposal.tree.get("metadata") or {})
         check_kind(kind.resource, proposal.tree)
+        self._check_preconditions(proposal.tree["metadata"] or {})
         attributes = self._attributes()
         tree = attributes.tree = self._complete(proposal, attributes.old or {})
         with blaming_types(kind, tree):
@@ -156,8 +163,10 @@ class _Turn:
         uid, own = metadata.get("uid"), self.current.tree()["metadata"].get("uid", "")
         if uid and uid != own:
             raise precondition_failed(self.kind, self.current, f"UID in precondition: {uid}, UID in object meta: {own}")
-        version = metadata.get("resourceVersion")
-        if version and version != str(self.current.revision):
+        version = parse_revision(str(metadata.get("resourceVersion") or ""))
+        if version and version < self.current.revision:
+            raise modified(self.kind.resource.name, self.kind.resource.group, self.target.name)
+        if version > self.current.revision:
             raise _Outdated
 
     def _attributes(self) -> Attributes:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from podkeeper.api import schema
-from podkeeper.api.errors import bad_request, modified, unsupported_media_type
+from podkeeper.api.errors import bad_request, unsupported_media_type
 from podkeeper.api.patches import json_patch, merge_patch, strategic
 from podkeeper.registry import unknown_fields
 from podkeeper.registry.changing import Proposal, Target, change
@@ -33,11 +33,7 @@ async def patch(
 
     def patched(current: StoredItem) -> Proposal:
         base = kind.view.from_storage(current.fresh_tree())
-        tree = apply(kind, base, body, patch_type)
-        version = (tree.get("metadata") or {}).get("resourceVersion")
-        if version and version != str(current.revision):
-            raise modified(kind.resource.name, kind.resource.group, target.name)
-        return Proposal(tree, vouched)
+        return Proposal(apply(kind, base, body, patch_type), vouched)
 
     return await change(kind, context, target, patched)
 

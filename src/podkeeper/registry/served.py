@@ -20,7 +20,6 @@ from podkeeper.registry.namespaces import Namespaces
 from podkeeper.registry.strategies.base import Strategy
 from podkeeper.registry.verbs import Item
 from podkeeper.registry.views import ConvertedView, StorageView
-from podkeeper.registry.write_locks import WriteLocks
 from podkeeper.storage.store import Store
 
 
@@ -34,7 +33,6 @@ class Backing:
     admission: Admission
     namespaces: Namespaces
     joined: JoinedLists = field(default_factory=JoinedLists)
-    locks: WriteLocks = field(default_factory=WriteLocks)
 
 
 @dataclass(frozen=True)
@@ -75,6 +73,14 @@ class ServedKind:
     def newest(self, namespace: str, name: str) -> StoredItem | None:
         """The newest state that is known without waiting."""
         return self.cache.newest(self.cache.key(namespace, name))
+
+    def base(self, namespace: str, name: str) -> StoredItem | None:
+        """What a change builds on: the newest state, unacknowledged writes included. None says nothing."""
+        key = self.cache.key(namespace, name)
+        known, record = self.cache.newest(key), self.backing.store.newest(key)
+        if record is None or (known is not None and known.revision >= record.revision):
+            return known
+        return self.cache.item_of_draft(record)
 
     async def present(self, namespace: str, name: str) -> StoredItem | None:
         """The same, but None only if the object is certainly not there."""

@@ -78,6 +78,10 @@ class MemoryStore:
         self._refuse_out_of_bounds(revision)
         return self._as_of(key, revision)
 
+    def newest(self, key: str) -> Record | None:
+        """See ``Store.newest``; every write is acknowledged at once here."""
+        return self._current.get(key)
+
     async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         """See ``Store.range``."""
         self._refuse_when_closed()

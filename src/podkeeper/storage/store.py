@@ -125,6 +125,14 @@ class Store(Protocol):
         """The record of ``key`` now (0) or as of ``revision``. Raises RevisionCompacted or RevisionInFuture."""
         ...
 
+    def newest(self, key: str) -> Record | None:
+        """The state that a write of ``key`` would be judged against now, where memory holds it; None says nothing.
+
+        It may be of a write that is not acknowledged yet. A write that names its revision as ``expected`` is
+        acknowledged after it; who answers from it alone waits first until ``revision`` has reached its revision.
+        """
+        ...
+
     async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         """Records whose key starts with ``prefix`` and is greater than ``after``, at most ``limit`` (0: all).
 

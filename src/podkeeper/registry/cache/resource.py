@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from podkeeper.registry.cache.index import Indexes
 from podkeeper.registry.cache.selection import Selection
@@ -31,6 +33,8 @@ class ResourceCache:
         self.changed = 0
         #: Items of acknowledged writes that the mirror has not brought yet.
         self._ahead: dict[str, StoredItem] = {}
+        #: Stored bytes and struct of writes under way, the newest per key.
+        self._drafts: dict[str, tuple[bytes, Any]] = {}
 
     def __repr__(self) -> str:
         return f"<ResourceCache {self.prefix} {len(self.items)} items, changed at {self.changed}, {self.watches!r}>"
@@ -51,6 +55,23 @@ class ResourceCache:
     def newest(self, key: str) -> StoredItem | None:
         """What is known to be there, own writes included that readers do not see yet."""
         return self._ahead.get(key) or self.items.get(key)
+
+    @contextmanager
+    def drafting(self, key: str, value: bytes, obj: Any) -> Iterator[None]:
+        """While a write is under way, others can build on it without decoding it."""
+        draft = self._drafts[key] = (value, obj)
+        try:
+            yield
+        finally:
+            if self._drafts.get(key) is draft:
+                del self._drafts[key]
+
+    def item_of_draft(self, record: Record) -> StoredItem:
+        """The item of a record that may be of a write under way."""
+        item, draft = self.item_of(record), self._drafts.get(record.key)
+        if draft is not None and draft[0] is record.value:
+            item.adopt(draft[1])
+        return item
 
     def note_written(self, item: StoredItem) -> StoredItem:
         """Takes the item of an acknowledged write and returns the one to be shared with readers."""

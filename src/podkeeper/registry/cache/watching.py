@@ -84,6 +84,8 @@ class _Group:
 
     def judge(self, event: CacheEvent, memo: _Memo) -> RenderedEvent | None:
         """What the group's watches see of a change; None if nothing."""
+        if self.selection.namespace and event.item.namespace != self.selection.namespace:
+            return None
         if self.selection.plain:
             return self._render(event.type, event.item, False, memo)
         matches = self.selection.matches

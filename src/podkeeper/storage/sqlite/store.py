@@ -126,6 +126,10 @@ class SqliteStore:
                 return record
         return await self._reader.run(partial(read_record, key=key, revision=revision))
 
+    def newest(self, key: str) -> Record | None:
+        """See ``Store.newest``."""
+        return self._heads.recent(key)
+
     async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         """See ``Store.range``."""
         self._refuse_when_closed()
