@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from podkeeper.foundation.cgroups import Cgroups, open_cgroups
+from podkeeper.foundation.cgroups import CgroupError, Cgroups, open_cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine import hidden_hierarchies
@@ -61,7 +61,7 @@ def lock(directories: Directories) -> int:
 async def sweep(root: Path) -> None:
     """Removes processes, mounts, control groups and files of the engine in ``root``; returns when they are gone.
 
-    RuntimeFailure when an engine is open there, CgroupError when a group stays busy. Silent when nothing is there.
+    RuntimeFailure when an engine is open there or when something cannot be removed. Silent when nothing is there.
     """
     directories = Directories(root)
     try:
@@ -70,6 +70,8 @@ async def sweep(root: Path) -> None:
         return
     try:
         await _sweep(directories, open_cgroups())
+    except (CgroupError, OSError) as error:
+        raise RuntimeFailure(f"cannot remove everything of the engine in {root}: {error}") from error
     finally:
         os.close(held)
     erase_directory(root)
