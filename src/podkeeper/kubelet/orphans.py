@@ -19,6 +19,13 @@ from podkeeper.runtime.cri import RuntimeFailure
 log = logging.getLogger(__name__)
 
 
+def leftover_uids(parts: KubeletParts) -> set[str]:
+    """UIDs of pods that have a directory, logs or a cgroup on this node."""
+    directories = {each.name for each in parts.config.pods_dir.iterdir()}
+    logs = {each.name.rpartition("_")[2] for each in parts.config.logs_dir.iterdir()}
+    return directories | logs | parts.cgroups.known_uids()
+
+
 async def remove_orphan(parts: KubeletParts, uid: str, runtime: PodRuntime) -> None:
     """Ends and removes everything of one pod, until that has succeeded."""
     backoff = BackOff(1.0, 60.0)

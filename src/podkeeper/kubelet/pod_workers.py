@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from podkeeper.api.core import v1
 from podkeeper.client.api import WatchEvent
 from podkeeper.kubelet.admission import NodeRoom, admit
-from podkeeper.kubelet.orphans import remove_orphan
+from podkeeper.kubelet.orphans import leftover_uids, remove_orphan
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pod_worker import PodPhase, PodWorker
@@ -71,9 +71,7 @@ class PodWorkers:
             self._updated(pod)
         if not self._listed:
             self._listed = True
-            for uid, leftover in self._adoptable.items():
-                self._tasks.create_task(remove_orphan(self._parts, uid, leftover), name=f"orphan {uid}")
-            self._adoptable = {}
+            self._remove_orphans(present)
 
     def apply(self, event: WatchEvent[v1.Pod]) -> None:
         """One change of a pod of this node."""
@@ -93,6 +91,14 @@ class PodWorkers:
         worker = self._workers.get(event.pod_uid)
         if worker is not None:
             worker.nudge()
+
+    def _remove_orphans(self, present: set[str]) -> None:
+        """Whatever is here of pods that the API does not know: sandboxes, or only directories and cgroups."""
+        left = self._adoptable.keys() | leftover_uids(self._parts)
+        for uid in left - present:
+            leftover = self._adoptable.get(uid, PodRuntime())
+            self._tasks.create_task(remove_orphan(self._parts, uid, leftover), name=f"orphan {uid}")
+        self._adoptable = {}
 
     def _updated(self, pod: v1.Pod) -> None:
         uid = pod.metadata.uid

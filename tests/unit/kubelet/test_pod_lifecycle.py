@@ -208,6 +208,19 @@ async def test_leftovers_of_pods_that_are_gone_are_removed_at_start(node: Any, m
     assert [each.name for each in node.config.logs_dir.iterdir()] == ["default_stays_uid-of-stays"]
 
 
+async def test_directories_and_groups_without_a_sandbox_are_leftovers_too(node: Any, make_pod: Make) -> None:
+    await node.run(make_pod())
+    await node.stop()
+    (node.config.pods_dir / "uid-of-old/volumes/kubernetes.io~empty-dir/v").mkdir(parents=True)
+    (node.config.logs_dir / "default_old_uid-of-old/app").mkdir(parents=True)
+    node.cgroups.create("/podkeeper-node/burstable/poduid-of-old")
+    await node.start()
+    assert [each.name for each in node.config.pods_dir.iterdir()] == ["uid-of-web"]
+    assert [each.name for each in node.config.logs_dir.iterdir()] == ["default_web_uid-of-web"]
+    assert not node.cgroups.exists("/podkeeper-node/burstable/poduid-of-old")
+    assert node.running() == ["app"]
+
+
 async def test_a_namesake_that_replaces_a_deleted_pod_is_another_pod(node: Any, make_pod: Make) -> None:
     await node.run(make_pod())
     first = node.runtime.container_named("app").id

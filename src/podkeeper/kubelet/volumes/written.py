@@ -14,10 +14,12 @@ from podkeeper.kubelet.volumes.plugin import VolumeContext
 
 def write_volume(context: VolumeContext, directory: Path, payload: Payload, *, in_memory: bool) -> Path:
     """Makes ``directory`` (a tmpfs where secrets are kept, so that they never reach a disk) and writes into it."""
+    fresh = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     if in_memory and not directory.is_mount():
         mount_tmpfs(directory)
-    directory.chmod(0o777)
+    if fresh:
+        directory.chmod(0o777)
     write_payload(directory, payload, _stamp(), context.fs_group)
     if context.fs_group is not None and directory.stat().st_gid != context.fs_group:
         give_to_group(directory, context.fs_group, readonly=True)
