@@ -176,6 +176,10 @@ class TestCreate:
         assert len(names) == 3
         assert all(name.startswith("cm-") and len(name) == 8 for name in names)
 
+    async def test_a_name_is_required(self, house: House) -> None:
+        error = await refusal(422, house.create("configmaps", {"metadata": {}}))
+        assert error.message.endswith("metadata.name: Required value: name or generateName is required")
+
     async def test_a_taken_name_is_refused(self, house: House) -> None:
         await house.create("configmaps", config_map("a"))
         error = await refusal(409, house.create("configmaps", config_map("a")))

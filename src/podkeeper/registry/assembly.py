@@ -19,7 +19,7 @@ from podkeeper.registry.changing import Target
 from podkeeper.registry.conversion import conversion_for
 from podkeeper.registry.expiry import EventExpiry
 from podkeeper.registry.generic import GenericVerbs
-from podkeeper.registry.item import Shape
+from podkeeper.registry.item import Shape, forget_all_decoded
 from podkeeper.registry.keys import resource_prefix
 from podkeeper.registry.namespaces import Namespaces
 from podkeeper.registry.served import Backing, ServedKind
@@ -81,7 +81,7 @@ class StoreRegistry:
     async def run(self, started: asyncio.Event | None = None) -> None:
         """Follows the store, sends bookmarks, expires events; until the store closes or this is cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            timers = [tasks.create_task(self._send_bookmarks()), tasks.create_task(self._expiry.run())]
+            timers = [tasks.create_task(self._tick()), tasks.create_task(self._expiry.run())]
             following = tasks.create_task(self._backing.mirror.run())
             await self._backing.mirror.wait_until_backfilled()
             if started is not None:
@@ -90,7 +90,8 @@ class StoreRegistry:
             for timer in timers:
                 timer.cancel()
 
-    async def _send_bookmarks(self) -> None:
+    async def _tick(self) -> None:
+        """Once a minute: bookmarks out, memory back."""
         mirror, clock = self._backing.mirror, self._backing.clock
         before = mirror.revision
         while True:
@@ -98,6 +99,7 @@ class StoreRegistry:
             mirror.bookmark()
             mirror.shrink(before)
             self._backing.joined.drop_older(before)
+            forget_all_decoded()
             before = mirror.revision
 
 

@@ -96,7 +96,8 @@ async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree
     try:
         reservation = strategy.reserve(stored, None, context.dry_run)
         obj = strategy.complete(typed(kind.stored, kind.stored_class, stored))
-        refuse(kind, stored["metadata"].get("name", ""), _mistakes(kind, stored, obj))
+        mistakes = _mistakes(kind, stored, obj) or _name_missing(stored["metadata"])
+        refuse(kind, stored["metadata"].get("name", ""), mistakes)
         if kind.converted:
             attributes.tree = kind.view.from_storage(stored)
         await kind.backing.admission.validate(attributes)
@@ -124,6 +125,12 @@ def new_uid() -> str:
     return (
         f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{'89ab'[int(digits[16], 16) & 3]}{digits[17:20]}-{digits[20:]}"
     )
+
+
+def _name_missing(metadata: Tree) -> list[Cause]:
+    if metadata.get("name"):
+        return []
+    return [Cause("FieldValueRequired", "Required value: name or generateName is required", "metadata.name")]
 
 
 def _mistakes(kind: ServedKind, stored: Tree, obj: msgspec.Struct) -> Sequence[Cause]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,6 +28,8 @@ from podkeeper.registry.views import ConvertedView
 Tree = dict[str, Any]
 
 _SCALE = "scale"
+#: How many deletions of a collection share the store's commits.
+_DELETED_TOGETHER = 100
 
 
 class GenericVerbs:
@@ -104,16 +107,19 @@ class GenericVerbs:
         """See ``ResourceVerbs.delete_collection``. Objects that went away meanwhile are passed over."""
         listing = await reading.list_items(self._kind, namespace, selection)
         single = deleting.without_resource_version(options)
-        outcomes = []
-        for item in listing.items:
-            try:
-                outcome = await deleting.delete(self._kind, context, item.namespace, item.name, single)
-            except ApiError as error:
-                if error.code != 404:
-                    raise
-            else:
-                outcomes.append(self._shown(outcome))
-        return outcomes
+        outcomes: list[Deleted | None] = []
+        for start in range(0, len(listing.items), _DELETED_TOGETHER):
+            group = listing.items[start : start + _DELETED_TOGETHER]
+            outcomes += await asyncio.gather(*(self._delete_present(context, item, single) for item in group))
+        return [self._shown(outcome) for outcome in outcomes if outcome is not None]
+
+    async def _delete_present(self, context: RequestContext, item: Item, options: DeleteOptions) -> Deleted | None:
+        try:
+            return await deleting.delete(self._kind, context, item.namespace, item.name, options)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            return None
 
     def _shown(self, outcome: Deleted) -> Deleted:
         if self._show is None:

@@ -155,3 +155,9 @@ def _remember_decoded(item: StoredItem) -> None:
     _decoded.append(item)
     if len(_decoded) > _DECODED_KEPT:
         _decoded.popleft().forget_decoded()
+
+
+def forget_all_decoded() -> None:
+    """Gives up every decoded form that is kept, for times when nothing happens."""
+    while _decoded:
+        _decoded.popleft().forget_decoded()

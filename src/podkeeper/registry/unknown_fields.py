@@ -24,17 +24,20 @@ def paths(cls: type[msgspec.Struct], tree: Any) -> list[str]:
 
 @cache
 def _plan(cls: type[msgspec.Struct]) -> _Check:
-    known: frozenset[str] = frozenset(fields_of(cls))
+    known = frozenset(fields_of(cls))
     nodes = {name: node for name, node in fields_of(cls).items() if node is not None}
+    nested = frozenset(nodes)
     # Types may contain themselves (JSONSchemaProps), so the members' plans are made when first met.
     members: dict[str, _Check] = {}
 
     def check(tree: Any) -> bool:
-        if not isinstance(tree, dict):
+        if type(tree) is not dict:
             return False
-        if not tree.keys() <= known:
+        if not known.issuperset(tree):
             return True
-        for name in tree.keys() & nodes.keys():
+        if nested.isdisjoint(tree):
+            return False
+        for name in nested.intersection(tree):
             member = members.get(name)
             if member is None:
                 member = members[name] = _check_of(nodes[name])
