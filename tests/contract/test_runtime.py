@@ -41,7 +41,7 @@ class World:
 
     def lasting(self, name: str = "main") -> ContainerConfig:
         """A container that runs until it is stopped, and ends at its stop signal."""
-        script = "trap 'exit 143' TERM; while :; do sleep 1000 & wait; done"
+        script = "trap 'exit 143' TERM; touch /up; while :; do sleep 1000 & wait; done"
         return ContainerConfig(name, self.image, command=["sh", "-c", script], log_path=f"{name}/0.log")
 
     async def sandbox(self, uid: str = "uid-1") -> str:
@@ -50,10 +50,16 @@ class World:
             SandboxConfig("pod", "default", uid, attempt=2, log_directory=self.logs, labels={"a": "b"})
         )
 
-    async def running(self, sandbox_id: str, config: ContainerConfig | None = None) -> str:
+    async def started(self, sandbox_id: str, config: ContainerConfig) -> str:
         """A started container."""
-        container_id = await self.runtime.create_container(sandbox_id, config or self.lasting())
+        container_id = await self.runtime.create_container(sandbox_id, config)
         await self.runtime.start_container(container_id)
+        return container_id
+
+    async def running(self, sandbox_id: str, config: ContainerConfig | None = None) -> str:
+        """A started container that has come to the point where it listens to signals."""
+        container_id = await self.started(sandbox_id, config or self.lasting())
+        await self.runtime.exec_sync(container_id, ["sh", "-c", "until [ -e /up ]; do :; done"], 20)
         return container_id
 
 
@@ -98,7 +104,7 @@ def engine_world(runtime: RuntimeService, image: str, logs: str) -> World:
         image,
         logs,
         ending=lambda code: shell("ending", f"exit {code}"),
-        stubborn=lambda: shell("stubborn", "trap '' TERM; while :; do sleep 1000; done"),
+        stubborn=lambda: shell("stubborn", "trap '' TERM; touch /up; while :; do sleep 1000; done"),
         kill_infra=kill_infra,
     )
 
@@ -114,7 +120,7 @@ async def until(events: AsyncIterator[RuntimeEvent], kind: EventKind, container_
 async def ended(world: World, config: ContainerConfig) -> ContainerStatus:
     """Starts a container that ends by itself and returns what it became."""
     events = world.runtime.events()
-    container_id = await world.running(await world.sandbox(), config)
+    container_id = await world.started(await world.sandbox(), config)
     await until(events, EventKind.STOPPED, container_id)
     return await world.runtime.container_status(container_id)
 
@@ -157,6 +163,7 @@ async def test_a_container_goes_from_created_to_running_to_exited(world: World) 
     assert (created.state, created.started_at, created.pid) == (ContainerState.CREATED, 0, 0)
     assert created.log_path == f"{world.logs}/main/0.log"
     await world.runtime.start_container(container_id)
+    await world.runtime.exec_sync(container_id, ["sh", "-c", "until [ -e /up ]; do :; done"], 20)
     running = await world.runtime.container_status(container_id)
     assert running.state is ContainerState.RUNNING
     assert running.pid > 0
@@ -228,7 +235,7 @@ async def test_removing_a_container_that_runs_kills_it_first(world: World) -> No
 async def test_events_tell_a_whole_life_in_order(world: World) -> None:
     events = world.runtime.events()
     sandbox_id = await world.sandbox()
-    container_id = await world.running(sandbox_id, world.ending(0))
+    container_id = await world.started(sandbox_id, world.ending(0))
     seen = []
     async with asyncio.timeout(20):
         async for event in events:

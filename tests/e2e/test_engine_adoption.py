@@ -42,11 +42,12 @@ async def main(root, node, reference):
     dead = await engine.run_sandbox(SandboxConfig("dead", "default", "uid-2"))
     ids = {}
     for name in ("staying", "ending", "created"):
-        script = "trap 'exit 7' TERM; echo up; while :; do sleep 1 & wait; done"
+        script = "trap 'exit 7' TERM; echo up; touch /up; while :; do sleep 1 & wait; done"
         config = ContainerConfig(name, image, command=["sh", "-c", script], log_path=name + ".log")
         ids[name] = await engine.create_container(sandbox, config)
         if name != "created":
             await engine.start_container(ids[name])
+            await engine.exec_sync(ids[name], ["sh", "-c", "until [ -e /up ]; do :; done"], 20)
     pids = {name: (await engine.container_status(each)).pid for name, each in ids.items()}
     infra = {each: (await engine.sandbox_status(each)).pid for each in (sandbox, dead)}
     print(json.dumps({"sandbox": sandbox, "dead": dead, "ids": ids, "pids": pids, "infra": infra}), flush=True)

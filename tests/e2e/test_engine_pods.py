@@ -231,6 +231,25 @@ def status(pid: int, name: str) -> str:
     return next(line.split(":")[1].strip() for line in lines if line.startswith(f"{name}:"))
 
 
+async def test_a_left_behind_process_ends_with_its_container(scratch: ScratchEngine) -> None:
+    """In a shared process namespace nothing but the engine ends what a container has left behind."""
+    sandbox_id = await scratch.engine.run_sandbox(sandbox_config(scratch, pid=NamespaceMode.POD))
+    shared = ContainerSecurityContext(namespaces=NamespaceOptions(pid=NamespaceMode.POD))
+    other = await start(scratch, sandbox_id, replace(shell(scratch, name="other"), security=shared))
+    leaving = replace(shell(scratch, "sleep 999 & exit 3", name="leaving"), security=shared)
+    assert (await run_to_end(scratch, sandbox_id, leaving)).exit_code == 3
+    async with asyncio.timeout(10):
+        while "sleep 999" in await output(scratch, other, "ps"):
+            pass
+
+
+async def test_a_runtime_handler_that_is_not_there_is_refused(scratch: ScratchEngine) -> None:
+    handler = (await scratch.engine.info()).handler
+    await scratch.engine.run_sandbox(replace(sandbox_config(scratch), runtime_handler=handler))
+    with pytest.raises(RuntimeFailure, match="no runtime handler named 'kata'"):
+        await scratch.engine.run_sandbox(replace(sandbox_config(scratch), runtime_handler="kata"))
+
+
 # Files.
 
 
@@ -345,8 +364,9 @@ async def test_a_killed_monitor_takes_its_container_along(scratch: ScratchEngine
 
 async def test_a_stop_signal_of_ones_own_is_sent(scratch: ScratchEngine) -> None:
     sandbox_id = await scratch.engine.run_sandbox(sandbox_config(scratch))
-    script = "trap 'exit 9' USR1; echo up; while :; do sleep 1000 & wait; done"
+    script = "trap 'exit 9' USR1; touch /up; while :; do sleep 1000 & wait; done"
     one = await start(scratch, sandbox_id, replace(shell(scratch, script), stop_signal="SIGUSR1"))
+    await output(scratch, one, "sh", "-c", "until [ -e /up ]; do :; done")
     await scratch.engine.stop_container(one.id, 20)
     assert (await scratch.engine.container_status(one.id)).exit_code == 9
 

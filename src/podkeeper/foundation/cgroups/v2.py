@@ -123,7 +123,8 @@ class CgroupsV2:
         """See the Protocol."""
         directory = self._directory(path)
         if number == signal.SIGKILL and (directory / "cgroup.kill").exists():
-            write(directory / "cgroup.kill", "1")
+            with contextlib.suppress(FileNotFoundError):  # it went away just now
+                write(directory / "cgroup.kill", "1")
             return
         with contextlib.suppress(FileNotFoundError):
             write(directory / "cgroup.freeze", "1")

@@ -17,11 +17,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from podkeeper.foundation.cgroups import CgroupError
 from podkeeper.runtime.cri import (
     ContainerConfig,
     ContainerState,
     ContainerStatus,
     EventKind,
+    ImageStatus,
     NotFound,
     Resources,
     RuntimeFailure,
@@ -122,8 +124,8 @@ class Containers:
         return container_id
 
     async def _prepare(self, sandbox: Sandbox, config: ContainerConfig, container_id: str) -> ContainerRecord:
-        image_id = await self._image_id(config)
-        image = self._images.image_config(image_id)
+        found = await self._image(config)
+        image_id, image = found.id, self._images.image_config(found.id)
         rootfs = await self._images.snapshots.prepare(container_id, image_id)
         user = users.resolve(rootfs, config.security, image.user)
         cgroup = f"{sandbox.record.cgroup.rpartition('/')[0]}/{container_id}"
@@ -144,17 +146,18 @@ class Containers:
             user=(user.uid, user.gid, user.groups),
             stop_signal=config.stop_signal or image.stop_signal or "SIGTERM",
             image_id=image_id,
+            image_ref=found.digests[0] if found.digests else image_id,
             command=process.command(config, image),
         )
         stop_signal_number(record.stop_signal)
         save(directory, record)
         return record
 
-    async def _image_id(self, config: ContainerConfig) -> str:
+    async def _image(self, config: ContainerConfig) -> ImageStatus:
         status = await self._images.image_status(config.image)
         if status is None:
             raise NotFound(f"cannot create container {config.name}: image {config.image} is not here")
-        return status.id
+        return status
 
     def _surroundings(
         self, sandbox: Sandbox, config: ContainerConfig, rootfs: Path, cgroup: str
@@ -222,10 +225,11 @@ class Containers:
             container.monitor.close()
         message = str(error) or "its start was cancelled"
         ended = Exit(START_ERROR_CODE, "StartError", self._tools.now(), message)
-        container.record = replace(record, exit=ended)
-        save(self.directory(record.id), container.record)
-        container.ended.set()
-        await self._clear(container.record)
+        self._end(container, ended)
+        try:
+            await self._clear(container.record)
+        except (OSError, RuntimeFailure, CgroupError) as fault:
+            _log.warning("container %s: cannot clear away its failed start: %s", record.id, fault)
 
     async def _clear(self, record: ContainerRecord) -> None:
         """Removes a container's processes, its entry in the OCI runtime and its control group."""
@@ -246,10 +250,17 @@ class Containers:
         ended = read_exit(self.directory(record.id), record, self._tools.now())
         # What other containers' shared process namespace has kept alive of this one must not go on.
         self._tools.cgroups.signal(record.cgroup, signal.SIGKILL)
-        container.record = replace(record, exit=ended)
-        save(self.directory(record.id), container.record)
-        container.ended.set()
+        self._end(container, ended)
         self._tools.announce(EventKind.STOPPED, record.sandbox_id, container.pod_uid, record.id)
+
+    def _end(self, container: Container, ended: Exit) -> None:
+        """Writes an end down. A full disk must not hide it: the monitor's files tell it again after a restart."""
+        container.record = replace(container.record, exit=ended)
+        try:
+            save(self.directory(container.record.id), container.record)
+        except OSError as error:
+            _log.warning("container %s: cannot record its end: %s", container.record.id, error)
+        container.ended.set()
 
     async def stop(self, container_id: str, timeout: float) -> None:
         """The stop signal, then ``timeout`` seconds, then SIGKILL. Returns when it has ended."""
@@ -333,7 +344,7 @@ class Containers:
             state=container.state,
             image=config.image,
             image_id=record.image_id,
-            image_ref=record.image_id,
+            image_ref=record.image_ref,
             created_at=record.created_at,
             started_at=record.started_at,
             finished_at=ended.finished_at,

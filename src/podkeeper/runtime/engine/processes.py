@@ -152,6 +152,7 @@ async def run(command: Sequence[str], *, directory: Path | None = None) -> Compl
             code = await child.wait()
         except BaseException:
             child.kill()
+            await uninterrupted(child.wait())
             raise
         return Completed(code, _content(output), _content(errors))
     finally:

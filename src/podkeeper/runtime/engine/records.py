@@ -59,6 +59,7 @@ class ContainerRecord:
     user: tuple[int, int, tuple[int, ...]]
     stop_signal: str
     image_id: str
+    image_ref: str
     command: tuple[str, ...]
     started_at: int = 0
     monitor: ProcessIdentity | None = None

@@ -82,6 +82,7 @@ class Sandboxes:
 
     async def run(self, config: SandboxConfig) -> str:
         """Makes a sandbox that is READY, or nothing at all."""
+        self._check_handler(config.runtime_handler)
         sandbox_id = new_id()
         parent = config.cgroup_parent or f"{self._tools.config.cgroup}/pods/{config.uid}"
         record = SandboxRecord(
@@ -95,6 +96,12 @@ class Sandboxes:
         self._sandboxes[sandbox_id] = sandbox
         self._tools.announce(EventKind.STARTED, sandbox_id, config.uid)
         return sandbox_id
+
+    def _check_handler(self, wanted: str) -> None:
+        """A RuntimeClass may name the OCI runtime that is in use, and no other."""
+        present = self._tools.runtime.name
+        if wanted not in ("", present):
+            raise RuntimeFailure(f"no runtime handler named {wanted!r} on this node: it has {present}")
 
     async def _start(self, record: SandboxRecord, parent: str) -> Sandbox:
         directory = self._tools.directories.sandbox(record.id)

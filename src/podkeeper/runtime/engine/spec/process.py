@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from podkeeper.runtime.cri import ContainerConfig, RuntimeFailure
-from podkeeper.runtime.engine.spec import capabilities
+from podkeeper.runtime.engine.spec import apparmor, capabilities
 from podkeeper.runtime.engine.spec.users import User
 from podkeeper.runtime.images.config import ImageConfig
 
@@ -60,6 +60,8 @@ def section(config: ContainerConfig, image: ImageConfig, hostname: str, user: Us
         "capabilities": capabilities.section(granted),
         "noNewPrivileges": security.no_new_privs,
     }
+    if confinement := apparmor.profile(security.apparmor):
+        tree["apparmorProfile"] = confinement
     adjustment = config.resources.oom_score_adj
     if adjustment is not None:
         tree["oomScoreAdj"] = possible_oom_score(adjustment)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import stat
 import struct
 from pathlib import Path
 
@@ -38,11 +39,12 @@ def read_text(root: Path, path: str) -> str:
         descriptor = open_in_root(root, path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            return file.read(_LARGEST).decode(errors="replace")
-        except OSError:
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return ""
+        return os.pread(descriptor, _LARGEST, 0).decode(errors="replace")
+    finally:
+        os.close(descriptor)
 
 
 def make_directories(root: Path, path: str, owner: tuple[int, int] = (0, 0)) -> None:
