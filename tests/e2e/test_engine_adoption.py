@@ -144,6 +144,27 @@ async def test_a_new_engine_adopts_what_runs_and_learns_what_has_ended(tmp_path:
         assert Path(staying.log_path).read_text().endswith("stdout F up\n")
 
 
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_start_that_the_kill_interrupted_is_finished_or_failed(
+    tmp_path: Path, images: ImageStore, running: bool
+) -> None:
+    told = await killed_holder(tmp_path)
+    directory = tmp_path / "engine" / "containers" / told["ids"]["staying"]
+    tree = json.loads((directory / "record.json").read_text())
+    (directory / "record.json").write_text(json.dumps(tree | {"started_at": 0, "monitor": None, "process": None}))
+    if not running:
+        await end(told["pids"]["staying"], signal.SIGKILL)
+        await monitor_ended(tmp_path, told["ids"]["staying"])
+    async with opened(tmp_path, images) as engine:
+        status = await engine.container_status(told["ids"]["staying"])
+        if running:
+            assert (status.state, status.pid) == (ContainerState.RUNNING, told["pids"]["staying"])
+            await engine.stop_container(status.id, 0)
+        else:
+            assert (status.state, status.reason, status.exit_code) == (ContainerState.EXITED, "StartError", 128)
+        await engine.remove_container(status.id)
+
+
 async def test_a_process_that_has_taken_over_an_old_id_is_not_adopted(tmp_path: Path, images: ImageStore) -> None:
     told = await killed_holder(tmp_path)
     record = tmp_path / "engine" / "sandboxes" / told["sandbox"] / "record.json"

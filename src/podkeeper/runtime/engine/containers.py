@@ -31,8 +31,8 @@ from podkeeper.runtime.cri import (
 from podkeeper.runtime.engine.config import Images
 from podkeeper.runtime.engine.filters import FilterCache
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors
-from podkeeper.runtime.engine.oci_runtime import OciRuntimeFailure
-from podkeeper.runtime.engine.processes import ExitWatch, uninterrupted
+from podkeeper.runtime.engine.oci_runtime import PID_FILE, OciRuntimeFailure
+from podkeeper.runtime.engine.processes import ExitWatch, ProcessIdentity, uninterrupted
 from podkeeper.runtime.engine.records import ContainerRecord, Exit, new_id, save
 from podkeeper.runtime.engine.sandboxes import Sandbox, Sandboxes, erase_directory, hostname
 from podkeeper.runtime.engine.spec import bundle, process, resources, users
@@ -177,6 +177,8 @@ class Containers:
             rootfs=rootfs,
             cgroup=cgroup,
             hostname=hostname(sandbox.record.config),
+            version_2=self._tools.version_2,
+            huge_pages=self._tools.has_controller("hugetlb"),
         )
 
     # RUNNING
@@ -323,7 +325,19 @@ class Containers:
             if not container.monitor.alive:
                 self._finish(container)
         elif (self.directory(record.id) / MONITOR_PID_FILE).exists():
+            await self._adopt_starting(container)
+
+    async def _adopt_starting(self, container: Container) -> None:
+        """The engine was killed during the start: what had begun to run is adopted, what had not has failed."""
+        record, directory = container.record, self.directory(container.record.id)
+        running = await self._tools.runtime_named(record.handler).runs(record.id, directory)
+        watched, process = identity_in(directory / MONITOR_PID_FILE), identity_in(directory / PID_FILE)
+        if not running or watched is None or process is None:
             await self._fail(container, RuntimeFailure("the engine was killed while it started this container"))
+            return
+        container.record = replace(record, monitor=watched, process=process, started_at=self._tools.now())
+        save(directory, container.record)
+        container.monitor = ExitWatch(watched, lambda: self._monitor_ended(container))
 
     def release(self) -> None:
         """Stops watching; monitors and containers live on."""
@@ -384,3 +398,11 @@ def stop_signal_number(text: str) -> int:
         return signal.Signals[f"SIG{base}"].value + (int(offset) if plus else 0)
     except (KeyError, ValueError) as error:
         raise RuntimeFailure(f"unknown stop signal {text!r}") from error
+
+
+def identity_in(file: Path) -> ProcessIdentity | None:
+    """The process that a pid file names; None when there is no such file or process."""
+    try:
+        return ProcessIdentity.of(int(file.read_text()))
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return None

@@ -84,7 +84,7 @@ class Engine:
         choice = await OciChooser(directories, layout, cgroups, config.cgroup).choose(candidates)
         hidden = {*choice.hidden, *(before.hidden if before else ())}
         EngineSettings(config.cgroup, tuple(sorted(hidden))).save(directories)
-        engine = cls(Tools(config, directories, cgroups, choice.runtime), network, images, lock)
+        engine = cls(Tools(config, directories, layout, cgroups, choice.runtime), network, images, lock)
         engine._handler_note = choice.reason
         await recovery.recover(engine._tools, images, engine._sandboxes, engine._containers)
         return engine
@@ -123,7 +123,11 @@ class Engine:
         await self._sandboxes.remove(sandbox_id)
 
     async def _each_container(self, sandbox_id: str, action: Callable[[str], Coroutine[Any, Any, None]]) -> None:
-        await asyncio.gather(*(action(each.record.id) for each in self._containers.of_sandbox(sandbox_id)))
+        """All at once; the first fault is raised after the last one has ended."""
+        actions = [action(each.record.id) for each in self._containers.of_sandbox(sandbox_id)]
+        faults = [each for each in await asyncio.gather(*actions, return_exceptions=True) if each is not None]
+        if faults:
+            raise faults[0]
 
     async def sandbox_status(self, sandbox_id: str) -> SandboxStatus:
         """See the Protocol."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass, field
 
-from podkeeper.foundation.cgroups import Cgroups
+from podkeeper.foundation.cgroups import CgroupMode, Cgroups, Layout
 from podkeeper.runtime.cri import EventKind, RuntimeEvent, RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.directories import Directories
@@ -19,9 +19,19 @@ class Tools:
 
     config: EngineConfig
     directories: Directories
+    layout: Layout
     cgroups: Cgroups
     runtime: OciRuntime
     events: EventHub = field(default_factory=EventHub)
+
+    @property
+    def version_2(self) -> bool:
+        """Whether there is nothing but cgroup version 2: containers get a view of their own of it then."""
+        return self.layout.mode is CgroupMode.UNIFIED
+
+    def has_controller(self, name: str) -> bool:
+        """Whether groups have this controller; a hidden one they have not."""
+        return self.version_2 or name in self.layout.controllers
 
     def now(self) -> int:
         """Nanoseconds since the epoch."""

@@ -170,6 +170,19 @@ def test_app_containers_of_a_node_sandbox_join_nothing() -> None:
     assert kinds(namespaces.of_container(node, node, 7)) == {"mount": ""}
 
 
+def test_a_cgroup_namespace_of_its_own_where_version_2_is_alone() -> None:
+    config, image = replace(CONFIG, resources=Resources(hugepage_limits={"2MB": 8})), ImageConfig(cmd=("run",))
+    old = bundle.of_container(config, image, ROOT, surroundings())["linux"]
+    new = bundle.of_container(config, image, ROOT, replace(surroundings(), version_2=True, huge_pages=True))["linux"]
+    assert "cgroup" not in kinds(old["namespaces"])
+    assert "hugepageLimits" not in old["resources"]
+    assert kinds(new["namespaces"])["cgroup"] == ""
+    assert new["resources"]["hugepageLimits"] == [{"pageSize": "2MB", "limit": 8}]
+    privileged = replace(config, security=ContainerSecurityContext(privileged=True))
+    spec = bundle.of_container(privileged, image, ROOT, replace(surroundings(), version_2=True))
+    assert "cgroup" not in kinds(spec["linux"]["namespaces"])
+
+
 # Mounts.
 
 

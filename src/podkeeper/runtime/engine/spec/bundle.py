@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +65,10 @@ def sandbox_sysctls(config: SandboxConfig) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an app container is put into. ``infra`` and ``target`` are process ids, ``target`` 0 when not asked for."""
+    """What an app container is put into. ``infra`` and ``target`` are process ids, ``target`` 0 when not asked for.
+
+    ``version_2``: nothing but cgroup version 2 is there; ``huge_pages``: groups can limit them.
+    """
 
     sandbox: SandboxConfig
     infra: int
@@ -75,6 +77,8 @@ class Surroundings:
     rootfs: Path
     cgroup: str
     hostname: str
+    version_2: bool = False
+    huge_pages: bool = False
 
 
 def of_container(config: ContainerConfig, image: ImageConfig, user: User, around: Surroundings) -> dict[str, Any]:
@@ -97,10 +101,16 @@ def _linux(config: ContainerConfig, around: Surroundings) -> dict[str, Any]:
     granted = capabilities.granted(
         security.add_capabilities, security.drop_capabilities, privileged=security.privileged
     )
-    limits: Mapping[str, Any] = resources.section(config.resources)
+    limits = resources.section(config.resources)
+    if not around.huge_pages:
+        limits.pop("hugepageLimits", None)
     tree: dict[str, Any] = {
         "namespaces": namespaces.of_container(
-            around.sandbox.security.namespaces, security.namespaces, around.infra, around.target
+            around.sandbox.security.namespaces,
+            security.namespaces,
+            around.infra,
+            around.target,
+            cgroup=around.version_2 and not security.privileged,
         ),
         "cgroupsPath": around.cgroup,
         "resources": {**limits, "devices": devices.rules(config.devices, privileged=security.privileged)},

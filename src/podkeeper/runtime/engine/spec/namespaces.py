@@ -24,9 +24,14 @@ def of_sandbox(options: NamespaceOptions) -> list[dict[str, Any]]:
     return [{"type": kind} for kind in own]
 
 
-def of_container(sandbox: NamespaceOptions, own: NamespaceOptions, infra: int, target: int = 0) -> list[dict[str, Any]]:
-    """An app container's: ``infra`` and ``target`` are process ids whose namespaces are joined."""
-    found: list[dict[str, Any]] = [{"type": "mount"}]
+def of_container(
+    sandbox: NamespaceOptions, own: NamespaceOptions, infra: int, target: int = 0, *, cgroup: bool = False
+) -> list[dict[str, Any]]:
+    """An app container's: ``infra`` and ``target`` are process ids whose namespaces are joined.
+
+    ``cgroup`` shows it its own control group as the root (version 2; version 1's mounts show that by themselves).
+    """
+    found: list[dict[str, Any]] = [{"type": kind} for kind in (["mount", "cgroup"] if cgroup else ["mount"])]
     if sandbox.network is not NamespaceMode.NODE:
         found += [_join("network", infra), _join("uts", infra)]
     if sandbox.ipc is not NamespaceMode.NODE:
