@@ -1,0 +1,55 @@
+"""Controllers taken from version 2 without a visible mount, and given back. Done with one that nobody else uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from podkeeper.foundation.cgroups import CgroupMode, Layout
+from podkeeper.runtime.engine import hidden_hierarchies as hidden
+
+CONTROLLER = "net_prio"
+
+
+def version_1_hierarchy() -> int:
+    """The number of the version 1 hierarchy that has the controller, 0 for none."""
+    rows = [line.split() for line in Path("/proc/cgroups").read_text().splitlines()]
+    return next((int(row[1]) for row in rows if row[0] == CONTROLLER), -1)
+
+
+@pytest.fixture
+async def scratch(tmp_path: Path) -> AsyncIterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting needs root")
+    if version_1_hierarchy() != 0:
+        pytest.skip(f"this kernel has no {CONTROLLER}, or somebody uses it")
+    yield tmp_path / "hierarchy"
+    for group in ("/one", "/two"):
+        await hidden.release(CONTROLLER, group, tmp_path / "hierarchy")
+    assert version_1_hierarchy() == 0
+
+
+async def test_a_controller_stays_hidden_until_its_last_user_has_gone(scratch: Path) -> None:
+    before = Path("/proc/self/mounts").read_text()
+    hidden.hide(CONTROLLER, "/one", scratch)
+    hidden.hide(CONTROLLER, "/two", scratch)
+    hidden.hide(CONTROLLER, "/two", scratch)
+    assert Path("/proc/self/mounts").read_text() == before
+    assert not scratch.exists()
+    assert version_1_hierarchy() > 0
+    await hidden.release(CONTROLLER, "/one", scratch)
+    assert version_1_hierarchy() > 0
+    await hidden.release(CONTROLLER, "/two", scratch)
+    assert version_1_hierarchy() == 0
+    assert Path("/proc/self/mounts").read_text() == before
+
+
+def test_only_hybrid_machines_have_strays(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.controllers").write_text("hugetlb misc\n")
+    memory = {"memory": Path("/m")}
+    assert hidden.stray_controllers(Layout(CgroupMode.HYBRID, memory, tmp_path)) == ["hugetlb", "misc"]
+    assert hidden.stray_controllers(Layout(CgroupMode.UNIFIED, {}, tmp_path)) == []
+    assert hidden.stray_controllers(Layout(CgroupMode.LEGACY, memory, None)) == []
