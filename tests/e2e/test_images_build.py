@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import select
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -232,26 +235,52 @@ async def test_a_cancelled_build_leaves_nothing_running(workshop: Workshop) -> N
         if event.output:
             started.set()
 
-    (workshop.context / "Dockerfile").write_text("FROM busybox\nRUN echo started && sleep 1000.123\n")
+    seconds = f"1000.{uuid.uuid4().int % 10**9}"  # no other test on this machine sleeps as long
+    (workshop.context / "Dockerfile").write_text(f"FROM busybox\nRUN echo started && exec sleep {seconds}\n")
     builder = Builder(workshop.store, OciRunner(RUNTIME), heard)
     task = asyncio.create_task(builder.build(BuildOptions(workshop.context, network="none")))
     await started.wait()
+    groups = _control_groups()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert _running("1000.123") == []
-    assert not list(Path("/sys/fs/cgroup").glob("**/podkeeper-build-*"))
+    left = _running(seconds), [group for group in groups if group.exists()]
+    _end(*left)
+    assert groups
+    assert left == ([], [])
 
 
-def _running(word: str) -> list[str]:
+def _control_groups() -> set[Path]:
+    """The control groups of builds that this process has started."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    names = set()
+    for pid in children:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        names |= {word for word in words if word.startswith("podkeeper-build-")}
+    return {path for name in names for path in Path("/sys/fs/cgroup").glob(f"**/{name}")}
+
+
+def _end(pids: list[int], groups: list[Path]) -> None:
+    """So that a failing test leaves nothing either."""
+    for pid in pids:
+        handle = os.pidfd_open(pid)
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], 10)
+        os.close(handle)
+    for group in groups:
+        group.rmdir()
+
+
+def _running(word: str) -> list[int]:
+    """The processes that have ``word`` among their arguments."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            text = path.read_bytes().decode(errors="replace")
+            words = path.read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue  # it has just ended
-        if word in text.split("\0"):
-            found.append(text)
+        if word in words:
+            found.append(int(path.parent.name))
     return found
 
 
