@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from podkeeper.foundation.certificates import KeyPair
+if TYPE_CHECKING:
+    from podkeeper.foundation.certificates import KeyPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from podkeeper.api.pods import affinity
 from podkeeper.client.api import Api
 from podkeeper.client.informer import Informer, Lister
 from podkeeper.client.reflector import Reflector, Selection
-from podkeeper.foundation.certificates import KeyPair
 from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.clock import Clock
 from podkeeper.kubelet.admission import NodeRoom
@@ -37,6 +36,7 @@ from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import ImageService, RuntimeService
 
 if TYPE_CHECKING:
+    from podkeeper.foundation.certificates import KeyPair
     from podkeeper.kubelet.server.server import NodeServer
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,12 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from podkeeper.foundation.certificates import KeyPair
 from podkeeper.kubelet.config import KubeletConfig
+
+if TYPE_CHECKING:
+    from podkeeper.foundation.certificates import KeyPair
 
 
 @dataclass(frozen=True, slots=True)
