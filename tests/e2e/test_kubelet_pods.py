@@ -200,10 +200,8 @@ def test_a_debug_container_joins_a_running_pod(cluster: Cluster, place: Place) -
     place(pod("debugged", container("a")))
     debug = {"name": "debug", "image": "busybox", "imagePullPolicy": "IfNotPresent", "targetContainerName": "a"}
     debug["command"] = ["sh", "-c", "ps | grep -c 'sleep 0.1'; sleep 600"]
-    patch = {"spec": {"ephemeralContainers": [debug]}}
-    cluster.kubectl(
-        "patch", "pod", "debugged", "--subresource=ephemeralcontainers", "-p", __import__("json").dumps(patch)
-    )
+    patch = json.dumps({"spec": {"ephemeralContainers": [debug]}})
+    cluster.kubectl("patch", "pod", "debugged", "--subresource=ephemeralcontainers", "-p", patch)
 
     def running() -> bool:
         statuses = cluster.get("pod", "debugged")["status"].get("ephemeralContainerStatuses") or [{}]
