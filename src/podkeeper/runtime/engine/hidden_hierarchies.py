@@ -16,20 +16,21 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from podkeeper.foundation.cgroups import CgroupMode, Layout
+from podkeeper.foundation.cgroups import CgroupError, CgroupMode, Layout
 from podkeeper.runtime.images import mounts
 
 # Any hierarchy mounted with this option (Linux 6.0) makes moving processes between groups quick on the whole machine:
 # the first move after a while waits 10 to 20 ms without it, at each start of a container.
 _QUICK = "favordynmods"
-_ATTEMPTS, _PAUSE = 100, 0.02
+_ATTEMPTS, _LOOKS, _PAUSE = 20, 25, 0.02
 
 
-def stray_controllers(layout: Layout) -> list[str]:
-    """Controllers that version 2 has on a hybrid machine."""
+def stray_controllers(layout: Layout, cgroups_file: Path = Path("/proc/cgroups")) -> list[str]:
+    """Controllers that version 2 has on a hybrid machine, and those that somebody has hidden from it already."""
     if layout.mode is not CgroupMode.HYBRID or layout.unified is None:
         return []
-    return (layout.unified / "cgroup.controllers").read_text().split()
+    of_version_2 = (layout.unified / "cgroup.controllers").read_text().split()
+    return sorted({*of_version_2, *_version_1(cgroups_file)} - set(layout.controllers))
 
 
 def hide(controller: str, group: str, scratch: Path) -> None:
@@ -41,23 +42,31 @@ def hide(controller: str, group: str, scratch: Path) -> None:
 async def release(controller: str, group: str, scratch: Path) -> None:
     """Removes ``group`` from the controller's hierarchy; the last one to go frees the controller.
 
-    A hierarchy that is unmounted while the kernel still takes its last group apart stays; there is no event for the end
-    of that, so it is mounted and unmounted again after short pauses until it is gone.
+    A hierarchy that is unmounted while the kernel still takes its last group apart stays for good, and there is no
+    event for the end of that: such a one is mounted and unmounted once more. CgroupError when it stays even so.
     """
     for _ in range(_ATTEMPTS):
+        if not _is_version_1(controller):
+            return
         with _mounted(controller, scratch) as root:
             with contextlib.suppress(FileNotFoundError):
                 (root / group.lstrip("/")).rmdir()
             if any(entry.is_dir() for entry in root.iterdir()):
                 return
-        await asyncio.sleep(_PAUSE)
-        if not _is_version_1(controller):
-            return
+        for _ in range(_LOOKS):
+            if not _is_version_1(controller):
+                return
+            await asyncio.sleep(_PAUSE)
+    raise CgroupError(f"cannot give the controller {controller} back to version 2: its hierarchy stays")
 
 
 def _is_version_1(controller: str) -> bool:
-    rows = (line.split() for line in Path("/proc/cgroups").read_text().splitlines())
-    return any(row[0] == controller and row[1] != "0" for row in rows)
+    return controller in _version_1(Path("/proc/cgroups"))
+
+
+def _version_1(cgroups_file: Path) -> set[str]:
+    rows = (line.split() for line in cgroups_file.read_text().splitlines() if not line.startswith("#"))
+    return {name for name, hierarchy, *_ in rows if hierarchy != "0"}
 
 
 @contextlib.contextmanager

@@ -46,9 +46,13 @@ async def test_a_controller_stays_hidden_until_its_last_user_has_gone(scratch: P
     assert CONTROLLER not in Path("/proc/self/mounts").read_text()
 
 
-def test_only_hybrid_machines_have_strays(tmp_path: Path) -> None:
+def test_strays_are_those_of_version_2_and_those_that_another_engine_has_hidden(tmp_path: Path) -> None:
     (tmp_path / "cgroup.controllers").write_text("hugetlb misc\n")
+    table = tmp_path / "cgroups"
+    table.write_text(
+        "#subsys_name\thierarchy\tnum_cgroups\tenabled\nmemory\t4\t26\t1\nhugetlb\t0\t1\t1\nrdma\t9\t2\t1\n"
+    )
     memory = {"memory": Path("/m")}
-    assert hidden.stray_controllers(Layout(CgroupMode.HYBRID, memory, tmp_path)) == ["hugetlb", "misc"]
-    assert hidden.stray_controllers(Layout(CgroupMode.UNIFIED, {}, tmp_path)) == []
-    assert hidden.stray_controllers(Layout(CgroupMode.LEGACY, memory, None)) == []
+    assert hidden.stray_controllers(Layout(CgroupMode.HYBRID, memory, tmp_path), table) == ["hugetlb", "misc", "rdma"]
+    assert hidden.stray_controllers(Layout(CgroupMode.UNIFIED, {}, tmp_path), table) == []
+    assert hidden.stray_controllers(Layout(CgroupMode.LEGACY, memory, None), table) == []
