@@ -235,6 +235,19 @@ class TestRange:
         third = await store.range("/k/", after="/k/7", limit=4, revision=first.revision)
         assert (len(third.records), third.remaining) == (2, 0)
 
+    async def test_every_page_knows_how_many_follow(self, store: Store) -> None:
+        for index in range(23):
+            await store.create(f"/k/{index:02}", b"")
+        page = await store.range("/k/", limit=5)
+        follow, revision = [page.remaining], page.revision
+        while page.remaining:
+            await store.create(f"/k/{page.records[-1].key[-2:]}-new", b"")
+            page = await store.range("/k/", after=page.records[-1].key, limit=5, revision=revision)
+            follow.append(page.remaining)
+        assert follow == [18, 13, 8, 3, 0]
+        again = await store.range("/k/", after="/k/04", limit=7, revision=revision)
+        assert (len(again.records), again.remaining) == (7, 11)
+
     async def test_after_a_key_outside_the_prefix(self, store: Store) -> None:
         for key in ["/a/1", "/b/1", "/c/1"]:
             await store.create(key, b"")

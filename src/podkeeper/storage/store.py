@@ -106,7 +106,10 @@ class Store(Protocol):
 
     @property
     def oldest(self) -> int:
-        """The oldest revision at which ``range`` and ``get`` can still read (1 before any compaction)."""
+        """The oldest revision at which ``range`` and ``get`` can still read (1 before any compaction).
+
+        A watch after ``oldest - 1`` gets every entry from ``oldest`` on; the newest entry is never forgotten.
+        """
         ...
 
     async def create(self, key: str, value: bytes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -300,3 +301,14 @@ def test_header_names_have_no_case() -> None:
     assert headers["Retry-After"] == headers.get("RETRY-AFTER") == "3"
     assert headers.get("Age") is None
     assert (list(headers), len(headers), "Retry-After" in headers) == (["retry-after"], 1, True)
+
+
+async def test_a_client_costs_no_http_library() -> None:
+    """The controllers' and the scheduler's processes live from what they do not import."""
+    imports = ", ".join(f"podkeeper.client.{name}" for name in ("rest", "informer", "events", "leader"))
+    code = (
+        f"import sys, {imports}; print([name for name in ('aiohttp', 'yaml', 'cryptography') if name in sys.modules])"
+    )
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output == b"[]\n"

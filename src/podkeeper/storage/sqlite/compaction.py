@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 
-REVISIONS_PER_STEP = 500
+REVISIONS_PER_STEP = 250
 PAGES_PER_STEP = 500
 #: Free pages up to this share of the file (and this many) are kept for reuse; the rest goes back to the file system.
 FREE_SHARE, FREE_PAGES = 4, 500

@@ -113,13 +113,13 @@ def read_record(connection: sqlite3.Connection, key: str, revision: int) -> Reco
     return Record(key, *found)
 
 
-def read_page(connection: sqlite3.Connection, keys: Span, limit: int, revision: int) -> Page:
-    """Records in key order as of ``revision`` (0: now), at most ``limit`` (0: all)."""
+def read_page(connection: sqlite3.Connection, keys: Span, limit: int, revision: int, known: int | None = None) -> Page:
+    """Records in key order as of ``revision`` (0: now), at most ``limit`` (0: all); ``known`` is how many there are."""
     at = _check(connection, revision)
     rows = connection.execute(RECORDS, (keys.first, keys.end, at, limit or -1)).fetchall()
     records = sorted((Record(*row) for row in rows), key=lambda record: record.key)
-    remaining = 0
-    if limit and len(records) == limit:
+    remaining = max(0, (known or 0) - len(records))
+    if known is None and limit and len(records) == limit:
         (remaining,) = connection.execute(COUNT, (records[-1].key + "\0", keys.end, at)).fetchone()
     return Page(records, at, remaining)
 

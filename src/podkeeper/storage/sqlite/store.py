@@ -37,6 +37,8 @@ from podkeeper.storage.store import (
     StoreClosed,
 )
 
+CONTINUED = 100  # lists under way whose counts are remembered
+
 
 class SqliteStore:
     """Implements ``storage.store.Store`` on one file. Made by ``open``; belongs to the event loop that opened it."""
@@ -48,6 +50,8 @@ class SqliteStore:
         self._heads = Heads(read_heads(connection))
         self._reader = Reader(path)
         self._writer = Writer(connection, path, newest, self._acknowledge, self._fail)
+        # How many records follow a page: counted for the first page of a list, not for each.
+        self._continued: dict[tuple[str, str, int], int] = {}
         self._compacting = asyncio.Lock()
         self._closing = asyncio.Lock()
         self._closed: StoreClosed | None = None
@@ -133,7 +137,15 @@ class SqliteStore:
     async def range(self, prefix: str, *, after: str = "", limit: int = 0, revision: int = 0) -> Page:
         """See ``Store.range``."""
         self._refuse_when_closed()
-        return await self._reader.run(partial(read_page, keys=span(prefix, after), limit=limit, revision=revision))
+        known = self._continued.pop((prefix, after, revision), None)
+        page = await self._reader.run(
+            partial(read_page, keys=span(prefix, after), limit=limit, revision=revision, known=known)
+        )
+        if page.remaining:
+            self._continued[prefix, page.records[-1].key, page.revision] = page.remaining
+            if len(self._continued) > CONTINUED:
+                del self._continued[next(iter(self._continued))]
+        return page
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Sequence[Entry]]:
         """See ``Store.watch``. Entries up to now come from the log; the feed has every later one."""
