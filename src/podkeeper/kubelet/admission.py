@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from podkeeper.api.core import v1
 from podkeeper.api.pods import affinity, ports, requests, tolerations
 from podkeeper.api.quantity import Quantity
+from podkeeper.kubelet.resize import ResizeRefusal
 from podkeeper.kubelet.resources import ZERO
 from podkeeper.kubelet.sandbox_config import SAFE_SYSCTLS
 from podkeeper.kubelet.status import Verdict
@@ -80,14 +81,32 @@ def _resources(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> Refusal
         capacity = room.allocatable["pods"].value()
         if len(others) + 1 > capacity:
             return _out_of("pods", 1, len(others), capacity)
+    lack = _lacking(pod, others, room)
+    return _out_of(lack[0], *(_plain(each, lack[0]) for each in lack[1:])) if lack else None
+
+
+def _lacking(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> tuple[str, Quantity, Quantity, Quantity] | None:
+    """The first resource that there is too little of: what is wanted, taken and offered."""
     used: requests.Resources = {}
     for other in others:
         requests.add(used, requests.of_pod(other.spec))
     for resource, wanted in sorted(requests.of_pod(pod.spec).items()):
         taken, offered = used.get(resource, ZERO), room.allocatable.get(resource, ZERO)
         if wanted and taken + wanted > offered:
-            return _out_of(resource, *(_plain(each, resource) for each in (wanted, taken, offered)))
+            return resource, wanted, taken, offered
     return None
+
+
+def admit_resize(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> ResizeRefusal | None:
+    """Why a running pod cannot be given what its spec says now."""
+    lack = _lacking(pod, others, room)
+    if lack is None:
+        return None
+    resource, wanted, taken, offered = lack[0], *(_plain(each, lack[0]) for each in lack[1:])
+    if wanted > offered:
+        text = f"Node didn't have enough capacity: {resource}, requested: {wanted}, capacity: {offered}"
+        return ResizeRefusal("Infeasible", text)
+    return ResizeRefusal("Deferred", _out_of(resource, wanted, taken, offered)[1])
 
 
 def _plain(amount: Quantity, resource: str) -> int:

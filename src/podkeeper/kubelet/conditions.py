@@ -16,6 +16,8 @@ from podkeeper.api.pods.requests import is_sidecar
 
 SANDBOX_READY = "PodReadyToStartContainers"
 DISRUPTION = "DisruptionTarget"
+RESIZE = "PodResizePending"
+PASSING = (RESIZE,)
 OWNED = (SANDBOX_READY, "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
@@ -47,7 +49,7 @@ def pod_conditions(pod: v1.Pod, status: v1.PodStatus, facts: PodConditionFacts) 
     ]
     before = {each.type: each for each in pod.status.conditions}
     own = [_settled(each, before.get(each.type), pod, facts.now) for each in made]
-    made_types = {each.type for each in made}
+    made_types = {each.type for each in made} | set(PASSING)
     others = [each for each in pod.status.conditions if each.type not in made_types]
     return msgspec.structs.replace(status, conditions=(*own, *others))
 

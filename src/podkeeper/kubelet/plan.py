@@ -14,9 +14,10 @@ from podkeeper.api.core import v1
 from podkeeper.api.pods.requests import is_sidecar
 from podkeeper.kubelet import labels
 from podkeeper.kubelet.pods import all_containers, ephemeral_containers, format_pod, uses_host_network
+from podkeeper.kubelet.resize import change_of
 from podkeeper.kubelet.restart import RestartBackOff, held_until, restarts_after, restarts_on_failure
 from podkeeper.kubelet.runtime_state import PodRuntime, restart_count
-from podkeeper.runtime.cri import ContainerState, ContainerStatus, SandboxState
+from podkeeper.runtime.cri import ContainerState, ContainerStatus, Resources, SandboxState
 
 KEPT_DEAD = 1
 NANOSECONDS = 1_000_000_000
@@ -54,7 +55,7 @@ class StartDelay:
 @dataclass(frozen=True, slots=True)
 class PodFacts:
     """Everything ``decide`` looks at. ``owed`` are ids of containers that were killed in order to be replaced;
-    ``delays`` are failed starts by container name."""
+    ``delays`` are failed starts by container name; ``memory_capacity`` is the node's, in bytes."""
 
     pod: v1.Pod
     runtime: PodRuntime
@@ -63,6 +64,7 @@ class PodFacts:
     backoffs: Mapping[tuple[str, str], RestartBackOff] = field(default_factory=dict)
     owed: frozenset[str] = frozenset()
     delays: Mapping[str, StartDelay] = field(default_factory=dict)
+    memory_capacity: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,14 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """Give a running container other resources."""
+
+    container_id: str
+    resources: Resources
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """A container that waits before it is started: CrashLoopBackOff, ImagePullBackOff, ..."""
 
@@ -97,13 +107,14 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Steps in the order in which they are done: kills, stopped sandboxes, the new sandbox, starts, then removals."""
+    """Steps in the order in which they are done: kills, stopped and new sandbox, starts, updates, removals."""
 
     kills: tuple[Kill, ...] = ()
     stop_sandboxes: tuple[str, ...] = ()
     create_sandbox: int | None = None
     sandbox_changed: bool = False
     starts: tuple[Start, ...] = ()
+    updates: tuple[Update, ...] = ()
     holds: tuple[Hold, ...] = ()
     remove_containers: tuple[str, ...] = ()
     remove_sandboxes: tuple[str, ...] = ()
@@ -181,6 +192,7 @@ class _Steps:
         self._pod, self._runtime = facts.pod, facts.runtime
         self._kills: list[Kill] = []
         self._starts: list[Start] = []
+        self._updates: list[Update] = []
         self._holds: list[Hold] = []
         self._abandoned: list[str] = []
         self._busy = False
@@ -218,6 +230,7 @@ class _Steps:
         return Plan(
             kills=(*self._kills, *self._strays()),
             starts=tuple(self._starts),
+            updates=tuple(self._updates),
             holds=tuple(self._holds),
             remove_containers=(*self._abandoned, *obsolete),
             remove_sandboxes=_obsolete_sandboxes(self._runtime, self._sandbox, obsolete),
@@ -290,6 +303,12 @@ class _Steps:
 
     def _kill_if_unfit(self, container: v1.Container, current: ContainerStatus, *, init: bool = False) -> bool:
         kill = unfit(self._facts, container, current, init=init)
+        change = change_of(self._pod, container, current, self._facts.memory_capacity) if kill is None else None
+        if change is not None and change.restart:
+            text = f"Container {container.name} resize requires restart"
+            kill = Kill(current.id, container.name, text, replace=True)
+        elif change is not None:
+            self._updates.append(Update(current.id, change.resources))
         if kill is not None:
             self._kills.append(kill)
         return kill is not None

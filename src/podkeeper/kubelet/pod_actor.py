@@ -89,6 +89,8 @@ class PodActor:
             await self._build(pod, runtime, plan)
             for start in plan.starts:
                 await self._start(pod, runtime, start)
+            if plan.updates:
+                await self._update(pod, plan)
             if self.stale:
                 await self._refresh_volumes(pod, runtime)
             await self._remove(plan, runtime)
@@ -173,6 +175,13 @@ class PodActor:
             self.waiting[start.name] = (failure.reason, failure.message)
             until = self._parts.clock.time() + failure.delay
             self.delays[start.name] = StartDelay(failure.held_reason, failure.held_message, until)
+
+    async def _update(self, pod: v1.Pod, plan: Plan) -> None:
+        """A group cannot be smaller than those below it: the pod's is opened wide while its containers change."""
+        self._parts.cgroups.loosen(pod)
+        for update in plan.updates:
+            await self._parts.runtime.update_container(update.container_id, update.resources)
+        self._parts.cgroups.set_up(pod)
 
     def _place(self, pod: v1.Pod, runtime: PodRuntime, sandbox: SandboxStatus, start: Start) -> ContainerPlace:
         ips = sandbox.ips or (self._parts.node.ips if pod.spec.host_network else ())

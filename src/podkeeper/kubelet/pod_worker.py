@@ -39,6 +39,7 @@ from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pod_files import remove_logs, remove_pod_files
 from podkeeper.kubelet.pods import grace_period, is_terminal, with_status
 from podkeeper.kubelet.probes.prober import PodProbes
+from podkeeper.kubelet.resize import Allocation, Fits
 from podkeeper.kubelet.runtime_state import PodRuntime, read_pod_runtime
 from podkeeper.kubelet.status import StatusFacts, Verdict, build_status
 from podkeeper.kubelet.status_writer import StatusWriter
@@ -63,10 +64,15 @@ class PodPhase(enum.Enum):
 
 
 class PodWorker:
-    """``pod`` as the API has it; ``adopted`` is what the runtime has of it from before."""
+    """``pod`` is as the API has it, with the resources that it was given; ``adopted`` is what the runtime has of it
+    from before; ``fits`` is asked when its resources change."""
 
-    def __init__(self, parts: KubeletParts, pod: v1.Pod, adopted: PodRuntime, verdict: Verdict | None = None) -> None:
-        self._parts, self.pod, self._verdict = parts, pod, verdict
+    def __init__(
+        self, parts: KubeletParts, pod: v1.Pod, adopted: PodRuntime, fits: Fits, verdict: Verdict | None = None
+    ) -> None:
+        self._parts, self._verdict, self._fits = parts, verdict, fits
+        self._allocation = Allocation()
+        self._wanted, self.pod = pod, self._allocation.settle(pod, fits)
         self.uid = pod.metadata.uid
         self.phase = PodPhase.SYNCING
         self.runtime = adopted
@@ -93,7 +99,7 @@ class PodWorker:
 
     def update(self, pod: v1.Pod) -> None:
         """The API object changed."""
-        self.pod = pod
+        self._wanted, self.pod = pod, self._allocation.settle(pod, self._fits)
         if pod.metadata.resource_version == self._writer.version:
             return  # the echo of our own status
         self._writer.observe(pod)
@@ -112,6 +118,12 @@ class PodWorker:
     def nudge(self) -> None:
         """Something about the pod's containers or probes changed."""
         self._alarm.ring()
+
+    def room_changed(self) -> None:
+        """Another pod has left: a resize that waits for room may fit now."""
+        if self._allocation.pending is not None:
+            self.pod = self._allocation.settle(self._wanted, self._fits)
+            self._alarm.ring()
 
     def objects_changed(self) -> None:
         """A ConfigMap or Secret that the pod refers to changed."""
@@ -268,6 +280,7 @@ class PodWorker:
             backoffs=self._actor.backoffs,
             owed=frozenset(self._actor.owed),
             delays=self._actor.delays,
+            memory_capacity=self._parts.memory_capacity,
         )
 
     def _publish(self, *, ended: bool = False) -> None:
@@ -284,6 +297,7 @@ class PodWorker:
                 waiting=self._actor.waiting,
                 messages=self._messages,
                 verdict=self._verdict,
+                resize=self._allocation.pending,
                 ended=ended,
                 sandbox_ready=not ended and usable_sandbox(self.pod, self.runtime) is not None,
             )

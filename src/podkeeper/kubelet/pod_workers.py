@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 from podkeeper.api.core import v1
 from podkeeper.client.api import WatchEvent
-from podkeeper.kubelet.admission import NodeRoom, admit
+from podkeeper.kubelet.admission import NodeRoom, admit, admit_resize
 from podkeeper.kubelet.orphans import leftover_uids, remove_orphan
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pod_worker import PodPhase, PodWorker
 from podkeeper.kubelet.pods import format_pod, is_terminal
+from podkeeper.kubelet.resize import ResizeRefusal
 from podkeeper.kubelet.runtime_state import PodRuntime, read_pod_runtime
 from podkeeper.kubelet.status import Verdict
 from podkeeper.runtime.cri import RuntimeEvent
@@ -108,19 +109,26 @@ class PodWorkers:
             return
         adopted = self._adoptable.pop(uid, PodRuntime())
         verdict = None if adopted.sandboxes else self._admit(pod)
-        worker = self._workers[uid] = PodWorker(self._parts, pod, adopted, verdict)
+        worker = self._workers[uid] = PodWorker(self._parts, pod, adopted, self._fits, verdict)
         self._tasks.create_task(self._work(worker), name=f"pod {pod.metadata.namespace}/{pod.metadata.name}")
 
     def _admit(self, pod: v1.Pod) -> Verdict | None:
         if pod.metadata.deletion_timestamp or is_terminal(pod.status):
             return None
-        active = (PodPhase.SYNCING, PodPhase.TERMINATING)
-        others = [each.pod for each in self._workers.values() if each.phase in active]
-        verdict = admit(pod, others, self._room())
+        verdict = admit(pod, self._others(pod), self._room())
         if verdict is not None:
             text = verdict.message.removeprefix("Pod was rejected: ")
             PodEvents(self._parts.events, pod).warning(verdict.reason, text)
         return verdict
+
+    def _fits(self, pod: v1.Pod) -> ResizeRefusal | None:
+        return admit_resize(pod, self._others(pod), self._room())
+
+    def _others(self, pod: v1.Pod) -> list[v1.Pod]:
+        """The pods that hold resources besides ``pod``."""
+        active = (PodPhase.SYNCING, PodPhase.TERMINATING)
+        every = self._workers.values()
+        return [each.pod for each in every if each.phase in active and each.uid != pod.metadata.uid]
 
     async def _work(self, worker: PodWorker) -> None:
         """Runs a worker to its end. One that crashes is replaced: a defect met by one pod must not stop the node."""
@@ -133,5 +141,7 @@ class PodWorkers:
                 await self._parts.clock.sleep(AFTER_CRASH)
                 ids = [each.id for each in worker.runtime.sandboxes]
                 adopted = await read_pod_runtime(self._parts.runtime, ids)
-                worker = self._workers[worker.uid] = PodWorker(self._parts, worker.pod, adopted)
+                worker = self._workers[worker.uid] = PodWorker(self._parts, worker.pod, adopted, self._fits)
         del self._workers[worker.uid]
+        for other in self:
+            other.room_changed()

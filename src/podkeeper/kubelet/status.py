@@ -17,6 +17,7 @@ from podkeeper.kubelet.conditions import PodConditionFacts, disruption_target, p
 from podkeeper.kubelet.container_statuses import StatusSources, container_statuses
 from podkeeper.kubelet.plan import NO_FINDINGS, ProbeFindings
 from podkeeper.kubelet.pods import is_terminal, uses_host_network
+from podkeeper.kubelet.resize import ResizeRefusal, pending_condition
 from podkeeper.kubelet.runtime_state import PodRuntime
 
 
@@ -45,6 +46,7 @@ class StatusFacts:
     waiting: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     messages: Mapping[str, str] = field(default_factory=dict)
     verdict: Verdict | None = None
+    resize: ResizeRefusal | None = None
     ended: bool = False
     sandbox_ready: bool = False
 
@@ -79,6 +81,8 @@ def build_status(facts: StatusFacts) -> v1.PodStatus:
     extra: tuple[v1.PodCondition, ...] = ()
     if facts.verdict is not None and facts.verdict.disruption:
         extra = (disruption_target(facts.verdict.message),)
+    if facts.resize is not None:
+        extra = (*extra, pending_condition(facts.resize))
     return pod_conditions(pod, status, PodConditionFacts(facts.sandbox_ready, facts.now, extra))
 
 

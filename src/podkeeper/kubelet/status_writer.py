@@ -7,7 +7,7 @@ namesake and never answers to a conflict with somebody else's conditions.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podkeeper.api import codec
@@ -16,6 +16,7 @@ from podkeeper.api.errors import ApiError
 from podkeeper.client.api import Api, ConnectionFailed, PatchKind
 from podkeeper.foundation.backoff import BackOff
 from podkeeper.foundation.clock import Clock
+from podkeeper.kubelet.conditions import PASSING
 
 Tree = dict[str, Any]
 MERGED_BY_IP = ("podIPs", "hostIPs")
@@ -116,9 +117,7 @@ def status_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tree:
         if old == new:
             continue
         if key == "conditions":
-            known = {each["type"]: each for each in old or ()}
-            patch[key] = [_instead(known.get(each["type"], {}), each) for each in new or ()]
-            patch[key] = [each for each in patch[key] if each != known.get(each["type"])]
+            patch[key] = _conditions(old or (), new or ())
         elif key in MERGED_BY_IP:
             kept = [each["ip"] for each in new or ()]
             dropped = [{"ip": each["ip"], "$patch": "delete"} for each in old or () if each["ip"] not in kept]
@@ -126,6 +125,14 @@ def status_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> Tree:
         else:
             patch[key] = new
     return patch
+
+
+def _conditions(old: Sequence[Tree], new: Sequence[Tree]) -> list[Tree]:
+    """Conditions that changed; of those that are missing only ones that come and go by our own word are deleted."""
+    known, wanted = {each["type"]: each for each in old}, {each["type"] for each in new}
+    ended = [{"type": kind, "$patch": "delete"} for kind in known if kind in PASSING and kind not in wanted]
+    changed = [_instead(known.get(each["type"], {}), each) for each in new if known.get(each["type"]) != each]
+    return [*ended, *changed]
 
 
 def _instead(old: Mapping[str, Any], new: Mapping[str, Any]) -> Tree:

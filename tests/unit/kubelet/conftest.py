@@ -181,8 +181,8 @@ def _merge(tree: dict[str, Any], patch: dict[str, Any]) -> None:
             tree.pop(key, None)
         elif key == "conditions":
             merged = {each["type"]: each for each in tree.get(key, [])}
-            merged |= {each["type"]: each for each in value}
-            tree[key] = list(merged.values())
+            merged |= {each["type"]: {name: entry for name, entry in each.items() if entry} for each in value}
+            tree[key] = [each for each in merged.values() if each.get("$patch") != "delete"]
         elif isinstance(value, list):
             tree[key] = [each for each in value if not (isinstance(each, dict) and each.get("$patch"))]
         elif isinstance(value, dict) and isinstance(tree.get(key), dict):
