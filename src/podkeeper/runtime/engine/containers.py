@@ -29,18 +29,18 @@ from podkeeper.runtime.cri import (
     RuntimeFailure,
 )
 from podkeeper.runtime.engine.config import Images
+from podkeeper.runtime.engine.directories import remove_directory
+from podkeeper.runtime.engine.endings import START_ERROR_CODE, read_exit, stop_signal_number
 from podkeeper.runtime.engine.filters import FilterCache
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors
 from podkeeper.runtime.engine.oci_runtime import PID_FILE, OciRuntimeFailure
-from podkeeper.runtime.engine.processes import ExitWatch, ProcessIdentity, uninterrupted
+from podkeeper.runtime.engine.processes import ExitWatch, identity_in, uninterrupted
 from podkeeper.runtime.engine.records import ContainerRecord, Exit, new_id, save
-from podkeeper.runtime.engine.sandboxes import Sandbox, Sandboxes, erase_directory, hostname
+from podkeeper.runtime.engine.sandboxes import Sandbox, Sandboxes, hostname
 from podkeeper.runtime.engine.spec import bundle, process, resources, users
 from podkeeper.runtime.engine.spec.rootfs_files import make_directories
 from podkeeper.runtime.engine.tools import Tools
 
-START_ERROR_CODE = 128
-_KILLED = 128 + signal.SIGKILL
 _log = logging.getLogger(__name__)
 
 
@@ -117,7 +117,7 @@ class Containers:
             record = await self._prepare(sandbox, config, container_id)
         except BaseException:
             await self._images.snapshots.remove(container_id)
-            erase_directory(directory)
+            remove_directory(directory)
             raise
         self._containers[container_id] = Container(record, sandbox.record.config.uid)
         self._tools.announce(EventKind.CREATED, sandbox_id, sandbox.record.config.uid, container_id)
@@ -291,7 +291,7 @@ class Containers:
         await self._kill(container)
         await self._clear(container.record)
         await self._images.snapshots.remove(container_id)
-        erase_directory(self.directory(container_id))
+        remove_directory(self.directory(container_id))
         if self._containers.pop(container_id, None) is not None:
             self._tools.announce(EventKind.DELETED, container.record.sandbox_id, container.pod_uid, container_id)
 
@@ -374,35 +374,3 @@ class Containers:
             stop_signal=record.stop_signal,
             user=record.user,
         )
-
-
-def read_exit(directory: Path, record: ContainerRecord, now: int) -> Exit:
-    """How a container ended, from the monitor's files; SIGKILLed when the monitor died without leaving any."""
-    file = directory / "exits" / record.id
-    try:
-        code, finished_at = int(file.read_text()), file.stat().st_mtime_ns
-    except (FileNotFoundError, ValueError):
-        return Exit(_KILLED, "Error", now, "its monitor was killed, so it was killed too")
-    if (directory / "oom").exists():
-        return Exit(code, "OOMKilled", finished_at)
-    return Exit(code, "Completed" if code == 0 else "Error", finished_at)
-
-
-def stop_signal_number(text: str) -> int:
-    """The number of ``SIGTERM``, ``TERM``, ``15`` or ``SIGRTMIN+3``. RuntimeFailure for what is no signal."""
-    name = text.upper().removeprefix("SIG")
-    base, plus, offset = name.partition("+")
-    try:
-        if name.isdigit():
-            return signal.Signals(int(name)).value
-        return signal.Signals[f"SIG{base}"].value + (int(offset) if plus else 0)
-    except (KeyError, ValueError) as error:
-        raise RuntimeFailure(f"unknown stop signal {text!r}") from error
-
-
-def identity_in(file: Path) -> ProcessIdentity | None:
-    """The process that a pid file names; None when there is no such file or process."""
-    try:
-        return ProcessIdentity.of(int(file.read_text()))
-    except (FileNotFoundError, ValueError, ProcessLookupError):
-        return None

@@ -11,9 +11,13 @@ ROOT/containers/ID/          record.json, config.json, conmon's files, exits/ID,
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+
+from podkeeper.runtime.images import mounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +82,15 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
         os.fchmod(descriptor, mode)
         file.write(data)
     temporary.replace(path)
+
+
+def remove_directory(directory: Path) -> None:
+    """Removes a directory in which nothing is mounted, with all that is in it; silent when it is not there."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(directory)
+
+
+def erase_directory(directory: Path) -> None:
+    """Unmounts whatever is mounted there, then removes it; silent when it is not there."""
+    mounts.unmount_below(directory)
+    remove_directory(directory)

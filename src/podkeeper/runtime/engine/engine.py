@@ -7,8 +7,9 @@ open --> serves --close--> containers run on, the next open takes them up again
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from podkeeper.foundation.cgroups import CgroupError, detect, open_cgroups
@@ -41,6 +42,15 @@ from podkeeper.runtime.podnetwork import PodNetwork
 VERSION = "0.1.0"
 
 
+@contextlib.contextmanager
+def _told(attempt: str) -> Iterator[None]:
+    """What the kernel refuses becomes the one kind of error that callers know."""
+    try:
+        yield
+    except (CgroupError, OSError) as error:
+        raise RuntimeFailure(f"cannot {attempt}: {error}") from error
+
+
 class Engine:
     """See the RuntimeService and ImageService Protocols. Made by ``open`` in a running event loop."""
 
@@ -62,7 +72,8 @@ class Engine:
         directories.create()
         lock = sweep.lock(directories)
         try:
-            return await cls._open(config, directories, network, images, lock)
+            with _told(f"open the engine in {config.root}"):
+                return await cls._open(config, directories, network, images, lock)
         except BaseException:
             os.close(lock)
             raise
@@ -71,10 +82,7 @@ class Engine:
     async def _open(
         cls, config: EngineConfig, directories: Directories, network: PodNetwork | None, images: Images, lock: int
     ) -> Engine:
-        try:
-            layout = detect()
-        except CgroupError as error:
-            raise RuntimeFailure(f"cannot open the engine: {error}") from error
+        layout = detect()
         cgroups = open_cgroups(layout)
         pause.install(directories.pause)
         before = EngineSettings.load(directories)
@@ -109,18 +117,21 @@ class Engine:
 
     async def run_sandbox(self, config: SandboxConfig) -> str:
         """See the Protocol."""
-        return await self._sandboxes.run(config)
+        with _told(f"run the sandbox of pod {config.namespace}/{config.name}"):
+            return await self._sandboxes.run(config)
 
     async def stop_sandbox(self, sandbox_id: str) -> None:
         """See the Protocol."""
-        await self._each_container(sandbox_id, lambda container_id: self._containers.stop(container_id, 0))
-        await self._sandboxes.stop(sandbox_id)
+        with _told(f"stop sandbox {sandbox_id}"):
+            await self._each_container(sandbox_id, lambda container_id: self._containers.stop(container_id, 0))
+            await self._sandboxes.stop(sandbox_id)
 
     async def remove_sandbox(self, sandbox_id: str) -> None:
         """See the Protocol."""
         await self.stop_sandbox(sandbox_id)
-        await self._each_container(sandbox_id, self._containers.remove)
-        await self._sandboxes.remove(sandbox_id)
+        with _told(f"remove sandbox {sandbox_id}"):
+            await self._each_container(sandbox_id, self._containers.remove)
+            await self._sandboxes.remove(sandbox_id)
 
     async def _each_container(self, sandbox_id: str, action: Callable[[str], Coroutine[Any, Any, None]]) -> None:
         """All at once; the first fault is raised after the last one has ended."""
@@ -141,19 +152,23 @@ class Engine:
 
     async def create_container(self, sandbox_id: str, config: ContainerConfig) -> str:
         """See the Protocol."""
-        return await self._containers.create(sandbox_id, config)
+        with _told(f"create container {config.name}"):
+            return await self._containers.create(sandbox_id, config)
 
     async def start_container(self, container_id: str) -> None:
         """See the Protocol."""
-        await self._containers.start(container_id)
+        with _told(f"start container {container_id}"):
+            await self._containers.start(container_id)
 
     async def stop_container(self, container_id: str, timeout: float) -> None:
         """See the Protocol."""
-        await self._containers.stop(container_id, timeout)
+        with _told(f"stop container {container_id}"):
+            await self._containers.stop(container_id, timeout)
 
     async def remove_container(self, container_id: str) -> None:
         """See the Protocol."""
-        await self._containers.remove(container_id)
+        with _told(f"remove container {container_id}"):
+            await self._containers.remove(container_id)
 
     async def container_status(self, container_id: str) -> ContainerStatus:
         """See the Protocol."""
@@ -166,10 +181,8 @@ class Engine:
 
     async def update_container(self, container_id: str, resources: Resources) -> None:
         """See the Protocol."""
-        try:
+        with _told(f"update container {container_id}"):
             self._containers.update(container_id, resources)
-        except CgroupError as error:
-            raise RuntimeFailure(f"cannot update container {container_id}: {error}") from error
 
     # Processes inside.
 

@@ -78,6 +78,14 @@ def _stat(pid: int) -> list[str]:
     return text[text.rindex(")") + 2 :].split()
 
 
+def identity_in(file: Path) -> ProcessIdentity | None:
+    """The process that a pid file names; None when there is no such file or process."""
+    try:
+        return ProcessIdentity.of(int(file.read_text()))
+    except (FileNotFoundError, ValueError, ProcessLookupError):
+        return None
+
+
 class Child:
     """A process that we started. Its exit code is 128 + signal for one ended by a signal."""
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from podkeeper.runtime.engine.config import Images
 from podkeeper.runtime.engine.containers import Containers
+from podkeeper.runtime.engine.directories import erase_directory
 from podkeeper.runtime.engine.oci_choice import CANDIDATES
 from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, load_all
-from podkeeper.runtime.engine.sandboxes import Sandboxes, erase_directory
+from podkeeper.runtime.engine.sandboxes import Sandboxes
 from podkeeper.runtime.engine.tools import Tools
 
 _log = logging.getLogger(__name__)

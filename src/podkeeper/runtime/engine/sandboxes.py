@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from podkeeper.runtime.cri import (
     SandboxState,
     SandboxStatus,
 )
+from podkeeper.runtime.engine.directories import remove_directory
 from podkeeper.runtime.engine.processes import ExitWatch, uninterrupted
 from podkeeper.runtime.engine.records import SandboxRecord, new_id, save
 from podkeeper.runtime.engine.spec import bundle
@@ -207,7 +207,9 @@ class Sandboxes:
         await self._tools.cgroups.remove(record.cgroup)
         if not record.config.cgroup_parent:
             await self._tools.cgroups.remove(record.cgroup.rpartition("/")[0])
-        erase_directory(directory)
+        with contextlib.suppress(OSError):  # not mounted: it has the node's, or the machine was started anew
+            mounts.unmount(str(directory / "shm"), mounts.MNT_DETACH)
+        remove_directory(directory)
 
     # After a restart of the engine.
 
@@ -241,13 +243,6 @@ class Sandboxes:
             annotations=config.annotations,
             runtime_handler=config.runtime_handler,
         )
-
-
-def erase_directory(directory: Path) -> None:
-    """Unmounts and removes everything below; silent when it is not there."""
-    mounts.unmount_below(directory)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(directory)
 
 
 def hostname(config: SandboxConfig) -> str:

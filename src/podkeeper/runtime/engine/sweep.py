@@ -20,11 +20,10 @@ from podkeeper.foundation.cgroups import CgroupError, Cgroups, open_cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine import hidden_hierarchies
-from podkeeper.runtime.engine.directories import Directories, write_atomically
+from podkeeper.runtime.engine.directories import Directories, erase_directory, write_atomically
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE
 from podkeeper.runtime.engine.processes import ProcessIdentity
 from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, load_all
-from podkeeper.runtime.engine.sandboxes import erase_directory
 
 
 @dataclass(frozen=True, slots=True)

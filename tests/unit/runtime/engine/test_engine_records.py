@@ -19,8 +19,8 @@ from podkeeper.runtime.cri import (
     SandboxConfig,
     SandboxSecurityContext,
 )
-from podkeeper.runtime.engine.containers import read_exit, stop_signal_number
 from podkeeper.runtime.engine.directories import Directories, write_atomically
+from podkeeper.runtime.engine.endings import read_exit, stop_signal_number
 from podkeeper.runtime.engine.oci_runtime import OciRuntime, last_error
 from podkeeper.runtime.engine.processes import ProcessIdentity
 from podkeeper.runtime.engine.records import ContainerRecord, Exit, SandboxRecord, load_all, new_id, save
