@@ -186,6 +186,27 @@ class TestConcurrentWriters:
         assert again > deleted > created
         assert await store.get("/a") == Record("/a", b"2", again, again)
 
+    async def test_a_change_may_build_on_one_that_is_on_its_way(self, store: Store) -> None:
+        creating = asyncio.ensure_future(store.create("/a", b"0"))
+        await asyncio.sleep(0)
+        revisions, pending = [], []
+        for count in range(1, 5):
+            newest = store.newest("/a")
+            assert newest is not None
+            assert newest.value == str(count - 1).encode()
+            revisions.append(newest.revision)
+            pending.append(asyncio.ensure_future(store.update("/a", str(count).encode(), newest.revision)))
+            await asyncio.sleep(0)
+        assert [await creating, *(await asyncio.gather(*pending))][:-1] == revisions
+        record = await store.get("/a")
+        assert record == store.newest("/a")
+        assert record is not None
+        deleting = asyncio.ensure_future(store.delete("/a", record.revision))
+        await asyncio.sleep(0)
+        assert store.newest("/a") is None
+        await deleting
+        assert store.newest("/a") is None
+
     async def test_a_cancelled_write_happens_wholly_or_not_at_all(self, store: Store) -> None:
         tasks = [asyncio.create_task(store.create(f"/k/{index}", b"value")) for index in range(40)]
         await asyncio.sleep(0)
