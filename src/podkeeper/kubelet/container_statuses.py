@@ -38,13 +38,8 @@ class StatusSources:
 def container_statuses(sources: StatusSources) -> tuple[Statuses, Statuses, Statuses]:
     """Statuses of the init, the ordinary and the ephemeral containers (those that exist), in the spec's order."""
     spec = sources.pod.spec
-    begun = any(sources.runtime.latest(each.name) for each in spec.containers)
-    waiting = "PodInitializing" if spec.init_containers and not begun else "ContainerCreating"
-    first_init = spec.init_containers[0].name if spec.init_containers else ""
-    init = tuple(
-        _status(sources, each, waiting if each.name != first_init else "PodInitializing", init=True)
-        for each in spec.init_containers
-    )
+    waiting = "PodInitializing" if spec.init_containers else "ContainerCreating"
+    init = tuple(_status(sources, each, waiting, init=True) for each in spec.init_containers)
     ordinary = tuple(_status(sources, each, waiting) for each in spec.containers)
     ephemeral = tuple(_status(sources, each, "ContainerCreating") for each in ephemeral_containers(sources.pod))
     return init, ordinary, ephemeral

@@ -344,7 +344,11 @@ class PodWorker:
             await self._parts.runtime.remove_sandbox(sandbox.id)
 
     async def _tear_down(self) -> None:
-        tear_down_volumes(self._parts.config.pods_dir, self.uid)
+        pods_dir = self._parts.config.pods_dir
+        if any(volume.empty_dir is not None for volume in self.pod.spec.volumes):
+            await asyncio.to_thread(tear_down_volumes, pods_dir, self.uid)  # there may be very much in it
+        else:
+            tear_down_volumes(pods_dir, self.uid)
 
     async def _remove_files(self) -> None:
         remove_pod_files(self._parts.config, self.uid)

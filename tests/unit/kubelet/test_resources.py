@@ -196,6 +196,20 @@ def test_host_ports_are_taken_once(make_pod: Make) -> None:
         ({"host_users": False}, "UserNamespacesNotSupported"),
         ({"runtime_class_name": "gvisor"}, "RuntimeClassNotSupported"),
         ({"os": v1.PodOS(name="windows")}, "PodOSNotSupported"),
+        (
+            {"security_context": v1.PodSecurityContext(supplemental_groups_policy="Strict")},
+            "SupplementalGroupsPolicyNotSupported",
+        ),
+        (
+            {
+                "init_containers": (
+                    v1.Container(
+                        name="i", restart_policy_rules=(v1.ContainerRestartRule(action="RestartAllContainers"),)
+                    ),
+                )
+            },
+            "RestartRuleNotSupported",
+        ),
     ],
 )
 def test_what_the_node_cannot_do_is_refused_by_name(make_pod: Make, spec: dict[str, Any], reason: str) -> None:
