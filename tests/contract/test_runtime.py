@@ -232,6 +232,14 @@ async def test_removing_a_container_that_runs_kills_it_first(world: World) -> No
         await world.runtime.container_status(container_id)
 
 
+async def test_removing_from_several_sides_at_once_removes_once(world: World) -> None:
+    container_id = await world.running(await world.sandbox())
+    events = world.runtime.events()
+    await asyncio.gather(*(world.runtime.remove_container(container_id) for _ in range(3)))
+    await until(events, EventKind.DELETED, container_id)
+    assert await world.runtime.list_containers() == []
+
+
 async def test_events_tell_a_whole_life_in_order(world: World) -> None:
     events = world.runtime.events()
     sandbox_id = await world.sandbox()

@@ -91,6 +91,8 @@ class ExecProcess:
         await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
     def _kill(self) -> None:
+        if not self._child.running:
+            return
         with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
             pid = int((self._scratch / PID_FILE).read_text())
             if descriptor := ProcessIdentity.of(pid).open():

@@ -56,8 +56,12 @@ class OciRuntime:
 
     async def delete(self, container_id: str, bundle: Path) -> None:
         """Kills and forgets. Succeeds when the runtime does not know the container."""
-        if (self.state / container_id).exists():
-            await self._command("delete", bundle, ["delete", "--force", container_id])
+        try:
+            if (self.state / container_id).exists():
+                await self._command("delete", bundle, ["delete", "--force", container_id])
+        except OciRuntimeFailure:
+            if (self.state / container_id).exists():  # else somebody else has deleted it meanwhile
+                raise
 
     async def _command(self, verb: str, bundle: Path, arguments: list[str]) -> None:
         done = await run([self.path, *self.options(bundle), *arguments], directory=bundle)

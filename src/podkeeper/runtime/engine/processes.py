@@ -17,8 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from podkeeper.foundation.cgroups.killing import wait_readable
-
 _STAT_START_TIME = 19  # of the fields after the command's closing parenthesis: proc(5) counts it as number 22
 _STAT_STATE = 0
 
@@ -87,28 +85,38 @@ def identity_in(file: Path) -> ProcessIdentity | None:
 
 
 class Child:
-    """A process that we started. Its exit code is 128 + signal for one ended by a signal."""
+    """A process that we started, collected as soon as it ends. Ended by a signal, its code is 128 + signal."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process, self.pid = process, process.pid
         self._descriptor = os.pidfd_open(process.pid)
+        self._ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(self._descriptor, self._collect)
 
     def __repr__(self) -> str:
         return f"Child({self.pid}, {self._process.args!r}, returncode={self._process.returncode})"
 
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
     async def wait(self) -> int:
-        """The exit code, once it has ended. Safe to call again, and by several callers one after another."""
-        if self._process.returncode is None:
-            await wait_readable(self._descriptor)
-            self._process.wait()
-            os.close(self._descriptor)
-        code = self._process.returncode
+        """The exit code, once it has ended. Any number of callers may wait."""
+        await self._ended.wait()
+        code: int = self._process.returncode
         return code if code >= 0 else 128 - code
 
     def kill(self) -> None:
         """SIGKILL, unless it has ended."""
-        if self._process.returncode is None:
+        if self.running:
             signal.pidfd_send_signal(self._descriptor, signal.SIGKILL)
+
+    def _collect(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._process.wait()
+        self._ended.set()
 
 
 @dataclass(frozen=True, slots=True)

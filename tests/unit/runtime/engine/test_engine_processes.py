@@ -121,6 +121,17 @@ os.write(1, f"{os.getsid(0) == os.getpid()} {others}\\n".encode())
 """
 
 
+async def test_any_number_may_wait_for_a_child() -> None:
+    child = spawn(["sleep", "1000"])
+    waiting = [asyncio.ensure_future(child.wait()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert child.running
+    child.kill()
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 10) == [137, 137, 137]
+    child.kill()
+    assert not child.running
+
+
 async def test_a_program_runs_to_its_end_with_both_outputs() -> None:
     done = await run(["sh", "-c", "echo out; echo err >&2; exit 3"])
     assert (done.code, done.output, done.errors) == (3, b"out\n", b"err\n")
