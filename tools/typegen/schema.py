@@ -1,4 +1,4 @@
-"""The compact schema table that is packaged with ``podkeeper.api``; its form is described in ``podkeeper/api/schema.py``."""
+"""The compact schema table: what tools/generate_types.py writes for podkeeper.api.schema to read."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from podkeeper.cli import cluster_commands, image_commands, object_commands
+from podkeeper.cli import cluster_commands, demo, image_commands, object_commands
 from podkeeper.cluster.errors import ClusterError
 
 
@@ -32,9 +32,9 @@ class _Root(click.Group):
 def podkeeper() -> None:
     """Kubernetes 1.36 in Python: a real cluster whose pods are real Linux containers.
 
-    The components run as commands of their own too: podkeeper apiserver, controllers, scheduler, node (each with --help).
+    The components are commands of their own too: podkeeper apiserver, controllers, scheduler, node (see --help).
     """
 
 
-for command in (*cluster_commands.COMMANDS, image_commands.image, *object_commands.COMMANDS):
+for command in (*cluster_commands.COMMANDS, demo.demo, image_commands.image, *object_commands.COMMANDS):
     podkeeper.add_command(command)

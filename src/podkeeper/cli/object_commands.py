@@ -1,4 +1,4 @@
-"""Commands about objects, for machines without kubectl: apply, get, delete, logs, exec. The server renders what they show."""
+"""Commands about objects, for machines without kubectl: apply, get, delete, logs, exec; the server renders."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def apply(layout: Layout, namespace: str, files: tuple[str, ...]) -> None:
 
 
 async def apply_object(api: RestApi, resource: Resource, home: str, tree: dict[str, Any]) -> str:
-    """Creates the object, or merges the manifest into the one that is there; answers created, configured or unchanged."""
+    """Creates the object, or merges the manifest into what is there: created, configured or unchanged."""
     client = api.of_resource(resource)
     name = tree.get("metadata", {}).get("name")
     if not name:
@@ -165,7 +165,7 @@ def logs(
     session.run(layout, work)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"allow_interspersed_args": False})
 @data_dir
 @namespace
 @click.option("-c", "--container", default="", help="Which container; needed when the pod has several.")

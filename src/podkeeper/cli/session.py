@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def run(layout: Layout, work: Callable[[RestApi], Awaitable[T]]) -> T:
-    """Runs ``work`` with the administrator's client. Raises ClusterError for whatever the server or the way to it says."""
+    """Runs ``work`` with the administrator's client. Raises ClusterError for what the server or the way to it says."""
 
     async def session() -> T:
         api = RestApi(load(layout.admin_kubeconfig), name="podkeeper")

@@ -1,7 +1,7 @@
 """exec over a WebSocket: this terminal in raw mode, standard streams, window size and exit code.
 
-Channels of v5.channel.k8s.io, one byte in front of each message: 0 stdin, 1 stdout, 2 stderr, 3 error (a Status), 4 resize,
-255 close of a channel.
+Channels of v5.channel.k8s.io, one byte in front of each message: 0 stdin, 1 stdout, 2 stderr, 3 error (a Status),
+4 resize, 255 close of a channel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Exponential back-off per key, in client-go's shape: base, doubled with each failure, up to a cap, reset on success."""
+"""Exponential back-off per key, in client-go's shape: base, doubled at each failure up to a cap, reset on success."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A certificate authority in a directory: keys are P-256 (fast to make, accepted everywhere), files are PEM.
 
-Private keys are written with mode 0600 before anything can read them, certificates with 0644; a file is replaced atomically.
+Private keys are written with mode 0600 before anything can read them, certificates with 0644; files are replaced
+atomically.
 """
 
 from __future__ import annotations

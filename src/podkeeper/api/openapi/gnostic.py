@@ -1,7 +1,7 @@
 """The version 2 document in the protobuf form that client-go asks for (gnostic's openapi.v2.Document).
 
-Source of the field numbers: openapiv2/OpenAPIv2.proto of google/gnostic-models. Definitions are carried whole, paths are
-not: clients of this form look up types in it, and find operations in version 3.
+Source of the field numbers: openapiv2/OpenAPIv2.proto of google/gnostic-models. Definitions are carried whole,
+paths are not: clients of this form look up types in it, and find operations in version 3.
 """
 
 from __future__ import annotations
