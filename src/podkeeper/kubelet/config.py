@@ -49,7 +49,6 @@ class KubeletConfig:
     lease_seconds: int = 40
     lease_renewal_seconds: float = 10.0
     status_report_seconds: float = 300.0
-    housekeeping_seconds: float = 60.0
 
     @property
     def pods_dir(self) -> Path:

@@ -15,7 +15,6 @@ from podkeeper.runtime.cri import DNSConfig
 
 MAX_SERVERS, MAX_SEARCHES, MAX_SEARCH_CHARACTERS = 3, 32, 2048
 MAX_HOSTNAME = 63
-FALLBACK_SERVER = "127.0.0.1"
 
 
 class HostnameTooLong(ValueError):

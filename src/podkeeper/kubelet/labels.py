@@ -19,9 +19,7 @@ HASH = "io.kubernetes.container.hash"
 RESTART_COUNT = "io.kubernetes.container.restartCount"
 TERMINATION_PATH = "io.kubernetes.container.terminationMessagePath"
 TERMINATION_POLICY = "io.kubernetes.container.terminationMessagePolicy"
-PRE_STOP = "io.kubernetes.container.preStopHandler"
 IMAGE = "podkeeper.io/image"
-POD_DELETION_GRACE = "io.kubernetes.pod.deletionGracePeriod"
 POD_GRACE = "io.kubernetes.pod.terminationGracePeriod"
 
 
@@ -63,5 +61,5 @@ def container_hash(container: v1.Container) -> str:
 
 def grace_from(annotations: Mapping[str, str], default: int) -> int:
     """The grace period written at creation, for a container whose pod is no longer known."""
-    text = annotations.get(POD_DELETION_GRACE) or annotations.get(POD_GRACE, "")
+    text = annotations.get(POD_GRACE, "")
     return int(text) if text.isdecimal() else default

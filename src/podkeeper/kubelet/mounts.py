@@ -12,8 +12,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MS_BIND, MS_REC = 4096, 16384
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 
 _SYS_OPENAT2 = 437

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from podkeeper.api.core import v1
-from podkeeper.api.pods.requests import is_sidecar
 from podkeeper.kubelet.pods import format_pod, uses_host_network
 from podkeeper.runtime.cri import (
     ContainerSecurityContext,
@@ -141,8 +140,3 @@ def _apparmor(profile: v1.AppArmorProfile | None) -> SecurityProfile:
     if profile is None:
         return SecurityProfile()
     return SecurityProfile(profile.type, profile.localhost_profile or "")
-
-
-def may_have_lifecycle(pod: v1.Pod, container: v1.Container) -> bool:
-    """Whether hooks and probes apply: not to plain init containers."""
-    return container not in pod.spec.init_containers or is_sidecar(container)

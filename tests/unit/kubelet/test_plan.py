@@ -14,7 +14,7 @@ from podkeeper.api.core import v1
 from podkeeper.api.meta import v1 as meta
 from podkeeper.kubelet import labels
 from podkeeper.kubelet.plan import Plan, PodFacts, ProbeFailure, ProbeFindings, StartDelay, decide
-from podkeeper.kubelet.restart import RestartBackOff, next_backoff
+from podkeeper.kubelet.restart import RestartBackOff, next_backoff, restarts_after
 from podkeeper.kubelet.runtime_state import PodRuntime
 from podkeeper.runtime.cri import ContainerState, ContainerStatus, SandboxState, SandboxStatus
 
@@ -251,6 +251,17 @@ def test_a_sidecar_comes_back_while_the_others_go_on(make_pod: Make) -> None:
     found = plan(pod, exited(SIDE, 0), container(APP))
     assert starts(found) == ["side"]
     assert not found.kills
+
+
+def test_a_sidecar_that_was_up_once_does_not_hold_up_those_after_it(make_pod: Make) -> None:
+    pod = make_pod(init_containers=(SIDE, INIT, INIT2))
+    assert starts(plan(pod, exited(SIDE, 1), exited(INIT))) == ["side", "init2"]
+
+
+def test_an_init_container_that_succeeded_is_done_under_any_policy(make_pod: Make) -> None:
+    assert not restarts_after(make_pod(), INIT, 0, init=True)
+    assert restarts_after(make_pod(), INIT, 1, init=True)
+    assert restarts_after(make_pod(restart_policy="Never"), SIDE, 0, init=True)
 
 
 def test_sidecars_do_not_keep_a_finished_pod_alive(make_pod: Make) -> None:
