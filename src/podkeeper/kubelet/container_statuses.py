@@ -20,6 +20,7 @@ LOST_REASON, LOST_MESSAGE = (
     "ContainerStatusUnknown",
     "The container could not be located when the pod was terminated",
 )
+DELETED_MESSAGE = "The container could not be located when the pod was deleted.  The container used to be Running"
 Statuses = tuple[v1.ContainerStatus, ...]
 
 
@@ -57,7 +58,7 @@ def _status(sources: StatusSources, container: v1.Container, waiting: str, *, in
         state=state,
         last_state=last,
         ready=_is_ready(sources, container, latest, state, started=started, init=init),
-        restart_count=restart_count(latest) if latest else 0,
+        restart_count=restart_count(latest) if latest else _restarts_told(sources, container),
         image=asked,
         image_id=(latest.image_ref or latest.image_id) if latest else "",
         container_id=f"{SCHEME}{latest.id}" if latest else "",
@@ -67,6 +68,11 @@ def _status(sources: StatusSources, container: v1.Container, waiting: str, *, in
         volume_mounts=tuple(_mount_status(each) for each in container.volume_mounts),
         user=_user(latest) if latest is not None and running else None,
     )
+
+
+def _restarts_told(sources: StatusSources, container: v1.Container) -> int:
+    told = _told(sources, container)
+    return told.restart_count if told else 0
 
 
 def _image_name(latest: ContainerStatus | None) -> str:
@@ -97,7 +103,7 @@ def _states(
 ) -> tuple[v1.ContainerState, v1.ContainerState]:
     """The present state and the last one."""
     if not history:
-        return _never_ran(sources, container, waiting), v1.ContainerState()
+        return _never_ran(sources, container, waiting), _vanished(_told(sources, container))
     latest = history[0]
     previous = v1.ContainerState(terminated=_terminated(sources, history[1])) if history[1:] else v1.ContainerState()
     if latest.state is ContainerState.RUNNING:
@@ -116,6 +122,25 @@ def _never_ran(sources: StatusSources, container: v1.Container, waiting: str) ->
         lost = v1.ContainerStateTerminated(exit_code=LOST_CODE, reason=LOST_REASON, message=LOST_MESSAGE)
         return v1.ContainerState(terminated=lost)
     return _waits(*sources.waiting.get(container.name, (waiting, "")))
+
+
+def _told(sources: StatusSources, container: v1.Container) -> v1.ContainerStatus | None:
+    """What was last said of a container."""
+    status = sources.pod.status
+    every = (*status.init_container_statuses, *status.container_statuses, *status.ephemeral_container_statuses)
+    return next((each for each in every if each.name == container.name), None)
+
+
+def _vanished(told: v1.ContainerStatus | None) -> v1.ContainerState:
+    """The last state of a container that the runtime no longer knows, after the machine's restart for instance."""
+    if told is None:
+        return v1.ContainerState()
+    if told.state.running is not None:
+        lost = v1.ContainerStateTerminated(
+            exit_code=LOST_CODE, reason=LOST_REASON, message=DELETED_MESSAGE, container_id=told.container_id
+        )
+        return v1.ContainerState(terminated=lost)
+    return v1.ContainerState(terminated=told.state.terminated) if told.state.terminated else told.last_state
 
 
 def _waits(reason: str, message: str) -> v1.ContainerState:

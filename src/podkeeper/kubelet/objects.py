@@ -64,7 +64,7 @@ class ObjectFollower(Generic[T]):
         self._followed: dict[tuple[str, str], _Followed[T]] = {}
 
     def hold(self, namespace: str, name: str, holder: str, on_change: OnChange) -> None:
-        """Follows an object for ``holder`` (a pod's UID); again for the same holder changes nothing."""
+        """Follows an object for ``holder`` (a pod's UID); again for the same holder changes the callback."""
         key = (namespace, name)
         followed = self._followed.get(key)
         if followed is None:
@@ -72,7 +72,7 @@ class ObjectFollower(Generic[T]):
             selection = Selection(namespace=namespace, field_selector=f"metadata.name={name}")
             reflector = Reflector(self._client, followed, self._clock, selection)
             followed.task = self._tasks.create_task(reflector.run(), name=f"follow {self._resource} {name}")
-        followed.holders.setdefault(holder, on_change)
+        followed.holders[holder] = on_change
 
     def release(self, holder: str) -> None:
         """Ends everything that ``holder`` holds; what nobody holds any more is no longer followed."""

@@ -111,7 +111,8 @@ class PodActor:
     async def _kill(self, pod: v1.Pod, runtime: PodRuntime, plan: Plan) -> None:
         if plan.sandbox_changed:
             self._events.normal("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
-        ip = runtime.ips[0] if runtime.ips else ""
+        ips = self._parts.node.ips if pod.spec.host_network else runtime.ips
+        ip = ips[0] if ips else ""
         await unless(self._ending, all_settled(*(self._kill_one(pod, runtime, kill, ip) for kill in plan.kills)))
 
     async def _kill_one(self, pod: v1.Pod, runtime: PodRuntime, kill: Kill, ip: str) -> None:

@@ -37,7 +37,7 @@ from podkeeper.kubelet.plan import Plan, PodFacts, decide, usable_sandbox
 from podkeeper.kubelet.pod_actor import PodActor
 from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pod_files import remove_logs, remove_pod_files
-from podkeeper.kubelet.pods import grace_period, is_terminal, with_status
+from podkeeper.kubelet.pods import grace_period, is_terminal, uses_host_network, with_status
 from podkeeper.kubelet.probes.prober import PodProbes
 from podkeeper.kubelet.resize import Allocation, Fits
 from podkeeper.kubelet.runtime_state import PodRuntime, read_pod_runtime
@@ -217,9 +217,8 @@ class PodWorker:
             if not running:
                 return
             self._hurry.clear()
-            ip = self.runtime.ips[0] if self.runtime.ips else ""
             try:
-                await unless(self._hurry, self._terminator.end_all(running, self._grace or 1.0, ip))
+                await unless(self._hurry, self._terminator.end_all(running, self._grace or 1.0, self._ip()))
             except Interrupted:
                 continue
             except RuntimeFailure as error:
@@ -267,9 +266,14 @@ class PodWorker:
         for container in self.runtime.containers:
             if container.state is ContainerState.EXITED and container.id not in self._messages:
                 self._messages[container.id] = termination_message(container)
-        self._probes.follow(self.pod, self.runtime)
+        self._probes.follow(self.pod, self.runtime, self._ip())
         refreshed, self._refreshed = self._refreshed, asyncio.Event()
         refreshed.set()
+
+    def _ip(self) -> str:
+        """Where the pod is reached; empty while it has no address."""
+        ips = self._parts.node.ips if uses_host_network(self.pod) else self.runtime.ips
+        return ips[0] if ips else ""
 
     def _facts(self) -> PodFacts:
         return PodFacts(
@@ -286,6 +290,8 @@ class PodWorker:
     def _publish(self, *, ended: bool = False) -> None:
         """Says what the status should be now."""
         base = self._base()
+        if is_terminal(base.status) and not self.runtime.sandboxes:
+            return  # it ended before, and nothing is left that could tell more than its status does
         self._status = build_status(
             StatusFacts(
                 pod=base,

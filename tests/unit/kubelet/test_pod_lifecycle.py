@@ -197,6 +197,30 @@ async def test_what_exited_while_the_kubelet_was_away_is_restarted(node: Any, ma
     assert node.status().last_state.terminated.exit_code == 3
 
 
+async def test_after_the_machines_restart_pods_begin_anew_and_remember(node: Any, make_pod: Make) -> None:
+    await node.run(make_pod())
+    await node.run(make_pod("done", restart_policy="Never"))
+    node.runtime.exit_container(node.runtime.container_named("app", pod_uid="uid-of-done").id)
+    await node.settle()
+    finished = node.api.pod("done").status
+    log = node.config.logs_dir / "default_web_uid-of-web/app/0.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch()
+    await node.stop()
+    node.runtime.sandboxes.clear()
+    node.runtime.containers.clear()
+    await node.start()
+    status = node.status()
+    assert (status.state.running is not None, status.restart_count) == (True, 1)
+    assert node.api.pod("done").status == finished
+    lost = [
+        each["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"]
+        for noun, name, each in node.api.patches
+        if noun == "pods" and name == "web" and each["status"].get("containerStatuses", [{}])[0].get("lastState")
+    ]
+    assert lost == ["ContainerStatusUnknown"]
+
+
 async def test_leftovers_of_pods_that_are_gone_are_removed_at_start(node: Any, make_pod: Make) -> None:
     await node.run(make_pod())
     await node.run(make_pod("stays"))

@@ -82,17 +82,16 @@ class PodProbes:
             failed={cid: each.failed for cid, each in self._watched.items() if each.failed is not None},
         )
 
-    def follow(self, pod: v1.Pod, runtime: PodRuntime) -> None:
+    def follow(self, pod: v1.Pod, runtime: PodRuntime, pod_ip: str) -> None:
         """Starts probing containers that run now and forgets those that do not."""
         running = {each.id: each for each in runtime.containers if each.state is ContainerState.RUNNING}
         for container_id in [each for each in self._watched if each not in running]:
             self._watched.pop(container_id).cancel()
-        ip = runtime.ips[0] if runtime.ips else (pod.status.host_ip if pod.spec.host_network else "")
         for container in (*pod.spec.containers, *sidecars(pod)):
             current = runtime.latest(container.name)
             fresh = current is not None and current.id in running and current.id not in self._watched
             if current is not None and fresh and _probes_of(container):
-                self._watch(pod, ProbeTarget(container, current.id, ip), current)
+                self._watch(pod, ProbeTarget(container, current.id, pod_ip), current)
 
     def stop_killing(self) -> None:
         """The pod ends: nothing is killed for its health any more; readiness is still told."""
