@@ -84,11 +84,9 @@ async def _sweep(directories: Directories, cgroups: Cgroups) -> None:
     groups += [record.cgroup for record in records if record is not None]
     groups += [record.cgroup for _, record in load_all(directories.containers, ContainerRecord) if record is not None]
     for group in groups:
-        await cgroups.kill(group)
+        await cgroups.remove(group)
     for monitor in monitors:
         await _end(monitor)
-    for group in groups:
-        await cgroups.remove(group)
     for controller in settings.hidden if settings else ():
         await hidden_hierarchies.release(controller, groups[0], directories.root / "hierarchy")
 
