@@ -12,7 +12,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-MS_BIND, MS_REC = 4096, 16384
+MS_BIND, MS_SLAVE = 4096, 1 << 19
 MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 
 _SYS_OPENAT2 = 437
@@ -49,8 +49,12 @@ def mount_tmpfs(target: Path, size: int | None = None, mode: str = "0777") -> No
 
 
 def bind(source: str, target: Path) -> None:
-    """Binds a file or directory (``/proc/self/fd/N`` too) with what is mounted below it."""
-    _mount(source, str(target), None, MS_BIND | MS_REC, None)
+    """Binds a file or directory (``/proc/self/fd/N`` too) without what is mounted below it.
+
+    The bind is a slave: no unmount at or below ``target`` can ever travel back to where ``source`` comes from.
+    """
+    _mount(source, str(target), None, MS_BIND, None)
+    _mount("none", str(target), None, MS_SLAVE, None)
 
 
 def unmount(target: Path) -> None:

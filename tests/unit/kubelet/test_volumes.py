@@ -7,6 +7,7 @@ import base64
 import os
 import socket
 import stat
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -378,3 +379,21 @@ def test_removing_a_tree_never_reaches_behind_a_mount(pods_dir: Path) -> None:
     mounts.remove_tree(tree)
     assert not tree.exists()
     assert (precious / "file").read_text() == "precious"
+
+
+@needs_mounts
+def test_removing_a_pin_unmounts_nothing_where_it_came_from(pods_dir: Path) -> None:
+    source, tree = pods_dir / "source", pods_dir / "tree"
+    for directory in (source, tree / "pin"):
+        directory.mkdir(parents=True)
+    mounts.mount_tmpfs(source)
+    subprocess.run(["mount", "--make-shared", str(source)], check=True)
+    (source / "before").mkdir()
+    mounts.mount_tmpfs(source / "before")
+    mounts.bind(str(source), tree / "pin")
+    (source / "after").mkdir()
+    mounts.mount_tmpfs(source / "after")  # travels to the pin, and must not travel back when it goes there
+    assert (tree / "pin/after").is_mount()
+    mounts.remove_tree(tree)
+    assert (source / "before").is_mount()
+    assert (source / "after").is_mount()
