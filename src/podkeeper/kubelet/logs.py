@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +125,9 @@ def read_log(path: Path, options: LogOptions) -> Iterator[bytes]:
         os.close(descriptor)
 
 
-async def follow_log(path: Path, options: LogOptions, ended: Callable[[], Awaitable[None]]) -> AsyncIterator[bytes]:
+async def follow_log(
+    path: Path, options: LogOptions, ended: Callable[[], Awaitable[None]]
+) -> AsyncGenerator[bytes, None]:
     """The log at ``path`` as it is and as it grows, over rotations, until ``ended`` returns (the container has
     exited) and all is shown. Raises FileNotFoundError."""
     shown = LogFilter(options)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 
 from aiohttp import web
@@ -76,21 +77,22 @@ class LogHandler:
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await response.prepare(request)
-        pieces: AsyncIterator[bytes] = (
+        pieces: AsyncGenerator[bytes, None] = (
             follow_log(path, options, lambda: worker.wait_until_ended(container.id))
             if options.follow and running
             else _waiting(read_log(path, options))
         )
-        try:
-            async for piece in pieces:
-                if piece:
-                    await response.write(piece)
-            await response.write_eof()
-        except ConnectionError:
-            return response  # the reader went away
+        async with aclosing(pieces):
+            try:
+                async for piece in pieces:
+                    if piece:
+                        await response.write(piece)
+                await response.write_eof()
+            except ConnectionError:
+                return response  # the reader went away
         return response
 
 
-async def _waiting(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+async def _waiting(pieces: Iterator[bytes]) -> AsyncGenerator[bytes, None]:
     for piece in pieces:
         yield piece
