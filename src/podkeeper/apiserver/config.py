@@ -39,8 +39,11 @@ class ApiServerConfig:
 
 @dataclass(frozen=True, slots=True)
 class AdmissionConfig:
-    """Choices of the admission plugins. Seconds for DefaultTolerationSeconds; names of plugins that are off."""
+    """Choices of the admission plugins. Seconds for DefaultTolerationSeconds; names of plugins that are off.
+
+    StorageObjectInUseProtection adds finalizers that a controller of its own takes off: it is on where that one
+    runs."""
 
     not_ready_toleration: int = 300
     unreachable_toleration: int = 300
-    disabled: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset({"StorageObjectInUseProtection"})

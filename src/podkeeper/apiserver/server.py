@@ -16,6 +16,7 @@ from podkeeper.apiserver.authentication import admin_token
 from podkeeper.apiserver.authentication.admin_token import AdminToken
 from podkeeper.apiserver.authentication.authenticator import Authenticator
 from podkeeper.apiserver.authentication.service_accounts import SigningKey, TokenIssuer, TokenReader
+from podkeeper.apiserver.authorization.aggregation import RoleAggregator
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.authorization.node import NodeAuthorizer
 from podkeeper.apiserver.authorization.rbac import RbacIndex
@@ -25,6 +26,7 @@ from podkeeper.apiserver.chain import Chain
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.handlers import paths
 from podkeeper.apiserver.handlers.bindings import PodWrites
+from podkeeper.apiserver.handlers.componentstatuses import ComponentStatuses
 from podkeeper.apiserver.handlers.discovery import DiscoveryHandlers
 from podkeeper.apiserver.handlers.dispatch import Dispatcher, SpecialKey
 from podkeeper.apiserver.handlers.openapi import OpenApiHandlers
@@ -43,7 +45,8 @@ from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.http import HttpServer
 from podkeeper.foundation.http.server import server_tls
-from podkeeper.registry.verbs import Registry
+from podkeeper.registry.storage_versions import is_stored
+from podkeeper.registry.verbs import Registry, RequestContext
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +60,7 @@ class ApiServer:
     def __init__(
         self, config: ApiServerConfig, registry: Registry, admission: AdmissionChain, clock: Clock | None = None
     ) -> None:
-        self._config, self._registry = config, registry
+        self._config, self._registry, self._admission = config, registry, admission
         self._clock = clock or SystemClock()
         self._live = LiveObjects(registry)
         self.on_listening = asyncio.Event()
@@ -65,6 +68,7 @@ class ApiServer:
         key = SigningKey.load(config.service_account_key)
         self._tokens = TokenIssuer(config.issuer, key)
         self.rbac = RbacIndex()
+        self._aggregator = RoleAggregator(self._live, RequestContext(ensure.SELF))
         self._authenticator = Authenticator(
             AdminToken(admin_token.ensure(config.admin_token_file)),
             TokenReader(config.issuer, (key.public,)),
@@ -100,6 +104,8 @@ class ApiServer:
 
     async def _prepare(self) -> None:
         await ensure.ensure_all(self._registry, self._config, self._port)
+        await self._aggregator.follow()
+        await self._aggregator.settle()
         await self.rbac.follow(self._live)
         await self._authenticator.follow(self._live)
 
@@ -112,12 +118,14 @@ class ApiServer:
         tls = server_tls(str(config.certificate), str(config.key), str(config.client_ca))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(http.serve(listener, tls, self.on_listening))
+            aggregating = tasks.create_task(self._aggregator.run())
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
                 self._watches.end_all()
                 await http.stop(GRACE)
                 serving.cancel()
+                aggregating.cancel()
 
     def _dispatcher(self) -> Dispatcher:
         specials = self._specials()
@@ -126,10 +134,11 @@ class ApiServer:
     def _specials(self) -> Mapping[SpecialKey, Handle]:
         kubelets = Kubelets(self._live, self._config)
         reviews = Reviews(self._authenticator, self._authorizer)
-        tokens = TokenRequests(self._tokens, self._config.audiences, self._live, self._clock)
+        tokens = TokenRequests(self._tokens, self._config.audiences, self._live, self._clock, self._admission)
         return {
             **reviews.handlers(),
             **PodWrites(self._registry).handlers(),
+            **ComponentStatuses({"etcd-0": lambda: ""}).handlers(),
             **PodStreams(kubelets, self._live, self._authorizer).handlers(),
             **Proxies(kubelets, self._live).handlers(),
             ("", "serviceaccounts", "token"): tokens.handle,
@@ -156,11 +165,7 @@ class ApiServer:
         return found
 
 
-_UNSTORED = {
-    (row.group, row.version, row.name): row
-    for row in RESOURCES
-    if row.enabled and "create" in row.verbs and "get" not in row.verbs
-}
+_UNSTORED = {(row.group, row.version, row.name): row for row in RESOURCES if row.enabled and not is_stored(row)}
 
 
 def _family(address: str) -> socket.AddressFamily:

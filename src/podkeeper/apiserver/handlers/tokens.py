@@ -9,6 +9,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from podkeeper.api import resources
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, invalid, not_found
 from podkeeper.apiserver import bodies, responses
@@ -18,6 +19,7 @@ from podkeeper.apiserver.live import Lookup
 from podkeeper.apiserver.options import write_options
 from podkeeper.foundation.clock import Clock
 from podkeeper.foundation.http import Answer
+from podkeeper.registry.admission import Admission, Attributes, Operation
 
 _MIN, _MAX, _DEFAULT = 600, 1 << 32, 3600
 #: What the API server itself asks for in pods it completes; such tokens live a year and warn after an hour.
@@ -30,9 +32,11 @@ _BOUND = {("v1", "Pod"): "pod", ("v1", "Secret"): "secret", ("v1", "Node"): "nod
 class TokenRequests:
     """Answers POST .../serviceaccounts/NAME/token."""
 
-    def __init__(self, issuer: TokenIssuer, audiences: Sequence[str], lookup: Lookup, clock: Clock) -> None:
+    def __init__(
+        self, issuer: TokenIssuer, audiences: Sequence[str], lookup: Lookup, clock: Clock, admission: Admission
+    ) -> None:
         self._issuer, self._audiences = issuer, tuple(audiences)
-        self._lookup, self._clock = lookup, clock
+        self._lookup, self._clock, self._admission = lookup, clock, admission
 
     async def handle(self, call: Call) -> Answer:
         """A TokenRequest with its token in the status."""
@@ -47,6 +51,7 @@ class TokenRequests:
         account = await self._lookup.get("", "serviceaccounts", info.namespace, info.name)
         if account is None:
             raise not_found("serviceaccounts", "", info.name)
+        await self._admission.validate(_attributes(call, tree))
         bound = await self._bound(info.namespace, info.name, spec.get("boundObjectRef"))
         audiences = spec.get("audiences") or list(self._audiences)
         now = int(self._clock.time())
@@ -106,6 +111,13 @@ class TokenRequests:
             return []
         node = await self._lookup.get("", "nodes", "", node_name)
         return [BoundObject("node", node_name, node["metadata"]["uid"] if node else "")]
+
+
+def _attributes(call: Call, tree: dict[str, Any]) -> Attributes:
+    row = resources.lookup("", "v1", "serviceaccounts")
+    assert row is not None
+    info = call.info
+    return Attributes(Operation.CREATE, row, info.namespace, info.name, call.user, tree, subresource="token")
 
 
 def _stamp(now: int) -> str:
