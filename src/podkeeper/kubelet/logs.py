@@ -144,17 +144,16 @@ async def follow_log(
             notices.watch(path.parent, CREATE | MOVED_TO)
             notices.watch(path, MODIFY)
             while True:
-                last = finished.is_set()
                 for block in file.read():
                     yield shown.feed(block)
                     if shown.done:
                         return
                 if file.reopen():
                     notices.watch(path, MODIFY)
-                elif last:
+                elif finished.is_set():
                     yield shown.rest()
                     return
-                elif not finished.is_set():
+                else:
                     await first_of(notices.wait(), wait_for_end())
     finally:
         os.close(file.descriptor)

@@ -111,6 +111,18 @@ async def test_an_ending_pod_is_not_killed_for_its_health(node: Any, make_pod: M
     assert not any("liveness" in text for _, _, text in node.events.seen if "Killing" in text)
 
 
+async def test_a_pod_that_was_ending_when_the_kubelet_came_is_not_asked_for_its_life(node: Any, make_pod: Make) -> None:
+    node.runtime.stubborn.add("app")
+    await node.run(with_probes(make_pod, liveness_probe=exec_probe(period_seconds=1)))
+    await node.stop()
+    node.api.ask_deletion(grace=20)
+    asked = len(node.happened("exec"))
+    await node.start()
+    await node.pass_time(10)
+    assert node.running() == ["app"]
+    assert len(node.happened("exec")) == asked
+
+
 async def test_readiness_survives_the_kubelets_restart(node: Any, make_pod: Make) -> None:
     node.runtime.exec_script = lambda container, command: ExecResult(0, b"", b"")
     await node.run(with_probes(make_pod, readiness_probe=exec_probe(), startup_probe=exec_probe()))
