@@ -156,6 +156,7 @@ async def test_deletion_interrupts_a_long_pull(node: Any, make_pod: Make, monkey
     await node.settle()
     assert node.api.all(v1.Pod) == []
     assert not node.runtime.sandboxes
+    assert node.api.patches[-1][2]["status"]["phase"] == "Failed"  # it never ran, and never will
 
 
 async def test_the_active_deadline_fails_the_pod(node: Any, make_pod: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from podkeeper.api.core import v1
@@ -42,6 +43,23 @@ async def test_cgroups_follow_without_a_restart(node: Any, make_pod: Make) -> No
     assert status.resources.limits["memory"] == Quantity("128Mi")
     assert node.cgroups.groups["/podkeeper-node/poduid-of-web"].cpu_quota == 100_000
     assert node.api.pod().status.observed_generation == 2
+
+
+async def test_the_pods_group_is_open_while_its_containers_change(
+    node: Any, make_pod: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await node.run(make_pod(containers=(app("500m"),)))
+    seen: list[Any] = []
+    before = node.runtime.update_container
+
+    async def update_container(container_id: str, resources: Any) -> None:
+        seen.append(node.cgroups.groups["/podkeeper-node/poduid-of-web"])
+        await before(container_id, resources)
+
+    monkeypatch.setattr(node.runtime, "update_container", update_container)
+    await resize(node, app("100m", "32Mi"))
+    assert [(limits.cpu_quota, limits.memory) for limits in seen] == [(-1, -1)]
+    assert node.cgroups.groups["/podkeeper-node/poduid-of-web"].memory == 32 << 20
 
 
 async def test_a_policy_may_ask_for_a_restart(node: Any, make_pod: Make) -> None:
