@@ -1,7 +1,7 @@
 """What a controller has done and its local copy does not show yet: as long as that is so, it must not count again.
 
-What was created is expected to appear, what was deleted to go; an expectation that is not met within five minutes
-is given up (the event was missed by a relist, or never will come).
+What was created is expected to appear, what was deleted to go; an expectation that is not met within half a minute
+is given up: what came and went while the watch was broken is never seen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from podkeeper.foundation.clock import Clock
 
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -50,15 +50,16 @@ class Expectations:
             self._open[key].appearing.discard(uid)
             self._open[key].going.discard(uid)
 
-    def met(self, key: Hashable) -> bool:
-        """Whether the local copy may be counted on."""
+    def seconds_left(self, key: Hashable) -> float:
+        """0 when the local copy may be counted on; else when it may at the latest, for no event may ever come."""
         entry = self._open.get(key)
         if entry is None:
-            return True
-        if (entry.appearing or entry.going) and self._clock.monotonic() - entry.since < PATIENCE_SECONDS:
-            return False
+            return 0.0
+        left = entry.since + PATIENCE_SECONDS - self._clock.monotonic()
+        if (entry.appearing or entry.going) and left > 0:
+            return left
         del self._open[key]
-        return True
+        return 0.0
 
     def forget(self, key: Hashable) -> None:
         """The key's object is gone."""

@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+#: Between tries while no server answers. A growing back-off would leave keys alone for long after it has come back.
+WITHOUT_SERVER_SECONDS = 1.0
+
 
 class Key(NamedTuple):
     """What a controller works on: an object by name; ``namespace`` is empty for cluster-scoped ones."""
@@ -122,8 +125,11 @@ async def _work(controller: Controller, queue: WorkQueue[Key]) -> None:
         key = await queue.get()
         try:
             again = await controller.reconcile(key)
-        except (ApiError, ConnectionFailed) as error:
-            level = logging.DEBUG if isinstance(error, ApiError) and error.code == 409 else logging.INFO
+        except ConnectionFailed as error:
+            log.info("%s: %s will be tried again: %s", controller.name, "/".join(filter(None, key)), error)
+            queue.add_after(key, WITHOUT_SERVER_SECONDS)
+        except ApiError as error:
+            level = logging.DEBUG if error.code == 409 else logging.INFO
             log.log(level, "%s: %s will be tried again: %s", controller.name, "/".join(filter(None, key)), error)
             queue.add_rate_limited(key)
         except Exception:

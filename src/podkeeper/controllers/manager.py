@@ -11,6 +11,7 @@ from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import InformerFactory
 from podkeeper.controllers.deployment import Deployments
 from podkeeper.controllers.framework import Controller, Tools, run_controller
+from podkeeper.controllers.garbage_collector import GarbageCollector
 from podkeeper.controllers.namespaces import Namespaces
 from podkeeper.controllers.node_lifecycle import NodeLifecycle
 from podkeeper.controllers.pod_gc import PodGarbage
@@ -39,6 +40,7 @@ def default_controllers(config: ControllersConfig, tools: Tools) -> Sequence[Con
         PodGarbage(tools),
         ReplicaSets(tools),
         Deployments(tools),
+        GarbageCollector(tools),
     )
 
 

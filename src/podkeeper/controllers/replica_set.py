@@ -65,8 +65,8 @@ class ReplicaSets:
         if replica_set is None:
             self._expectations.forget(key)
             return None
-        if not self._expectations.met(key):
-            return None
+        if (patience := self._expectations.seconds_left(key)) > 0:
+            return patience
         pods = await self._claim(replica_set)
         active = [pod for pod in pods if not is_terminal(pod) and not pod.metadata.deletion_timestamp]
         failure = ""

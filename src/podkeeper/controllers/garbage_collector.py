@@ -1,0 +1,197 @@
+"""Garbage collector: dependents go when their last owner is gone; finalizers orphan and foregroundDeletion are served.
+
+Every watched kind costs a connection, so only those are followed that the built-in workloads own or are owned by
+(``KINDS``). Owners may be of any built-in kind: one that is not followed is looked up when a dependent changes.
+Left out, and so neither collected nor released from the two finalizers: everything that configures the cluster
+(roles and bindings, storage and priority classes, admission, CRDs, API services), network policies, ingresses,
+quotas, limit ranges, disruption budgets, autoscalers, volumes, resource claims, and custom resources.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from podkeeper.api.apps import v1 as apps
+from podkeeper.api.batch import v1 as batch
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.coordination import v1 as coordination
+from podkeeper.api.core import v1
+from podkeeper.api.discovery import v1 as discovery
+from podkeeper.api.errors import ApiError
+from podkeeper.api.meta import v1 as meta
+from podkeeper.api.resources import for_kind, for_type
+from podkeeper.controllers import garbage
+from podkeeper.controllers.framework import Key, Tools, Watch
+
+log = logging.getLogger(__name__)
+
+KINDS: tuple[type[Any], ...] = (
+    v1.Pod,
+    v1.ReplicationController,
+    v1.ConfigMap,
+    v1.Secret,
+    v1.Service,
+    v1.ServiceAccount,
+    v1.PersistentVolumeClaim,
+    v1.Node,
+    apps.ReplicaSet,
+    apps.Deployment,
+    apps.StatefulSet,
+    apps.DaemonSet,
+    apps.ControllerRevision,
+    batch.Job,
+    batch.CronJob,
+    discovery.EndpointSlice,
+    coordination.Lease,
+)
+INDEX = "owner"
+REMEMBERED_ABSENT = 500
+
+
+class GarbageCollector:
+    """Keys are objects of all watched kinds: the name of a key is ``<resource>.<group>/<name>``."""
+
+    name = "generic-garbage-collector"
+    workers = 8
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._kinds = {for_type(kind).qualified_name: kind for kind in KINDS}
+        self._absent: OrderedDict[str, None] = OrderedDict()
+        for kind in KINDS:
+            tools.informer(kind).add_index(INDEX, lambda each: [one.uid for one in each.metadata.owner_references])
+
+    def watches(self) -> Sequence[Watch[Any]]:
+        """Every kind of ``KINDS``."""
+        return [Watch(self._tools.informer(kind), self._mapper(for_type(kind))) for kind in KINDS]
+
+    def _mapper(self, resource: Resource) -> Callable[[Any, Any], Iterable[Key]]:
+        def changed(old: Any, new: Any) -> Iterable[Key]:
+            if new is None or garbage.is_waiting(new.metadata):
+                yield from map(key_of, self._dependents((new or old).metadata.uid))
+            if new is not None and (new.metadata.owner_references or new.metadata.deletion_timestamp):
+                yield key_of(new)
+            # An owner may have waited for what is gone now, or is its dependent no more.
+            lost = old.metadata.owner_references if old is not None else ()
+            if new is None or lost != new.metadata.owner_references:
+                yield from self._owner_keys((new or old).metadata.namespace, lost)
+
+        return changed
+
+    def _owner_keys(self, namespace: str, references: Iterable[meta.OwnerReference]) -> Iterable[Key]:
+        for each in references:
+            resource = resource_of(each)
+            if resource is not None and resource.qualified_name in self._kinds:
+                where = namespace if resource.namespaced else ""
+                yield Key(where, f"{resource.qualified_name}/{each.name}")
+
+    def _dependents(self, uid: str) -> list[Any]:
+        return [each for kind in KINDS for each in self._tools.lister(kind).by_index(INDEX, uid)]
+
+    async def reconcile(self, key: Key) -> None:
+        """One step towards what the object's owners, dependents and finalizers mean."""
+        resource, _, name = key.name.partition("/")
+        obj = self._tools.lister(self._kinds[resource]).get(key.namespace, name)
+        if obj is None:
+            return
+        metadata = obj.metadata
+        owners = {}
+        if not metadata.deletion_timestamp:
+            owners = {each.uid: await self._state(metadata.namespace, each) for each in metadata.owner_references}
+        dependents = self._dependents(metadata.uid)
+        await self._carry_out(obj, garbage.plan_of(metadata, owners, dependents), dependents)
+
+    async def _carry_out(self, obj: Any, plan: garbage.Plan, dependents: Sequence[Any]) -> None:
+        match plan:
+            case garbage.Delete(propagation):
+                await self._delete(obj, propagation)
+            case garbage.SetOwners(references):
+                await self._set_owners(obj, references)
+            case garbage.Orphan():
+                for each in dependents:
+                    await self._set_owners(each, garbage.without_owner(each.metadata, obj.metadata.uid))
+                await self._release(obj, garbage.ORPHAN)
+            case garbage.Release(finalizer):
+                await self._release(obj, finalizer)
+
+    async def _state(self, namespace: str, reference: meta.OwnerReference) -> garbage.OwnerState:
+        if reference.uid in self._absent:
+            return garbage.OwnerState.ABSENT
+        resource = resource_of(reference)
+        if resource is None or (resource.namespaced and not namespace):
+            log.debug("owner %s %s cannot be looked up", reference.kind, reference.name)
+            return garbage.OwnerState.UNKNOWN
+        where = namespace if resource.namespaced else ""
+        kind = self._kinds.get(resource.qualified_name)
+        owner = self._tools.lister(kind).get(where, reference.name) if kind else None
+        if owner is None or owner.metadata.uid != reference.uid:
+            # The local copy may be behind that of the dependent: only the server's word counts.
+            found = await self._look_up(resource, where, reference)
+        else:
+            found = owner.metadata
+        if found is None:
+            return garbage.OwnerState.ABSENT
+        return garbage.OwnerState.WAITING if garbage.is_waiting(found) else garbage.OwnerState.PRESENT
+
+    async def _look_up(
+        self, resource: Resource, namespace: str, reference: meta.OwnerReference
+    ) -> meta.ObjectMeta | None:
+        try:
+            tree = await self._tools.api.of_resource(resource).get(reference.name, namespace)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            tree = {}
+        found = msgspec.convert(tree.get("metadata", {}), meta.ObjectMeta)
+        if found.uid == reference.uid:
+            return found
+        self._absent[reference.uid] = None
+        if len(self._absent) > REMEMBERED_ABSENT:
+            self._absent.popitem(last=False)
+        return None
+
+    async def _delete(self, obj: Any, propagation: str) -> None:
+        """The version is a precondition: owners that the object got in the meantime must be asked first."""
+        metadata = obj.metadata
+        try:
+            await self._tools.api.of(type(obj)).delete(
+                metadata.name,
+                metadata.namespace,
+                uid=metadata.uid,
+                resource_version=metadata.resource_version,
+                propagation=propagation,
+            )
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+    async def _set_owners(self, obj: Any, references: Sequence[meta.OwnerReference]) -> None:
+        await self._patch(obj, {"ownerReferences": [msgspec.to_builtins(each) for each in references] or None})
+
+    async def _release(self, obj: Any, finalizer: str) -> None:
+        await self._patch(obj, {"finalizers": [each for each in obj.metadata.finalizers if each != finalizer] or None})
+
+    async def _patch(self, obj: Any, change: dict[str, Any]) -> None:
+        metadata = obj.metadata
+        patch = {"metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version, **change}}
+        try:
+            await self._tools.api.of(type(obj)).patch(metadata.name, patch, metadata.namespace)
+        except ApiError as error:
+            if error.code != 404:
+                raise
+
+
+def key_of(obj: Any) -> Key:
+    """The collector's key of an object."""
+    return Key(obj.metadata.namespace, f"{for_type(type(obj)).qualified_name}/{obj.metadata.name}")
+
+
+def resource_of(reference: meta.OwnerReference) -> Resource | None:
+    """The resource of an owner, None for a kind or version that is not built in."""
+    group, _, version = reference.api_version.rpartition("/")
+    return for_kind(group, version, reference.kind)
