@@ -135,7 +135,7 @@ def test_probes_decide_over_readiness_and_life(cluster: Cluster, place: Place) -
     eventually(lambda: state(cluster, "probed", "a")["restartCount"] == 1)
     events = cluster.kubectl("get", "events", "--field-selector=involvedObject.name=probed").stdout
     assert "Container a failed liveness probe, will be restarted" in events
-    assert "Readiness probe failed: HTTP probe failed with statuscode: 404" in events
+    assert "Readiness probe failed: " in events  # 404, or refused while the server was not up yet
 
 
 def test_a_sidecar_is_there_before_and_after_the_main_container(cluster: Cluster, place: Place, tmp_path: Path) -> None:
