@@ -435,6 +435,12 @@ class TestDelete:
         assert not outcome.gone
         assert tree_of(outcome.item)["metadata"]["finalizers"] == [finalizer]
 
+    async def test_an_unknown_policy_is_refused(self, house: House) -> None:
+        await house.create("configmaps", config_map("a"))
+        options = DeleteOptions(propagation="Sideways")
+        error = await refusal(422, house.of("configmaps").delete(house.context, "default", "a", options))
+        assert error.message.endswith('supported values: "Foreground", "Background", "Orphan", "nil"')
+
     async def test_a_bound_pod_gets_its_grace_which_can_be_shortened(self, house: House) -> None:
         await house.create("pods", pod("p", terminationGracePeriodSeconds=20))
         await house.registry.bind_pod(house.context, "default", "p", {"target": {"name": "n"}})
@@ -479,6 +485,7 @@ class TestDelete:
         waiting = tree_of(outcome.item)
         assert not outcome.gone
         assert waiting["status"]["phase"] == "Terminating"
+        assert "deletionGracePeriodSeconds" not in waiting["metadata"]
         assert waiting["spec"]["finalizers"] == ["kubernetes"]
         waiting["spec"]["finalizers"] = []
         await namespaces.update(house.context, "", "n", waiting, "finalize")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from podkeeper.api import codec, timestamps
-from podkeeper.api.errors import ApiError, bad_request, not_found
+from podkeeper.api.errors import ApiError, Cause, invalid, not_found
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.documents import typed
 from podkeeper.registry.item import StoredItem
@@ -28,7 +28,7 @@ from podkeeper.storage.store import RevisionMismatch
 Tree = dict[str, Any]
 
 FOREGROUND_FINALIZER, ORPHAN_FINALIZER = "foregroundDeletion", "orphan"
-_POLICIES = ("", "Foreground", "Background", "Orphan")
+_POLICIES = ("Foreground", "Background", "Orphan", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ async def delete(
 ) -> Deleted:
     """Raises ApiError: 404, 409 when a precondition does not hold."""
     if options.propagation not in _POLICIES:
-        raise bad_request(f'invalid propagationPolicy "{options.propagation}"')
+        raise _unknown_policy(options.propagation)
     current = await kind.present(namespace, name)
     admitted = False
     while True:
@@ -59,6 +59,12 @@ async def delete(
             return await _carry_out(kind, context, current, plan)
         except RevisionMismatch as error:
             current = kind.cache.item_of(error.current) if error.current is not None else None
+
+
+def _unknown_policy(policy: str) -> ApiError:
+    supported = ", ".join(f'"{each or "nil"}"' for each in _POLICIES)
+    text = f'Unsupported value: "{policy}": supported values: {supported}'
+    return invalid("DeleteOptions", "meta.k8s.io", "", [Cause("FieldValueNotSupported", text, "propagationPolicy")])
 
 
 def plan_deletion(kind: ServedKind, tree: Tree, options: DeleteOptions, now: float) -> Plan:

@@ -34,7 +34,8 @@ class NamespaceStrategy(Strategy):
         keep(new, old, "status")
 
     def prepare_for_deletion(self, tree: Tree) -> None:
-        """Nothing new is created in it from now on."""
+        """Nothing new is created in it from now on. A namespace has no grace, and does not say so."""
+        tree["metadata"].pop("deletionGracePeriodSeconds", None)
         tree.setdefault("status", {})["phase"] = "Terminating"
 
     def holds_deletion(self, tree: Tree) -> bool:
