@@ -16,6 +16,7 @@ from podkeeper.foundation.http import Request
 #: Upstream's MaxRequestBodyBytes.
 LIMIT = 3 << 20
 _SUMMARY = 30
+_SPACE = b" \t\r\n"
 _decode = msgspec.json.Decoder().decode
 
 
@@ -43,6 +44,13 @@ def _decode_json(body: bytes, kind: str) -> Any:
         raise _unrecognized(
             body, kind, f"couldn't get version/kind; json parse error: {_json_complaint(body)}"
         ) from None
+
+
+def is_complete(decoded: Any, body: bytes) -> bool:
+    """Nothing was lost between a JSON body and its tree, so no key stood there twice.
+
+    False may also mean that the client escapes or writes numbers in another way; a closer look tells."""
+    return len(msgspec.json.encode(decoded).translate(None, _SPACE)) == len(body.translate(None, _SPACE))
 
 
 def _decode_yaml(body: bytes, kind: str) -> Any:

@@ -78,9 +78,9 @@ class ApiServer:
         )
         self._authorizer = Authorizer(self.rbac, NodeAuthorizer(self._live, policy.cluster_role("system:node")))
         self._metrics = RequestMetrics()
-        renderer = Renderer(TableMaker(self._clock))
-        self._watches = WatchStreams(renderer)
-        self._resources = ResourceHandlers(renderer, self._watches)
+        self._renderer = Renderer(TableMaker(self._clock))
+        self._watches = WatchStreams(self._renderer)
+        self._resources = ResourceHandlers(self._renderer, self._watches)
         self._port = config.port
 
     @property
@@ -138,7 +138,7 @@ class ApiServer:
         return {
             **reviews.handlers(),
             **PodWrites(self._registry).handlers(),
-            **ComponentStatuses({"etcd-0": lambda: ""}).handlers(),
+            **ComponentStatuses({"etcd-0": lambda: ""}, self._renderer).handlers(),
             **PodStreams(kubelets, self._live, self._authorizer).handlers(),
             **Proxies(kubelets, self._live).handlers(),
             ("", "serviceaccounts", "token"): tokens.handle,

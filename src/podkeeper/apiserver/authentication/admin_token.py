@@ -19,7 +19,7 @@ ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP)
 def ensure(path: Path) -> str:
     """The token in ``path``, made on first use."""
     if not path.exists():
-        write_private(path, secrets.token_urlsafe(32).encode() + b"\n")
+        write_private(path, secrets.token_hex(32).encode() + b"\n")
     token = path.read_text("ascii").strip()
     if len(token) < 32:
         raise ValueError(f"{path}: the token is too short to be safe; remove the file to have a new one made")

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from podkeeper.api import resources
 from podkeeper.api.errors import not_found
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.handlers.dispatch import SpecialKey
+from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.health import Check
 from podkeeper.foundation.http import Answer
 
 _WARNING = ("v1 ComponentStatus is deprecated in v1.19+",)
 
 
+@dataclass(frozen=True, slots=True)
+class _Component:
+    name: str
+    check: Check
+
+    def tree(self) -> dict[str, Any]:
+        """The ComponentStatus."""
+        wrong = self.check()
+        condition = {"type": "Healthy", "status": "False" if wrong else "True", "message": wrong or "ok"}
+        return {
+            "kind": "ComponentStatus",
+            "apiVersion": "v1",
+            "metadata": {"name": self.name},
+            "conditions": [condition],
+        }
+
+
 class ComponentStatuses:
     """``checks`` are by component name; a check returns what is wrong."""
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = checks
+    def __init__(self, checks: Mapping[str, Check], renderer: Renderer) -> None:
+        self._components = [_Component(name, check) for name, check in checks.items()]
+        self._renderer = renderer
 
     def handlers(self) -> Mapping[SpecialKey, Handle]:
         """By group and resource."""
@@ -27,19 +48,17 @@ class ComponentStatuses:
 
     async def handle(self, call: Call) -> Answer:
         """One component, or all."""
-        warnings = responses.warnings(_WARNING)
-        name = call.info.name
-        if call.info.verb == "list":
-            items = [_status(each, check) for each, check in self._checks.items()]
-            tree = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
-            return responses.tree(tree, call.rendering(), headers=warnings)
-        if name not in self._checks:
+        name, rendering = call.info.name, call.rendering()
+        chosen = [each for each in self._components if call.info.verb == "list" or each.name == name]
+        if not chosen:
             raise not_found("componentstatuses", "", name)
-        tree = {"kind": "ComponentStatus", "apiVersion": "v1", **_status(name, self._checks[name])}
-        return responses.tree(tree, call.rendering(), headers=warnings)
-
-
-def _status(name: str, check: Check) -> dict[str, Any]:
-    wrong = check()
-    condition: dict[str, str] = {"type": "Healthy", "status": "False" if wrong else "True", "message": wrong or "ok"}
-    return {"metadata": {"name": name}, "conditions": [condition]}
+        if rendering.transform == "Table":
+            row = resources.lookup("", "v1", "componentstatuses")
+            assert row is not None
+            tree = self._renderer.table(call, row, chosen, {}, rendering.version)
+        elif call.info.verb == "list":
+            items = [each.tree() for each in chosen]
+            tree = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
+        else:
+            tree = chosen[0].tree()
+        return responses.tree(tree, rendering, headers=responses.warnings(_WARNING))

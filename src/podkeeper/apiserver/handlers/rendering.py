@@ -16,7 +16,7 @@ from podkeeper.api.errors import ApiError, bad_request
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.negotiation import Rendering
-from podkeeper.apiserver.tables.table import TableMaker
+from podkeeper.apiserver.tables.table import HasTree, TableMaker
 from podkeeper.foundation.http import Request, Response
 from podkeeper.foundation.http.messages import Headers
 from podkeeper.registry.verbs import Item, Listing
@@ -80,7 +80,7 @@ class Renderer:
         return await self.sized(call.request, response.body, response.head)
 
     def table(
-        self, call: Call, resource: Resource, items: Sequence[Item], metadata: Mapping[str, Any], version: str
+        self, call: Call, resource: Resource, items: Sequence[HasTree], metadata: Mapping[str, Any], version: str
     ) -> dict[str, Any]:
         """Items as a Table, as much of each object in it as the client wants."""
         include = call.info.first("includeObject", "Metadata") or "Metadata"

@@ -140,7 +140,7 @@ class ResourceHandlers:
             version = f"{sub.group}/{sub.version}" if sub.group else sub.version
         decoded = bodies.decode(call.request, kind)
         if context.field_validation is not FieldValidation.IGNORE:
-            _report_duplicates(call, kind, resource.version, context)
+            _report_duplicates(call, decoded, (kind, resource.version), context)
         return bodies.identify(decoded, resource, kind, version)
 
 
@@ -185,14 +185,17 @@ def _patch_type(header: bytes) -> PatchType:
         raise unsupported_media_type([each.value for each in PatchType]) from None
 
 
-def _report_duplicates(call: Call, kind: str, version: str, context: RequestContext) -> None:
+def _report_duplicates(call: Call, decoded: Any, kind: tuple[str, str], context: RequestContext) -> None:
     """Duplicate keys in a JSON body: an error or a warning. Other formats are checked as they are read."""
-    if body_type(call.request.headers.get(b"content-type", b"")) != JSON:
+    if body_type(call.request.headers.get(b"content-type", b"")) != JSON or bodies.is_complete(
+        decoded, call.request.body
+    ):
         return
     found = [f'duplicate field "{path}"' for path in codec.duplicate_keys(call.request.body)]
     if found and context.field_validation is FieldValidation.STRICT:
+        name, version = kind
         why = f"strict decoding error: {', '.join(found)}"
-        raise bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+        raise bad_request(f'{name} in version "{version}" cannot be handled as a {name}: {why}')
     context.warnings.extend(found)
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver.tables.column import Columns
 from podkeeper.apiserver.tables.kinds import columns_of
 from podkeeper.foundation.clock import Clock
-from podkeeper.registry.verbs import Item
+
+
+class HasTree(Protocol):
+    """What a row is made from: an item of the registry, for example."""
+
+    def tree(self) -> dict[str, Any]: ...
 
 
 class TableMaker:
@@ -19,7 +24,7 @@ class TableMaker:
         self._clock = clock
 
     def table(
-        self, resource: Resource, items: Sequence[Item], metadata: Mapping[str, Any], version: str, include: str
+        self, resource: Resource, items: Sequence[HasTree], metadata: Mapping[str, Any], version: str, include: str
     ) -> dict[str, Any]:
         """A Table of items; ``include`` says how much of each object its row carries: None, Metadata or Object."""
         now = self._clock.time()
@@ -33,7 +38,7 @@ class TableMaker:
         }
 
 
-def _row(chosen: Columns, item: Item, now: float, version: str, include: str) -> dict[str, Any]:
+def _row(chosen: Columns, item: HasTree, now: float, version: str, include: str) -> dict[str, Any]:
     tree = item.tree()
     row: dict[str, Any] = {"cells": chosen.cells(tree, now)}
     conditions = chosen.conditions(tree) if chosen.conditions is not None else None
