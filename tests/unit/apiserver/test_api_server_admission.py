@@ -145,7 +145,8 @@ async def test_limit_ranges_complete_and_bound(api: Any, make_pod: Any) -> None:
     }
     reply = await api("POST", f"{path}/persistentvolumeclaims", claim)
     assert reply.message == (
-        'persistentvolumeclaims "c" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi'
+        'persistentvolumeclaims "c" is forbidden: '
+        "maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi"
     )
 
 

@@ -11,17 +11,20 @@ class _Side(asyncio.Protocol):
     def __init__(self, transport: asyncio.Transport, ended: asyncio.Event) -> None:
         self.transport, self._ended = transport, ended
         self.other: _Side | None = None
+        self._at_end = False
 
     def data_received(self, data: bytes) -> None:
         if self.other is not None:
             self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        """Half-closes the other side where its transport can; TLS cannot, and ends as a whole."""
-        if self.other is not None and self.other.transport.can_write_eof():
-            self.other.transport.write_eof()
-            return True
-        return False
+        """Half-closes the other side where its transport can; TLS cannot, and ends as a whole. True keeps this side
+        open."""
+        self._at_end = True
+        if self.other is None or not self.other.transport.can_write_eof():
+            return False
+        self.other.transport.write_eof()
+        return not self.other._at_end
 
     def pause_writing(self) -> None:
         if self.other is not None:
