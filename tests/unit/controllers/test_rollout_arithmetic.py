@@ -121,3 +121,9 @@ def test_recreating_waits_for_the_end_of_the_old() -> None:
     status = msgspec.structs.replace(going.status, terminating_replicas=1)
     assert rollout.plan_sizes(asked, sized("new", 0, 0), [msgspec.structs.replace(going, status=status)]) == {}
     assert rollout.plan_sizes(asked, sized("new", 0, 0), [going]) == {"new": 3}
+
+
+def test_old_pods_that_are_not_available_wait_for_new_ones_that_are_not_either() -> None:
+    asked = deployment(2, 1, 0)
+    assert rollout.plan_sizes(asked, sized("new", 1, 0), [sized("old", 2, 0)]) == {}
+    assert rollout.plan_sizes(asked, sized("new", 1, 1), [sized("old", 2, 0)]) == {"old": 1}
