@@ -1,4 +1,4 @@
-"""``api.validation`` as the verbs call it."""
+"""``api.validation`` as the verbs call it, subresources told apart."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from podkeeper.api.errors import Cause
 
 def on_create(resource: Resource, tree: dict[str, Any], obj: msgspec.Struct) -> Sequence[Cause]:
     """Mistakes of a new object."""
-    check = getattr(validation, "validate_create", None)
-    return check(resource, tree, obj) if check else ()
+    return validation.validate_create(resource, tree, obj)
 
 
 def on_update(resource: Resource, new: msgspec.Struct, old: msgspec.Struct, subresource: str) -> Sequence[Cause]:
     """Mistakes of a changed object."""
-    check = getattr(validation, "validate_update", None)
-    return check(resource, new, old) if check and subresource in ("", "status") else ()
+    return validation.validate_update(resource, new, old, subresource)

@@ -20,7 +20,15 @@ from podkeeper.api.validation import metadata
 from podkeeper.api.validation.fields import Found
 
 #: (group, kind) -> "module:noun" whose ``noun`` judges a new object and ``noun_update`` a changed one.
-_RULES: dict[tuple[str, str], str] = {}
+_RULES: dict[tuple[str, str], str] = {
+    ("", "Pod"): "pods:pod",
+}
+#: Subresources that judge changes by rules of their own: (kind, subresource) -> "module:function".
+_BY_SUBRESOURCE = {
+    ("Pod", "ephemeralcontainers"): "pods:ephemeral_containers_update",
+    ("Pod", "resize"): "pods:resize_update",
+}
+_NOT_SPECIFICATION = ("api_version", "kind", "metadata", "status")
 
 
 class OnCreate(Protocol):
@@ -45,14 +53,26 @@ def validate_create(resource: Resource, tree: dict[str, Any], obj: Any) -> list[
     return found
 
 
-def validate_update(resource: Resource, new: Any, old: Any) -> list[Cause]:
-    """The mistakes of a changed object, judged beside the object as it was."""
+def validate_update(resource: Resource, new: Any, old: Any, subresource: str = "") -> list[Cause]:
+    """The mistakes of a changed object, judged beside the object as it was.
+
+    A kind's own rules are asked when anything but metadata and status has changed: what was good before stays good.
+    """
     found = Found()
     metadata.on_update(found, new.metadata, old.metadata)
+    if _same_specification(new, old):
+        return found
     rules = _rules(resource.group, resource.kind)
     if rules is not None:
-        rules[1](found, new, old)
+        own = _subresource_rule(resource.kind, subresource) or rules[1]
+        own(found, new, old)
     return found
+
+
+def _same_specification(new: Any, old: Any) -> bool:
+    return all(
+        getattr(new, name) == getattr(old, name) for name in new.__struct_fields__ if name not in _NOT_SPECIFICATION
+    )
 
 
 @cache
@@ -60,6 +80,15 @@ def _rules(group: str, kind: str) -> tuple[OnCreate, OnUpdate] | None:
     place = _RULES.get((group, kind))
     if place is None:
         return None
-    module_name, _, noun = place.partition(":")
-    module = import_module(f"{__name__}.{module_name}")
-    return getattr(module, noun), getattr(module, f"{noun}_update")
+    return _load(place), _load(f"{place}_update")
+
+
+@cache
+def _subresource_rule(kind: str, subresource: str) -> OnUpdate | None:
+    place = _BY_SUBRESOURCE.get((kind, subresource))
+    return _load(place) if place is not None else None
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(f"{__name__}.{module}"), name)

@@ -1,0 +1,83 @@
+"""File names and paths inside volumes, ports, addresses: values that several parts of a pod hold."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+
+from podkeeper.api import names
+from podkeeper.api.validation.fields import Found
+
+PROTOCOLS = ("SCTP", "TCP", "UDP")
+ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+
+
+def no_backsteps(found: Found, at: str, path: str) -> None:
+    """A path that never steps up."""
+    if ".." in path and ".." in path.split("/"):
+        found.invalid(at, path, "must not contain '..'")
+
+
+def descending(found: Found, at: str, path: str) -> None:
+    """A relative path that never steps up."""
+    if path.startswith("/"):
+        found.invalid(at, path, "must be a relative path")
+    no_backsteps(found, at, path)
+
+
+def projected(found: Found, at: str, path: str) -> None:
+    """A file's path in a volume whose top level keeps names with ``..`` for itself."""
+    if not path:
+        found.required(at)
+        return
+    descending(found, at, path)
+    if path.startswith("..") and not path.startswith("../") and path != "..":
+        found.invalid(at, path, "must not start with '..'")
+
+
+def file_mode(found: Found, at: str, mode: int | None) -> None:
+    """Permission bits."""
+    if mode is not None and not 0 <= mode <= 0o777:
+        found.invalid(at, mode, _MODE)
+
+
+def port_number(found: Found, at: str, port: int) -> None:
+    """A port from 1 to 65535."""
+    if not 1 <= port <= 65535:
+        found.invalid(at, port, names.range_message(1, 65535))
+
+
+def port(found: Found, at: str, value: int | str) -> None:
+    """A port's number or name."""
+    if isinstance(value, int):
+        port_number(found, at, value)
+    else:
+        found.check(at, value, names.port_name)
+
+
+@lru_cache(maxsize=1024)
+def is_address(value: str) -> bool:
+    """Whether the text is an IPv4 or IPv6 address without a zone."""
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return "%" not in value
+
+
+def address(found: Found, at: str, value: str) -> None:
+    """An IP address."""
+    if not is_address(value):
+        found.invalid(at, value, ADDRESS)
+
+
+def network(found: Found, at: str, value: str) -> None:
+    """A range of addresses in CIDR notation."""
+    try:
+        ipaddress.ip_interface(value)
+        good = "/" in value
+    except ValueError:
+        good = False
+    if not good:
+        found.invalid(at, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)")
