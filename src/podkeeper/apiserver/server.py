@@ -37,6 +37,7 @@ from podkeeper.apiserver.handlers.tokens import TokenRequests
 from podkeeper.apiserver.health import Health
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.metrics import RequestMetrics
+from podkeeper.apiserver.quota.keeper import QuotaKeeper
 from podkeeper.apiserver.streaming.kubelets import Kubelets
 from podkeeper.apiserver.streaming.pods import PodStreams
 from podkeeper.apiserver.streaming.proxies import Proxies
@@ -64,11 +65,12 @@ class ApiServer:
         self._clock = clock or SystemClock()
         self._live = LiveObjects(registry)
         self.on_listening = asyncio.Event()
-        admission.connect(registry)
+        admission.connect(registry, self._clock)
         key = SigningKey.load(config.service_account_key)
         self._tokens = TokenIssuer(config.issuer, key)
         self.rbac = RbacIndex()
         self._aggregator = RoleAggregator(self._live, RequestContext(ensure.SELF))
+        self._quotas = QuotaKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._authenticator = Authenticator(
             AdminToken(admin_token.ensure(config.admin_token_file)),
             TokenReader(config.issuer, (key.public,)),
@@ -118,14 +120,15 @@ class ApiServer:
         tls = server_tls(str(config.certificate), str(config.key), str(config.client_ca))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(http.serve(listener, tls, self.on_listening))
-            aggregating = tasks.create_task(self._aggregator.run())
+            keeping = [tasks.create_task(each.run()) for each in (self._aggregator, self._quotas)]
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
                 self._watches.end_all()
                 await http.stop(GRACE)
                 serving.cancel()
-                aggregating.cancel()
+                for task in keeping:
+                    task.cancel()
 
     def _dispatcher(self) -> Dispatcher:
         specials = self._specials()
