@@ -14,6 +14,8 @@ from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork, remove_traces
+from podkeeper.network.nftables import open_nftables
+from podkeeper.network.pod_rules import TABLE
 from podkeeper.network.rtnetlink import Netlink
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
@@ -78,6 +80,9 @@ def _remains(layout: Layout, chosen: settings.Settings | None) -> Iterator[str]:
         for link in netlink.links():
             if link.name == BridgeConfig(Path(), IPv4Network(0)).bridge:
                 yield f"interface {link.name}"
+    for found in open_nftables().query("list tables"):
+        if found.get("table", {}).get("name") == TABLE:
+            yield f"nftables table {TABLE}"
     if layout.root.exists():
         yield f"directory {root}"
 

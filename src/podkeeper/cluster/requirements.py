@@ -10,7 +10,7 @@ from pathlib import Path
 from podkeeper.cluster.errors import ClusterError
 
 #: program -> the Debian and Ubuntu package that has it
-PROGRAMS = {"conmon": "conmon", "nft": "nftables", "ip": "iproute2"}
+PROGRAMS = {"conmon": "conmon", "nft": "nftables"}
 OCI_RUNTIMES = ("crun", "runc")
 
 
