@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.config import ApiServerConfig
@@ -27,6 +28,7 @@ from podkeeper.storage.store import Store
 class TestServer:
     """A running server and what its clients need."""
 
+    __test__: ClassVar[bool] = False  # no test case, whatever its name begins with
     url: str
     admin_token: str
     authority: Authority
