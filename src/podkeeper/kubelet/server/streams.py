@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, web
 
 from podkeeper.kubelet.server import channels
 from podkeeper.kubelet.waiting import first_of
@@ -27,6 +27,16 @@ class StreamOptions:
         if self.stdout:
             return channels.STDOUT
         return channels.STDERR if self.stderr else channels.ERROR
+
+
+def _frame(message: WSMessage) -> bytes | None:
+    """A message's bytes. Text counts as binary, as upstream: the Python client sends what is a ``str`` as text."""
+    match message.type, message.data:
+        case WSMsgType.BINARY, bytes(data):
+            return data
+        case WSMsgType.TEXT, str(text):
+            return text.encode()
+    return None
 
 
 class ProcessStreams:
@@ -61,9 +71,9 @@ class ProcessStreams:
     async def _serve_input(self) -> None:
         protocol = self._socket.ws_protocol or channels.V4
         async for message in self._socket:
-            if message.type is not WSMsgType.BINARY:
+            if (frame := _frame(message)) is None:
                 continue
-            match channels.read_message(message.data, protocol):
+            match channels.read_message(frame, protocol):
                 case channels.Input(data) if self._options.stdin:
                     await self._process.write(data)
                 case channels.InputClosed():
@@ -106,7 +116,7 @@ class PortForward:
 
     async def _serve_input(self) -> None:
         async for message in self._socket:
-            if message.type is WSMsgType.BINARY and message.data and message.data[0] < 2 * len(self._connections):
-                channel = message.data[0]
+            if (frame := _frame(message)) and frame[0] < 2 * len(self._connections):
+                channel = frame[0]
                 if channel % 2 == 0:
-                    await self._connections[channel // 2][1].write(message.data[1:])
+                    await self._connections[channel // 2][1].write(frame[1:])
