@@ -1,7 +1,7 @@
 """The catalogue: every resource this API serves, as data.
 
-``Resource`` is one row. The rows of the built-in kinds stand in ``api/resource_rows.py``, made by tools/generate_types.py
-from the published discovery documents; ``api/resources.py`` looks them up.
+``Resource`` is one row. The rows of the built-in kinds stand in ``api/resource_rows.py``, made by the tool
+tools/generate_types.py from the published discovery documents; ``api/resources.py`` looks them up.
 """
 
 from __future__ import annotations
