@@ -65,7 +65,6 @@ class ApiServer:
         self._clock = clock or SystemClock()
         self._live = LiveObjects(registry)
         self.on_listening = asyncio.Event()
-        admission.connect(registry, self._clock)
         key = SigningKey.load(config.service_account_key)
         self._tokens = TokenIssuer(config.issuer, key)
         self.rbac = RbacIndex()
@@ -79,6 +78,7 @@ class ApiServer:
             self._clock,
         )
         self._authorizer = Authorizer(self.rbac, NodeAuthorizer(self._live, policy.cluster_role("system:node")))
+        admission.connect(registry, self._authorizer, self._clock)
         self._metrics = RequestMetrics()
         self._renderer = Renderer(TableMaker(self._clock))
         self._watches = WatchStreams(self._renderer)

@@ -243,3 +243,39 @@ async def test_anyone_can_check_tokens_with_the_public_documents(api: Any) -> No
     keys = (await api("GET", "/openid/v1/jwks")).tree["keys"]
     assert (keys[0]["kty"], keys[0]["alg"]) == ("EC", "ES256")
     assert keys[0]["kid"] == SigningKey.load(api.server.config.service_account_key).key_id
+
+
+async def test_nobody_grants_what_he_does_not_hold(api: Any) -> None:
+    manage = {
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["roles", "rolebindings"],
+        "verbs": ["create", "update"],
+    }
+    await api("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "manager"}, "rules": [manage, RULE]})
+    subject = {"kind": "User", "name": "mallory", "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "manager"}
+    binding = {"metadata": {"name": "manager"}, "roleRef": reference, "subjects": [subject]}
+    await api("POST", f"{RBAC}/namespaces/default/rolebindings", binding)
+    pair = api.server.client_pair("mallory")
+    roles, bindings = f"{RBAC}/namespaces/default/roles", f"{RBAC}/namespaces/default/rolebindings"
+    held = await api("POST", roles, {"metadata": {"name": "held"}, "rules": [RULE]}, pair=pair)
+    assert held.status == 201
+    more = RULE | {"verbs": ["get", "delete"]}
+    refused = await api("POST", roles, {"metadata": {"name": "more"}, "rules": [more]}, pair=pair)
+    assert (refused.status, refused.message) == (
+        403,
+        'roles.rbac.authorization.k8s.io "more" is forbidden: user "mallory" (groups=["system:authenticated"]) is '
+        "attempting to grant RBAC permissions not currently held:\n"
+        '{APIGroups:[""], Resources:["configmaps"], Verbs:["delete"]}',
+    )
+    crown = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
+    taken = await api(
+        "POST", bindings, {"metadata": {"name": "crown"}, "roleRef": crown, "subjects": [subject]}, pair=pair
+    )
+    assert taken.status == 403
+    assert "attempting to grant RBAC permissions not currently held" in taken.message
+    fair = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "held"}
+    given = await api(
+        "POST", bindings, {"metadata": {"name": "fair"}, "roleRef": fair, "subjects": [subject]}, pair=pair
+    )
+    assert given.status == 201

@@ -11,11 +11,13 @@ from podkeeper.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from podkeeper.apiserver.admission.noderestriction import NodeRestriction
 from podkeeper.apiserver.admission.plugin import Plugin
 from podkeeper.apiserver.admission.priority import Priority
+from podkeeper.apiserver.admission.rbacescalation import RbacEscalation
 from podkeeper.apiserver.admission.resourcequota import ResourceQuota
 from podkeeper.apiserver.admission.runtimeclass import RuntimeClass
 from podkeeper.apiserver.admission.serviceaccount import ServiceAccount
 from podkeeper.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
 from podkeeper.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
+from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.config import AdmissionConfig
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.foundation.clock import Clock
@@ -25,7 +27,7 @@ from podkeeper.registry.verbs import Registry
 _Key = tuple[Operation, str, str, str]
 
 
-def plugins(live: LiveObjects, config: AdmissionConfig, clock: Clock) -> Sequence[Plugin]:
+def plugins(live: LiveObjects, config: AdmissionConfig, authorizer: Authorizer, clock: Clock) -> Sequence[Plugin]:
     """All plugins, in the order in which they are asked."""
     every = [
         NamespaceLifecycle(live),
@@ -39,6 +41,7 @@ def plugins(live: LiveObjects, config: AdmissionConfig, clock: Clock) -> Sequenc
         StorageObjectInUseProtection(live),
         RuntimeClass(live),
         DefaultIngressClass(live),
+        RbacEscalation(live, authorizer),
         ResourceQuota(live, clock),
     ]
     return [plugin for plugin in every if plugin.name not in config.disabled]
@@ -53,9 +56,9 @@ class AdmissionChain:
         self._mutating: dict[_Key, tuple[Plugin, ...]] = {}
         self._validating: dict[_Key, tuple[Plugin, ...]] = {}
 
-    def connect(self, registry: Registry, clock: Clock) -> None:
+    def connect(self, registry: Registry, authorizer: Authorizer, clock: Clock) -> None:
         """From now on writes are judged; until then everything passes, there being nobody to write."""
-        self._plugins = plugins(LiveObjects(registry), self._config, clock)
+        self._plugins = plugins(LiveObjects(registry), self._config, authorizer, clock)
         self._mutating.clear()
         self._validating.clear()
 

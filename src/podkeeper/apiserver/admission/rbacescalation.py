@@ -1,0 +1,80 @@
+"""Who writes roles and bindings may grant only what he holds, unless he may ``escalate`` or ``bind``.
+
+Upstream does this in front of the store of roles; here it has the shape of all other judgements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from podkeeper.api.user import MASTERS_GROUP
+from podkeeper.apiserver.admission.plugin import Plugin, forbidden, interest
+from podkeeper.apiserver.authorization.authorizer import Authorizer
+from podkeeper.apiserver.authorization.escalation import uncovered
+from podkeeper.apiserver.authorization.rbac import GROUP
+from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.requestinfo import RequestInfo
+from podkeeper.registry.admission import Attributes
+
+
+class RbacEscalation(Plugin):
+    """Judges roles and bindings."""
+
+    interest = interest(
+        "CREATE UPDATE",
+        f"{GROUP}/roles",
+        f"{GROUP}/clusterroles",
+        f"{GROUP}/rolebindings",
+        f"{GROUP}/clusterrolebindings",
+    )
+
+    def __init__(self, live: LiveObjects, authorizer: Authorizer) -> None:
+        super().__init__(live)
+        self._authorizer = authorizer
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Raises 403 for a grant of what the writer does not hold."""
+        if MASTERS_GROUP in attributes.user.groups or attributes.tree is None:
+            return
+        tree = attributes.tree
+        if attributes.resource.name.endswith("roles"):
+            if tree.get("aggregationRule"):
+                await self._judge(attributes, "escalate", attributes.resource.name, [_EVERYTHING])
+            elif attributes.old is None or attributes.old.get("rules") != tree.get("rules"):
+                await self._judge(attributes, "escalate", attributes.resource.name, tree.get("rules") or ())
+            return
+        if attributes.old is not None and _grant(attributes.old) == _grant(tree):
+            return
+        reference = tree.get("roleRef") or {}
+        resource = "clusterroles" if reference.get("kind") == "ClusterRole" else "roles"
+        namespace = attributes.namespace if resource == "roles" else ""
+        role = await self.live.get(GROUP, resource, namespace, reference.get("name", "")) or {}
+        await self._judge(attributes, "bind", resource, role.get("rules") or (), reference.get("name", ""))
+
+    async def _judge(
+        self, attributes: Attributes, verb: str, resource: str, rules: Sequence[Mapping[str, Any]], name: str = ""
+    ) -> None:
+        user = attributes.user
+        asked = RequestInfo(path="", verb=verb, is_resource=True, group=GROUP, resource=resource)
+        asked = replace(asked, namespace=attributes.namespace, name=name or attributes.name)
+        if (await self._authorizer.decide(user, asked)).allowed:
+            return
+        held = [grant.rule for grant in self._authorizer.rbac.grants(user, attributes.namespace)]
+        missing = uncovered(held, rules)
+        if missing:
+            groups = " ".join(f'"{group}"' for group in user.groups)
+            listed = "\n".join(permission.text() for permission in missing)
+            raise forbidden(
+                attributes,
+                f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions '
+                f"not currently held:\n{listed}",
+            )
+
+
+_EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+
+
+def _grant(tree: Mapping[str, Any]) -> tuple[Any, Any]:
+    return tree.get("roleRef"), tree.get("subjects")
