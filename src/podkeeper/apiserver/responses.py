@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 
 from podkeeper.api.errors import ApiError
-from podkeeper.apiserver import yamls
 from podkeeper.apiserver.negotiation import YAML, Rendering
 from podkeeper.foundation.http import Request, Response
 from podkeeper.foundation.http.messages import Headers
@@ -29,6 +28,8 @@ def json_body(body: bytes, status: int = 200, headers: Headers = ()) -> Response
 def tree(value: Any, rendering: Rendering = _PLAIN, status: int = 200, headers: Headers = ()) -> Response:
     """A plain tree in the media type the client asked for."""
     if rendering.media_type == YAML:
+        from podkeeper.apiserver import yamls  # few clients ask for it
+
         return Response(status, YAML_HEAD, yamls.dump(value), headers)
     if rendering.pretty:
         return Response(status, JSON_HEAD, orjson.dumps(value, option=orjson.OPT_INDENT_2), headers)

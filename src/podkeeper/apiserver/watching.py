@@ -15,7 +15,7 @@ import orjson
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError
-from podkeeper.apiserver import responses, yamls
+from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import Renderer, partial
 from podkeeper.apiserver.negotiation import YAML, Rendering
@@ -84,6 +84,8 @@ class WatchStreams:
             elif event.item is not None and rendering.transform:
                 tree["object"] = partial(event.item, rendering.version)
             if rendering.media_type == YAML:
+                from podkeeper.apiserver import yamls  # few clients ask for it
+
                 return b"---\n" + yamls.dump(tree)
             return orjson.dumps(tree) + b"\n"
 
