@@ -22,6 +22,16 @@ from podkeeper.api.validation.fields import Found
 #: (group, kind) -> "module:noun" whose ``noun`` judges a new object and ``noun_update`` a changed one.
 _RULES: dict[tuple[str, str], str] = {
     ("", "Pod"): "pods:pod",
+    ("", "PodTemplate"): "workloads:pod_template",
+    ("", "ReplicationController"): "workloads:replication_controller",
+    ("apps", "ControllerRevision"): "workloads:controller_revision",
+    ("apps", "DaemonSet"): "workloads:daemon_set",
+    ("apps", "Deployment"): "workloads:deployment",
+    ("apps", "ReplicaSet"): "workloads:replica_set",
+    ("apps", "StatefulSet"): "workloads:stateful_set",
+    ("batch", "CronJob"): "jobs:cron_job",
+    ("batch", "Job"): "jobs:job",
+    ("", "PersistentVolumeClaim"): "persistentvolumeclaims:persistent_volume_claim",
 }
 #: Subresources that judge changes by rules of their own: (kind, subresource) -> "module:function".
 _BY_SUBRESOURCE = {
