@@ -24,12 +24,12 @@ reset: install
 	@$(PODKEEPER) reset --yes --data-dir $(DATA_DIR)
 
 install:
-	@tools/install-packages crun conmon nftables ca-certificates
+	@tools/install-packages crun runc conmon nftables ca-certificates
 	@tools/install-venv $(PYTHON) $(VENV) requirements.lock
 	@examples/images/prepare nginx .cache/contexts/nginx
 
 test-tools: install
-	@tools/install-packages runc iproute2 busybox-static docker-registry skopeo binutils
+	@tools/install-packages iproute2 busybox-static docker-registry skopeo binutils
 	@tools/install-venv $(PYTHON) $(VENV) requirements-dev.lock
 	@$(BIN)/python tools/fetch_clients.py $(CLIENTS)
 	@examples/images/prepare busybox .cache/contexts/busybox

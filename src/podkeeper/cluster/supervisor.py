@@ -188,7 +188,8 @@ class Supervisor:
 
 def command(component: str, layout: Layout) -> Sequence[str]:
     """The command line of a component, as ``ps`` shows it."""
-    return (sys.executable, sys.argv[0], component, "--data-dir", str(layout.root))
+    program = os.path.abspath(sys.argv[0])  # the supervisor's own working directory is the root
+    return (sys.executable, program, component, "--data-dir", str(layout.root))
 
 
 def open_log(layout: Layout, component: str) -> IO[bytes]:

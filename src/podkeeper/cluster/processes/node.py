@@ -31,6 +31,7 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
     clock = SystemClock()
     async with stop_on_request() as stop:
         images = ImageStore(ImageStoreConfig(layout.images), clock)
+        await images.tidy()
         network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(settings.pod_cidr)))
         engine = await Engine.open(EngineConfig(layout.runtime, settings.node_name, clock=clock), network, images)
         try:
