@@ -32,6 +32,21 @@ _RULES: dict[tuple[str, str], str] = {
     ("batch", "CronJob"): "jobs:cron_job",
     ("batch", "Job"): "jobs:job",
     ("", "PersistentVolumeClaim"): "persistentvolumeclaims:persistent_volume_claim",
+    ("", "ConfigMap"): "configuration:config_map",
+    ("", "Secret"): "configuration:secret",
+    ("", "Service"): "services:service",
+    ("", "Endpoints"): "services:endpoints",
+    ("discovery.k8s.io", "EndpointSlice"): "services:endpoint_slice",
+    ("rbac.authorization.k8s.io", "Role"): "rbac:role",
+    ("rbac.authorization.k8s.io", "ClusterRole"): "rbac:cluster_role",
+    ("rbac.authorization.k8s.io", "RoleBinding"): "rbac:role_binding",
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): "rbac:cluster_role_binding",
+    ("policy", "PodDisruptionBudget"): "policies:pod_disruption_budget",
+    ("scheduling.k8s.io", "PriorityClass"): "policies:priority_class",
+    ("storage.k8s.io", "StorageClass"): "policies:storage_class",
+    ("coordination.k8s.io", "Lease"): "policies:lease",
+    ("node.k8s.io", "RuntimeClass"): "policies:runtime_class",
+    ("autoscaling", "HorizontalPodAutoscaler"): "policies:autoscaler",
 }
 #: Subresources that judge changes by rules of their own: (kind, subresource) -> "module:function".
 _BY_SUBRESOURCE = {

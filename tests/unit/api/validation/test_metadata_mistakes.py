@@ -11,7 +11,6 @@ from podkeeper.api.core.v1 import ConfigMap
 from podkeeper.api.meta.v1 import ObjectMeta, OwnerReference
 from podkeeper.api.validation import validate_create, validate_update
 
-CONFIG_MAPS = resources.lookup("", "v1", "configmaps")
 OWNER = OwnerReference(api_version="v1", kind="Pod", name="p", uid="u", controller=True)
 
 
@@ -81,7 +80,7 @@ def test_only_one_owner_controls() -> None:
 
 def test_cluster_wide_kinds_have_no_namespace() -> None:
     meta = ObjectMeta(name="a", namespace="n")
-    causes = validate_create(row("node.k8s.io", "v1", "runtimeclasses"), {}, ConfigMap(metadata=meta))
+    causes = validate_create(row("storage.k8s.io", "v1", "csinodes"), {}, ConfigMap(metadata=meta))
     assert ("metadata.namespace", "Forbidden: not allowed on this type") in [(c.field, c.message) for c in causes]
 
 
