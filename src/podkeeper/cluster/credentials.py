@@ -68,7 +68,7 @@ def prepare(layout: Layout, settings: Settings) -> Credentials:
     if not made.service_accounts.exists():
         write_private(made.service_accounts, private_key_pem(new_private_key()))
     if not made.admin_token.exists():
-        write_private(made.admin_token, secrets.token_urlsafe(32).encode())
+        write_private(made.admin_token, secrets.token_hex(32).encode())
     clients = {**CLIENTS, "node": (node_user, ("system:nodes",))}
     for component, (user, groups) in clients.items():
         pair = KeyPair(layout.pki / f"{component}.crt", layout.pki / f"{component}.key")
