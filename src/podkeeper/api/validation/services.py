@@ -28,7 +28,11 @@ _MAX_PORTS = 100
 
 def service(found: Found, obj: v1.Service) -> None:
     """A new service, its addresses and ports allocated."""
-    spec = obj.spec
+    _any_service(found, obj.spec)
+    _outward(found, obj.spec)
+
+
+def _any_service(found: Found, spec: v1.ServiceSpec) -> None:
     headless = spec.cluster_ip == "None"
     if not spec.ports and not headless and spec.type != "ExternalName":
         found.required("spec.ports")
@@ -51,8 +55,10 @@ def service(found: Found, obj: v1.Service) -> None:
 
 def service_update(found: Found, new: v1.Service, old: v1.Service) -> None:
     """A cluster address stays as long as both states have one."""
-    service(found, new)
     after, before = new.spec, old.spec
+    _any_service(found, after)
+    if after.external_traffic_policy != before.external_traffic_policy:  # what another type left behind is no mistake
+        _outward(found, after)
     if "ExternalName" in (after.type, before.type) or not before.cluster_ip:
         return
     if after.cluster_ip != before.cluster_ip:
@@ -160,11 +166,14 @@ def _affinity(found: Found, spec: v1.ServiceSpec) -> None:
             found.invalid("spec.sessionAffinityConfig.clientIP.timeoutSeconds", seconds, why)
 
 
-def _policies(found: Found, spec: v1.ServiceSpec) -> None:
+def _outward(found: Found, spec: v1.ServiceSpec) -> None:
     outward = spec.type in ("LoadBalancer", "NodePort") or bool(spec.external_ips)
     if not outward and spec.external_traffic_policy:
         why = "may only be set for externally-accessible services"
         found.invalid("spec.externalTrafficPolicy", spec.external_traffic_policy, why)
+
+
+def _policies(found: Found, spec: v1.ServiceSpec) -> None:
     for name, value, supported in (
         ("externalTrafficPolicy", spec.external_traffic_policy, ("Cluster", "Local")),
         ("internalTrafficPolicy", spec.internal_traffic_policy, ("Cluster", "Local")),
