@@ -24,6 +24,7 @@ from podkeeper.scheduler.cycle import Cycle, Unschedulable
 from podkeeper.scheduler.plugins import default_filters, default_scores
 from podkeeper.scheduler.pod_facts import PodFacts, pod_facts
 from podkeeper.scheduler.queue import SchedulingQueue
+from podkeeper.scheduler.refusals import PLUGIN, refusal
 
 log = logging.getLogger(__name__)
 
@@ -79,14 +80,20 @@ class Scheduler:
                 await asyncio.sleep(0)
 
     def _schedule(self, tasks: asyncio.TaskGroup, facts: PodFacts) -> None:
+        if asked := refusal(facts):
+            self._give_up(tasks, facts, asked, frozenset({PLUGIN}))
+            return
         outcome = self._cycle.decide(facts, self._columns)
         if isinstance(outcome, Unschedulable):
-            self._queue.fail(facts, outcome.plugins)
-            tasks.create_task(self._tell_unschedulable(facts, outcome), name=f"report {facts.pod.metadata.name}")
+            self._give_up(tasks, facts, outcome.message, outcome.plugins)
             return
         self._assumed[facts.pod.metadata.uid] = outcome
         self._columns.put_pod(outcome, facts)
         tasks.create_task(self._bind(facts, outcome), name=f"bind {facts.pod.metadata.name}")
+
+    def _give_up(self, tasks: asyncio.TaskGroup, facts: PodFacts, why: str, plugins: frozenset[str]) -> None:
+        self._queue.fail(facts, plugins)
+        tasks.create_task(self._tell_unschedulable(facts, why), name=f"report {facts.pod.metadata.name}")
 
     async def _bind(self, facts: PodFacts, node: str) -> None:
         metadata = facts.pod.metadata
@@ -118,8 +125,8 @@ class Scheduler:
         )
         self._queue.retry_later(facts)
 
-    async def _tell_unschedulable(self, facts: PodFacts, outcome: Unschedulable) -> None:
-        pod, message = facts.pod, outcome.message
+    async def _tell_unschedulable(self, facts: PodFacts, message: str) -> None:
+        pod = facts.pod
         self._recorder.event(pod, "Warning", "FailedScheduling", message, action="Scheduling")
         present = conditions.find(pod.status.conditions if pod.status else (), "PodScheduled")
         if present and (present.status, present.reason, present.message) == ("False", "Unschedulable", message):
