@@ -26,7 +26,7 @@ def other(cluster: Cluster, tmp_path: Path) -> Iterator[Cluster]:
     """A second cluster beside the shared one, with the image busybox."""
     namespace = Namespace(f"pk-e2e-other-{os.getpid()}", "192.168.97.10")  # the same address, in another network
     namespace.create()
-    other = Cluster(namespace, tmp_path / "other" / "data", "other")
+    other = Cluster(namespace, tmp_path / "other" / "data", f"other-{os.getpid()}")
     try:
         other.up()
         other.podkeeper("image build", "-t", "busybox", CONTEXTS / "busybox")
@@ -106,9 +106,9 @@ def test_clusters_do_not_see_each_other_and_reset_leaves_nothing(
 
     # Neither knows of the other's pods, nodes, or containers.
     assert other.kubectl("get", "pods", "-A", "-o", "name").stdout.split() == ["pod/guest"]
-    assert other.kubectl("get", "nodes", "-o", "name").stdout.split() == ["node/other"]
+    assert other.kubectl("get", "nodes", "-o", "name").stdout.split() == [f"node/{other.node_name}"]
     assert "pod/guest" not in cluster.kubectl("get", "pods", "-A", "-o", "name").stdout
-    assert cluster.kubectl("get", "nodes", "-o", "name").stdout.split() == ["node/e2e"]
+    assert cluster.kubectl("get", "nodes", "-o", "name").stdout.split() == [f"node/{cluster.node_name}"]
     assert sandboxes(cluster) == links
     assert len(sandboxes(other)) == 1
     assert "nginx" not in other.podkeeper("image ls").stdout
