@@ -18,7 +18,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     namespace = Namespace(f"pk-e2e-{os.getpid()}", "192.168.97.10")
     data_dir = tmp_path_factory.mktemp("cluster") / "data"
     namespace.create()
-    cluster = Cluster(namespace, data_dir, "e2e")
+    cluster = Cluster(namespace, data_dir, f"e2e-{os.getpid()}")
     try:
         cluster.up()
         for name in ("busybox", "nginx"):

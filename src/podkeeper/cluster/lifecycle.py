@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from podkeeper.cluster import credentials, settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
-from podkeeper.cluster.requirements import check_machine
+from podkeeper.cluster.requirements import check_machine, check_node_name
 from podkeeper.cluster.supervisor import COMPONENTS, SupervisorLock, command, open_log
 
 REPORT_FD = "PODKEEPER_REPORT_FD"
@@ -23,8 +23,11 @@ START_SECONDS = 120.0
 def prepare(layout: Layout, wishes: settings.Wishes) -> settings.Settings:
     """Settles the settings and makes the credentials; nothing is started."""
     check_machine()
+    present = settings.load(layout.settings)
+    chosen = settings.decide(present, wishes)
+    if present is None:
+        check_node_name(chosen.node_name)
     layout.create()
-    chosen = settings.decide(settings.load(layout.settings), wishes)
     settings.save(layout.settings, chosen)
     credentials.prepare(layout, chosen)
     return chosen
