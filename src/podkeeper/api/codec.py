@@ -88,10 +88,14 @@ def from_tree(kind: type[T], tree: Any) -> T:
         return msgspec.convert(tree, kind, dec_hook=_read_custom)
     except msgspec.ValidationError:
         pass  # perhaps only because of a null, which most fields' types do not take
+    except RecursionError as error:
+        raise WrongType("", "nested too deeply") from error
     try:
         return msgspec.convert(without_nulls(kind, tree), kind, dec_hook=_read_custom)
     except msgspec.ValidationError as error:
         raise _wrong_type(error) from error
+    except RecursionError as error:
+        raise WrongType("", "nested too deeply") from error
 
 
 def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
@@ -120,7 +124,7 @@ def duplicate_keys(data: bytes) -> list[str]:
     if len(msgspec.json.encode(tree)) == len(data.rstrip()):
         return []  # nothing was lost between text and tree: the usual case, compact JSON from a program
     paired = json.loads(data, object_pairs_hook=_Pairs)
-    return list(_duplicates(paired, ""))
+    return list(_duplicates(paired))
 
 
 class _Pairs(dict[str, Any]):
@@ -135,16 +139,17 @@ class _Pairs(dict[str, Any]):
                 (self.repeated if key in seen else seen).add(key)
 
 
-def _duplicates(tree: Any, path: str) -> Iterator[str]:
-    if isinstance(tree, _Pairs):
-        for key, value in tree.items():
-            inner = f"{path}.{key}" if path else key
-            if key in tree.repeated:
-                yield inner
-            yield from _duplicates(value, inner)
-    elif isinstance(tree, list):
-        for index, value in enumerate(tree):
-            yield from _duplicates(value, f"{path}[{index}]")
+def _duplicates(tree: Any) -> Iterator[str]:
+    pending: list[tuple[Any, str, bool]] = [(tree, "", False)]
+    while pending:
+        value, path, repeated = pending.pop()
+        if repeated:
+            yield path
+        if isinstance(value, _Pairs):
+            members = [(each, f"{path}.{key}" if path else key, key in value.repeated) for key, each in value.items()]
+            pending.extend(reversed(members))
+        elif isinstance(value, list):
+            pending.extend(reversed([(each, f"{path}[{index}]", False) for index, each in enumerate(value)]))
 
 
 def _read_custom(kind: type[Any], value: Any) -> Any:

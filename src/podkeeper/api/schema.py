@@ -1,8 +1,7 @@
 """The schema of the built-in types, for those who walk a plain tree beside its type: patches, apply, OpenAPI.
 
-``for_kind("apps", "v1", "Deployment")`` or ``for_class(apps.Deployment)`` gives a ``TypeSchema``; its
-``properties`` tell
-for every field what it holds and how it merges::
+``for_kind("apps", "v1", "Deployment")`` or ``for_class(apps.Deployment)`` gives a ``TypeSchema``; its ``properties``
+tell for every field what it holds and how it merges::
 
     containers = schema.named("core/v1.PodSpec").properties["containers"]
     containers.form, containers.list_type, containers.map_keys     # "list", "map", ("name",)
@@ -10,27 +9,17 @@ for every field what it holds and how it merges::
     schema.struct_of(containers).name                              # "core/v1.Container"
 
 Strategic merge: a list merges when ``"merge" in strategies`` (members by ``merge_key``; without one, as a set of
-scalars)
-and is replaced otherwise; ``"replace"`` and ``"retainKeys"`` mean the same for structs. Server-side apply:
-``list_type``
-("atomic", "set", "map"; empty is atomic), ``map_keys``, ``map_type`` of the property or else of the type ("atomic",
-"granular"; empty is granular).
+scalars) and is replaced otherwise; ``"replace"`` and ``"retainKeys"`` mean the same for structs. Server-side apply:
+``list_type`` ("atomic", "set", "map"; empty is atomic), ``map_keys``, and ``map_type`` of the property or else of the
+type ("atomic", "granular"; empty is granular).
 
 OpenAPI: ``full_name`` is the name of the definition, ``kinds`` its x-kubernetes-group-version-kind, ``required`` and
-``unions`` as they stand there. A scalar's ``name`` is ``string``, ``integer:int32``, ... or, after ``=``, one of
-the named
-scalars (``=Quantity``, ``=Time``), whose definitions are ``scalar_definitions()``. ``is_value`` marks a struct that
-Go
-holds by value, whose default is ``{}``.
+``unions`` as they stand there. A scalar's ``name`` is ``string``, ``integer:int32``, ... or, after ``=``, one of the
+named scalars (``=Quantity``, ``=Time``), whose definitions are ``scalar_definitions()``. ``is_value`` marks a struct
+that Go holds by value, whose default is ``{}``.
 
-The table stands in data/schema.json (made by tools/generate_types.py) and is read when first asked for; types are
-taken
-apart one by one when they are used. File form: ``{"prefixes": {package: full prefix}, "scalars": {full name:
-definition},
-"types": {name: {"properties": {wire: shape or [shape, extras]}, "required", "gvk", "map", "unions"}}}`` with shapes
-as
-text: ``[`` before a list's member, ``{`` before a map's, ``=Name`` a named scalar, ``type:format`` a scalar, else a
-type.
+The table stands in data/schema.json (made by tools/generate_types.py, which describes its form) and is read when first
+asked for; types are taken apart one by one when they are used.
 """
 
 from __future__ import annotations

@@ -58,27 +58,34 @@ def shape_of(annotation: Any) -> Node | None:
 def unknown_fields(kind: type[msgspec.Struct], tree: Any) -> Iterator[str]:
     """Paths of the fields in ``tree`` that the kind has not, e.g. ``spec.containers[0].imagex``, in the tree's order.
 
-    Parts of the tree of another type than the kind's are passed over: they are decoding errors, not unknown fields."""
-    return _unknown(Node(Form.STRUCT, cls=kind), tree, "")
+    Parts of the tree of another type than the kind's are passed over: they are decoding errors, not unknown fields.
+    However deeply the tree is nested, the walk needs no deeper call stack."""
+    pending: list[_Visit] = [(Node(Form.STRUCT, cls=kind), tree, "")]
+    while pending:
+        node, value, path = pending.pop()
+        if node is None:
+            yield path
+        else:
+            pending.extend(reversed(_visits_below(node, value, path)))
 
 
-def _unknown(node: Node, tree: Any, path: str) -> Iterator[str]:
-    if node.form is Form.LIST and isinstance(tree, list) and node.member:
-        for index, each in enumerate(tree):
-            yield from _unknown(node.member, each, f"{path}[{index}]")
-    elif node.form is Form.MAP and isinstance(tree, dict) and node.member:
-        for key, each in tree.items():
-            yield from _unknown(node.member, each, _join(path, key))
-    elif node.cls and isinstance(tree, dict):
-        yield from _unknown_members(fields_of(node.cls), tree, path)
+_Visit = tuple[Node | None, Any, str]  # a shape with its value and path; no shape marks a field that is unknown
 
 
-def _unknown_members(fields: Mapping[str, Node | None], tree: Mapping[str, Any], path: str) -> Iterator[str]:
-    for key, value in tree.items():
-        if key not in fields:
-            yield _join(path, key)
-        elif (child := fields[key]) is not None:
-            yield from _unknown(child, value, _join(path, key))
+def _visits_below(node: Node, tree: Any, path: str) -> list[_Visit]:
+    member = node.member
+    if node.form is Form.LIST and isinstance(tree, list) and member:
+        return [(member, each, f"{path}[{index}]") for index, each in enumerate(tree)]
+    if node.form is Form.MAP and isinstance(tree, dict) and member:
+        return [(member, each, _join(path, key)) for key, each in tree.items()]
+    if node.cls and isinstance(tree, dict):
+        fields = fields_of(node.cls)
+        return [
+            (fields.get(key), value, _join(path, key))
+            for key, value in tree.items()
+            if key not in fields or fields[key] is not None
+        ]
+    return []
 
 
 def without_nulls(kind: type[msgspec.Struct], tree: Any) -> Any:
