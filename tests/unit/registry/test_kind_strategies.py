@@ -93,6 +93,29 @@ class TestPods:
         assert "labels" not in changed["metadata"]
         assert changed["metadata"]["generation"] == 2
 
+    async def test_ephemeral_containers_stay_as_they_are(self, shop: Any) -> None:
+        await shop.create("pods", pod())
+        for names in (["e"], ["e", "f"]):
+            listed = [{"name": name, "image": "j"} for name in names]
+            await shop.patch("pods", "p", {"spec": {"ephemeralContainers": listed}}, subresource="ephemeralcontainers")
+        for listed in (
+            [{"name": "e", "image": "j"}],
+            [{"name": "e", "image": "k"}, {"name": "f", "image": "j"}],
+            [{"name": each, "image": "j"} for each in "efc"],
+        ):
+            patch = {"spec": {"ephemeralContainers": listed}}
+            with pytest.raises(ApiError) as caught:
+                await shop.patch("pods", "p", patch, subresource="ephemeralcontainers")
+            assert caught.value.code == 422
+            assert "spec.ephemeralContainers" in caught.value.message
+
+    async def test_resize_keeps_names_and_quality(self, shop: Any) -> None:
+        await shop.create("pods", pod(containers=[container("1")]))
+        for listed in ([container("1") | {"name": "d"}], [container("1", "1")]):
+            with pytest.raises(ApiError) as caught:
+                await shop.patch("pods", "p", {"spec": {"containers": listed}}, subresource="resize")
+            assert caught.value.code == 422
+
     async def test_resize_changes_resources_alone(self, shop: Any) -> None:
         await shop.create("pods", pod(containers=[container("1")]))
         wanted = container("2") | {"image": "other"}
