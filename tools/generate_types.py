@@ -52,10 +52,21 @@ def _packages(types: dict[str, Type], modules: dict[str, str]) -> dict[str, str]
 
 
 def format_files(paths: list[Path]) -> None:
-    """Lays the files out as the project's formatter does."""
+    """Lays the files out as the project's formatter does, wherever they are."""
     names = [str(path) for path in paths]
-    subprocess.run([sys.executable, "-m", "ruff", "check", "-q", "--fix", "--select", "I", *names], check=True)
-    subprocess.run([sys.executable, "-m", "ruff", "format", "-q", *names], check=True)
+    sort = ["check", "--fix", "--select=I", "--config=lint.isort.known-first-party=['podkeeper']"]
+    for command in (sort, ["format"]):
+        ruff = [
+            sys.executable,
+            "-m",
+            "ruff",
+            *command,
+            "-q",
+            "--isolated",
+            "--line-length=120",
+            "--target-version=py311",
+        ]
+        subprocess.run([*ruff, *names], check=True)
 
 
 def main() -> None:

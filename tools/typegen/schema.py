@@ -1,4 +1,9 @@
-"""The compact schema table: what tools/generate_types.py writes for podkeeper.api.schema to read."""
+"""The compact schema table: what tools/generate_types.py writes for podkeeper.api.schema to read.
+
+``{"prefixes": {package: full prefix}, "scalars": {full name: definition}, "types": {name: type}}``, where a type is
+``{"properties": {wire: shape or [shape, extras]}, "required", "gvk", "map", "unions"}``. Shapes are text: ``[`` before
+a list's member, ``{`` before a map's, ``=Name`` a named scalar, ``type:format`` a scalar, anything else a type.
+"""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from podkeeper.api.catalogue import Resource
+from podkeeper.api.meta.scalars import BASE64, RFC3339
 from podkeeper.api.quantity import Quantity
 from podkeeper.api.shapes import unknown_fields, without_nulls
 
@@ -175,6 +176,13 @@ def _decoder(kind: type[msgspec.Struct]) -> msgspec.json.Decoder[Any]:
 _PLACE = re.compile(r"^(?P<reason>.*?) - at `(?:key in )?`?\$\.?(?P<path>[^`]*)`$", re.DOTALL)
 
 
+_FORMS = {
+    f"Expected `str` matching regex {RFC3339!r}": "Expected a time in RFC 3339 form, such as `2006-01-02T15:04:05Z`",
+    f"Expected `str` matching regex {BASE64!r}": "Expected base64, got illegal base64 data",
+}
+
+
 def _wrong_type(error: msgspec.ValidationError) -> WrongType:
     found = _PLACE.match(str(error))
-    return WrongType(found["path"], found["reason"]) if found else WrongType("", str(error))
+    path, reason = (found["path"], found["reason"]) if found else ("", str(error))
+    return WrongType(path, _FORMS.get(reason, reason))

@@ -11,18 +11,18 @@ Int32: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 IntOrString: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | str
 
-_RFC3339 = (
+RFC3339 = (
     r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
     r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?"
     r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])\Z"
 )
-Time: TypeAlias = Annotated[str, Meta(pattern=_RFC3339)]
-MicroTime: TypeAlias = Annotated[str, Meta(pattern=_RFC3339)]
+Time: TypeAlias = Annotated[str, Meta(pattern=RFC3339)]
+MicroTime: TypeAlias = Annotated[str, Meta(pattern=RFC3339)]
 
 # Groups of four and a padded rest. Line breaks are allowed anywhere, as Go's decoder allows them: YAML block texts end
 # with one. The first alternative is the common case alone and takes a megabyte in some ten milliseconds.
-_BASE64 = (
+BASE64 = (
     r"^(?:[A-Za-z0-9+/]{4}|[\r\n]+|(?:[A-Za-z0-9+/][\r\n]*){4})*+"
     r"(?:(?:[A-Za-z0-9+/][\r\n]*){2}=[\r\n]*=[\r\n]*|(?:[A-Za-z0-9+/][\r\n]*){3}=[\r\n]*)?\Z"
 )
-Base64: TypeAlias = Annotated[str, Meta(pattern=_BASE64)]
+Base64: TypeAlias = Annotated[str, Meta(pattern=BASE64)]
