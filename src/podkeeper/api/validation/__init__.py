@@ -96,7 +96,7 @@ def validate_update(resource: Resource, new: Any, old: Any, subresource: str = "
     A kind's own rules are asked when anything but metadata and status has changed: what was good before stays good.
     """
     found = Found()
-    metadata.on_update(found, new.metadata, old.metadata)
+    metadata.on_update(found, resource, new.metadata, old.metadata)
     if _same_specification(new, old):
         return found
     rules = _rules(resource.group, resource.kind)

@@ -12,7 +12,8 @@ import msgspec
 from podkeeper.api import names
 from podkeeper.api.validation.computeresources import amount, resource_name
 from podkeeper.api.validation.fields import Found, indexed, keyed
-from podkeeper.api.validation.paths import no_backsteps
+from podkeeper.api.validation.metadata import UNKNOWN_FINALIZER
+from podkeeper.api.validation.paths import network, no_backsteps
 from podkeeper.api.validation.persistentvolumeclaims import access_modes
 from podkeeper.api.validation.selectors import node_selector
 from podkeeper.api.validation.volumes import host_path, needed, nfs
@@ -20,7 +21,7 @@ from podkeeper.api.validation.volumes import host_path, needed, nfs
 if TYPE_CHECKING:
     from podkeeper.api.core import v1
 
-_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _VOLUME_OPTIONS = frozenset(
     {
         "access_modes",
@@ -42,8 +43,7 @@ def namespace(found: Found, obj: v1.Namespace) -> None:
     for each in obj.spec.finalizers:
         found.check("spec.finalizers", each, names.qualified_name)
         if "/" not in each and each != "kubernetes":
-            why = "name is neither a standard finalizer name nor is it fully qualified"
-            found.invalid("spec.finalizers", each, why)
+            found.invalid("spec.finalizers", each, UNKNOWN_FINALIZER)
 
 
 def namespace_update(found: Found, new: v1.Namespace, old: v1.Namespace) -> None:
@@ -52,15 +52,17 @@ def namespace_update(found: Found, new: v1.Namespace, old: v1.Namespace) -> None
 
 
 def node(found: Found, obj: v1.Node) -> None:
-    """A new or changed node: its taints."""
+    """A new or changed node: its taints, which upstream shows below ``metadata``, and its address ranges."""
     seen = set()
-    for path, taint in indexed("spec.taints", obj.spec.taints):
+    for path, taint in indexed("metadata.taints", obj.spec.taints):
         found.check(f"{path}.key", taint.key, names.qualified_name)
         found.check(f"{path}.value", taint.value, names.label_value)
         found.one_of(f"{path}.effect", taint.effect, _EFFECTS)
         if (taint.key, taint.effect) in seen:
-            found.duplicate(path, taint)
+            found.duplicate(path, taint, "taints must be unique by key and effect pair")
         seen.add((taint.key, taint.effect))
+    for path, each in indexed("spec.podCIDRs", obj.spec.pod_cidrs):
+        network(found, path, each)
 
 
 def node_update(found: Found, new: v1.Node, old: v1.Node) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     AnyContainer = v1.Container | v1.EphemeralContainer
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-_MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
 _PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _RESTARTS = ("Always", "Never", "OnFailure")
 _RECURSIVE = ("Disabled", "Enabled", "IfPossible")
@@ -56,6 +56,8 @@ def app_containers(found: Found, at: str, listed: tuple[v1.Container, ...], pod:
             probes.lifecycle(found, f"{path}.lifecycle", container.lifecycle, pod.grace)
         probes.probes(found, path, container)
         _restarts(found, path, container)
+        if pod.host_network:
+            _on_host_network(found, f"{path}.ports", container.ports, pod.whole)
     _host_ports(found, at, listed)
 
 
@@ -87,8 +89,8 @@ def init_containers(
 
 def ephemeral_containers(found: Found, at: str, spec: v1.PodSpec, pod: Surroundings) -> None:
     """``spec.ephemeralContainers``: they have no ports, resources, probes or hooks."""
-    seen = {container.name for container in (*spec.containers, *spec.init_containers)}
-    targets = {container.name for container in spec.containers}
+    targets = {container.name for container in (*spec.containers, *spec.init_containers)}
+    seen = set(targets)
     for index, container in enumerate(spec.ephemeral_containers):
         path = f"{at}[{index}]"
         _any_container(found, path, container, pod)
@@ -134,7 +136,7 @@ def _any_container(found: Found, at: str, container: AnyContainer, pod: Surround
         found.invalid(f"{at}.image", image, "must not have leading or trailing whitespace")
     found.one_of(f"{at}.terminationMessagePolicy", container.termination_message_policy, _MESSAGE_POLICIES)
     if container.ports:
-        _ports(found, f"{at}.ports", container.ports, pod.host_network)
+        _ports(found, f"{at}.ports", container.ports)
     if container.env:
         environment.variables(found, f"{at}.env", container.env)
     if container.env_from:
@@ -153,7 +155,7 @@ def _any_container(found: Found, at: str, container: AnyContainer, pod: Surround
     _resizing(found, f"{at}.resizePolicy", container)
 
 
-def _ports(found: Found, at: str, ports: tuple[v1.ContainerPort, ...], host_network: bool) -> None:
+def _ports(found: Found, at: str, ports: tuple[v1.ContainerPort, ...]) -> None:
     seen = set()
     for index, port in enumerate(ports):
         path = f"{at}[{index}]"
@@ -170,10 +172,15 @@ def _ports(found: Found, at: str, ports: tuple[v1.ContainerPort, ...], host_netw
             port_number(found, f"{path}.containerPort", port.container_port)
         if port.host_port:
             port_number(found, f"{path}.hostPort", port.host_port)
-        if host_network and (port.host_port or 0) != port.container_port:
-            why = "must match `hostPort` when `hostNetwork` is true"
-            found.invalid(f"{path}.containerPort", port.container_port, why)
         found.one_of(f"{path}.protocol", port.protocol, PROTOCOLS)
+
+
+def _on_host_network(found: Found, at: str, ports: tuple[v1.ContainerPort, ...], whole: bool) -> None:
+    """A port there is the node's own; a template may leave that to the defaults of its pods."""
+    for index, port in enumerate(ports):
+        taken = port.host_port or 0
+        if (whole or taken) and taken != port.container_port:
+            found.invalid(f"{at}[{index}].hostPort", taken, "must match `containerPort` when `hostNetwork` is true")
 
 
 def _host_ports(found: Found, at: str, listed: Iterable[v1.Container]) -> None:

@@ -48,7 +48,8 @@ _RESOURCES = frozenset(
 )
 _SOURCES = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
 _ONE = "may not have more than one field specified at a time"
-_CPU_STEPS = (Quantity("1m"), Quantity("1"))
+_CPU_STEPS = ("1m", "1")
+_BYTE_STEPS = ("1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
 _cached_name = lru_cache(maxsize=1024)(names.env_var_name)
 
 
@@ -75,7 +76,7 @@ def sources(found: Found, at: str, listed: tuple[v1.EnvFromSource, ...]) -> None
                 _named(found, f"{path}.{name}.name", reference.name)
         count = sum(reference is not None for _, reference in given)
         if count != 1:
-            found.invalid(path, "", _ONE if count else "must specify one of: `configMapRef` or `secretRef`")
+            found.invalid(at, "", _ONE if count else "must specify one of: `configMapRef` or `secretRef`")
 
 
 def _source(found: Found, at: str, source: v1.EnvVarSource, value: str) -> None:
@@ -90,7 +91,7 @@ def _source(found: Found, at: str, source: v1.EnvVarSource, value: str) -> None:
     for name, reference in keys:
         if reference is not None:
             count += 1
-            _named(found, f"{at}.{name}.name", reference.name)
+            found.check(f"{at}.{name}.name", reference.name, names.dns_subdomain)
             if not reference.key:
                 found.required(f"{at}.{name}.key")
             else:
@@ -132,9 +133,21 @@ def resource_field(found: Found, at: str, reference: v1.ResourceFieldSelector, *
         found.required(f"{at}.resource")
     elif reference.resource not in _RESOURCES and ".hugepages-" not in reference.resource:
         found.unsupported(f"{at}.resource", reference.resource, _RESOURCES)
-    elif reference.divisor and reference.resource.endswith(".cpu") and reference.divisor not in _CPU_STEPS:
-        why = "only divisor's values 1m and 1 are supported with the cpu resource"
-        found.invalid(f"{at}.divisor", str(reference.divisor), why)
+    if reference.divisor:
+        _divisor(found, f"{at}.divisor", reference.resource, reference.divisor)
+
+
+def _divisor(found: Found, at: str, resource: str, divisor: Quantity) -> None:
+    """CPU comes in cores or thousandths, everything else in units with a suffix."""
+    if resource.endswith(".cpu"):
+        if str(divisor) not in _CPU_STEPS:
+            found.invalid(at, resource, "only divisor's values 1m and 1 are supported with the cpu resource")
+    elif str(divisor) not in _BYTE_STEPS:
+        noun = resource.partition(".")[2].removesuffix("-storage").replace("ephemeral", "local ephemeral storage")
+        noun = "hugepages" if noun.startswith("hugepages-") else noun
+        found.invalid(
+            at, resource, f"only divisor's values {', '.join(_BYTE_STEPS)} are supported with the {noun} resource"
+        )
 
 
 def _subscripted(found: Found, field: str, path: str) -> None:

@@ -39,14 +39,15 @@ class Found(list[Cause]):
         self._add("FieldValueInvalid", f"Invalid value: {shown(value)}", field, why)
 
     def unsupported(self, field: str, value: object, supported: Iterable[str]) -> None:
-        """A value outside an enumeration; the supported ones are shown in sorted order."""
-        listed = ", ".join(shown(each) for each in sorted(supported))
+        """A value outside an enumeration; the supported ones are shown in the order given, sets sorted."""
+        ordered = sorted(supported) if isinstance(supported, frozenset) else supported
+        listed = ", ".join(shown(each) for each in ordered)
         why = f"supported values: {listed}" if listed else ""
         self._add("FieldValueNotSupported", f"Unsupported value: {shown(value)}", field, why)
 
-    def duplicate(self, field: str, value: object) -> None:
+    def duplicate(self, field: str, value: object, why: str = "") -> None:
         """A value that must be unique and is there already."""
-        self._add("FieldValueDuplicate", f"Duplicate value: {shown(value)}", field, "")
+        self._add("FieldValueDuplicate", f"Duplicate value: {shown(value)}", field, why)
 
     def not_found(self, field: str, value: object) -> None:
         """A value that refers to nothing."""

@@ -107,10 +107,8 @@ def _job_spec(found: Found, at: str, spec: batch.JobSpec) -> None:
         found.unsupported(f"{at}.podReplacementPolicy", spec.pod_replacement_policy, ("Failed", "TerminatingOrFailed"))
     template(found, f"{at}.template", spec.template)
     policy = spec.template.spec.restart_policy
-    if not policy:
+    if policy in ("", "Always"):  # Always is also what defaulting makes of a policy that was not given
         found.required(f"{at}.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"')
-    elif policy == "Always":
-        found.unsupported(f"{at}.template.spec.restartPolicy", policy, ("Never", "OnFailure"))
     _failure_policy(found, at, spec)
 
 

@@ -12,10 +12,13 @@ from podkeeper.api import names
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.meta.v1.objectmeta import ObjectMeta, OwnerReference
 from podkeeper.api.names import Check
-from podkeeper.api.validation.fields import Found
+from podkeeper.api.validation.fields import Found, indexed
 
 ANNOTATIONS_LIMIT = 256 * 1024
 _CRON_JOB_NAME_LIMIT = 52
+UNKNOWN_FINALIZER = "name is neither a standard finalizer name nor is it fully qualified"
+_STANDARD_FINALIZERS = ("kubernetes", "orphan", "foregroundDeletion")
+_FREE_FINALIZERS = ("apiextensions.k8s.io", "apiregistration.k8s.io")
 _RBAC = "rbac.authorization.k8s.io"
 _IMMUTABLE = (
     ("name", "name"),
@@ -73,9 +76,10 @@ def on_create(found: Found, resource: Resource, meta: ObjectMeta) -> None:
     found.not_negative("metadata.generation", meta.generation)
     _shared(found, meta)
     finalizer_list(found, "metadata.finalizers", meta.finalizers)
+    _known_finalizers(found, resource, meta.finalizers)
 
 
-def on_update(found: Found, new: ObjectMeta, old: ObjectMeta) -> None:
+def on_update(found: Found, resource: Resource, new: ObjectMeta, old: ObjectMeta) -> None:
     """What never changes, and the parts that may."""
     if (new.generation or 0) < (old.generation or 0):
         found.invalid("metadata.generation", new.generation or 0, "must not be decremented")
@@ -84,6 +88,7 @@ def on_update(found: Found, new: ObjectMeta, old: ObjectMeta) -> None:
         if after != before:
             found.unchanged(f"metadata.{name}", after or None, before)
     _shared(found, new)
+    _known_finalizers(found, resource, new.finalizers)
 
 
 def of_template(found: Found, at: str, meta: ObjectMeta) -> None:
@@ -117,6 +122,15 @@ def finalizer_list(found: Found, at: str, listed: Sequence[str]) -> None:
         found.check(at, each, names.qualified_name)
     if "orphan" in listed and "foregroundDeletion" in listed:
         found.invalid(at, list(listed), "finalizer orphan and foregroundDeletion cannot be both set")
+
+
+def _known_finalizers(found: Found, resource: Resource, listed: Sequence[str]) -> None:
+    """A finalizer of a built-in kind that has no domain must be one that the server knows."""
+    if not listed or not resource.type_name or resource.group in _FREE_FINALIZERS:
+        return
+    for path, each in indexed("metadata.finalizers", listed):
+        if "/" not in each and each not in _STANDARD_FINALIZERS:
+            found.invalid(path, each, UNKNOWN_FINALIZER)
 
 
 def _shared(found: Found, meta: ObjectMeta) -> None:

@@ -10,6 +10,7 @@ from podkeeper.api.validation.fields import Found
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+_LINK_MULTICAST = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
 _MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 
 
@@ -70,6 +71,22 @@ def address(found: Found, at: str, value: str) -> None:
     """An IP address."""
     if not is_address(value):
         found.invalid(at, value, ADDRESS)
+
+
+def outside_address(found: Found, at: str, value: str) -> None:
+    """An address that traffic can be sent to from elsewhere: not the node's own, not of its link."""
+    if not is_address(value):
+        found.invalid(at, value, ADDRESS)
+        return
+    parsed = ipaddress.ip_address(value)
+    if parsed.is_unspecified:
+        found.invalid(at, value, f"may not be unspecified ({value})")
+    if parsed.is_loopback:
+        found.invalid(at, value, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    if parsed.is_link_local:
+        found.invalid(at, value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    if any(parsed in each for each in _LINK_MULTICAST if each.version == parsed.version):
+        found.invalid(at, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
 def network(found: Found, at: str, value: str) -> None:

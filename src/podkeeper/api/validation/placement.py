@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
-_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _NOT_POSITIVE = "must be greater than zero"
 _ALL_KEYS = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
 _HONOR = ("Honor", "Ignore")

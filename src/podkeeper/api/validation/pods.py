@@ -11,15 +11,15 @@ from podkeeper.api import names
 from podkeeper.api.validation import computeresources, containers, placement, podupdates, security
 from podkeeper.api.validation.fields import Found, indexed
 from podkeeper.api.validation.metadata import label_map
-from podkeeper.api.validation.paths import address, is_address
+from podkeeper.api.validation.paths import address
 from podkeeper.api.validation.volumes import volumes
 
 if TYPE_CHECKING:
     from podkeeper.api.core import v1
 
-RESTART_POLICIES = ("Always", "Never", "OnFailure")
-_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
-_PREEMPTION = ("Never", "PreemptLowerPriority")
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_PREEMPTION = ("PreemptLowerPriority", "Never")
 _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
 _MAX_SEARCH_LENGTH = 2048
@@ -125,17 +125,19 @@ def _rest(found: Found, at: str, spec: v1.PodSpec) -> None:
     deadline = spec.active_deadline_seconds
     if deadline is not None and not 1 <= deadline <= _MAX_SECONDS:
         found.invalid(f"{at}.activeDeadlineSeconds", deadline, names.range_message(1, _MAX_SECONDS))
-    for alias in spec.host_aliases:
-        if not is_address(alias.ip):
-            found.invalid(f"{at}.hostAliases.ip", alias.ip, "must be valid IP address")
-        for name in alias.hostnames:
-            found.check(f"{at}.hostAliases.hostnames", name, names.dns_subdomain)
+    for path, alias in indexed(f"{at}.hostAliases", spec.host_aliases):
+        address(found, f"{path}.ip", alias.ip)
+        for inner, name in indexed(f"{path}.hostnames", alias.hostnames):
+            found.check(inner, name, names.dns_subdomain)
     if spec.preemption_policy and spec.preemption_policy not in _PREEMPTION:
         found.unsupported(f"{at}.preemptionPolicy", spec.preemption_policy, _PREEMPTION)
     if spec.overhead:
         computeresources.amounts(found, f"{at}.overhead", spec.overhead)
     if spec.os is not None:
-        found.one_of(f"{at}.os.name", spec.os.name, ("linux", "windows"))
+        if not spec.os.name:
+            found.required(f"{at}.os.name", "cannot be empty")
+        else:
+            found.one_of(f"{at}.os", spec.os.name, ("linux", "windows"))
 
 
 def _dns(found: Found, at: str, spec: v1.PodSpec) -> None:

@@ -62,7 +62,7 @@ def priority_class(found: Found, obj: scheduling.PriorityClass) -> None:
     elif value > _HIGHEST_USER_PRIORITY:
         found.forbidden("value", f"maximum allowed value of a user defined priority is {_HIGHEST_USER_PRIORITY}")
     if obj.preemption_policy and obj.preemption_policy not in ("Never", "PreemptLowerPriority"):
-        found.unsupported("preemptionPolicy", obj.preemption_policy, ("Never", "PreemptLowerPriority"))
+        found.unsupported("preemptionPolicy", obj.preemption_policy, ("PreemptLowerPriority", "Never"))
 
 
 def priority_class_update(found: Found, new: scheduling.PriorityClass, old: scheduling.PriorityClass) -> None:

@@ -49,7 +49,7 @@ def cluster_role_update(found: Found, new: rbac.ClusterRole, old: rbac.ClusterRo
 
 def role_binding(found: Found, obj: rbac.RoleBinding) -> None:
     """A new RoleBinding."""
-    _binding(found, obj, ("ClusterRole", "Role"), namespaced=True)
+    _binding(found, obj, ("Role", "ClusterRole"), namespaced=True)
 
 
 def role_binding_update(found: Found, new: rbac.RoleBinding, old: rbac.RoleBinding) -> None:
@@ -117,7 +117,7 @@ def _subject(found: Found, at: str, subject: rbac.Subject, namespaced: bool) -> 
         if subject.api_group != GROUP:
             found.unsupported(f"{at}.apiGroup", subject.api_group, (GROUP,))
     else:
-        found.unsupported(f"{at}.kind", subject.kind, ("Group", "ServiceAccount", "User"))
+        found.unsupported(f"{at}.kind", subject.kind, ("ServiceAccount", "User", "Group"))
 
 
 def _same_role(

@@ -47,10 +47,10 @@ def pod_context(found: Found, at: str, spec: v1.PodSpec) -> None:
         why = "ShareProcessNamespace and HostPID cannot both be enabled"
         found.invalid(f"{at}.shareProcessNamespace", True, why)
     if spec.host_users is False:
-        shared = (("hostNetwork", spec.host_network), ("hostPID", spec.host_pid), ("hostIPC", spec.host_ipc))
+        shared = (("hostNetwork", spec.host_network), ("HostPID", spec.host_pid), ("HostIPC", spec.host_ipc))
         for name, value in shared:
             if value:
-                found.forbidden(f"{at}.{name}", "when `hostUsers` is false")
+                found.forbidden(f"{at.rpartition('.')[0]}.{name}", "when `pod.Spec.HostUsers` is false")
     context = spec.security_context
     if context is None:
         return
@@ -88,7 +88,10 @@ def profiles(found: Found, at: str, context: v1.SecurityContext | v1.PodSecurity
 
 
 def _profile(found: Found, at: str, profile: Any, noun: str) -> None:
-    found.one_of(f"{at}.type", profile.type, _PROFILES)
+    if not profile.type:
+        found.required(f"{at}.type", f"type is required when {at.rpartition('.')[2]} is set")
+    else:
+        found.one_of(f"{at}.type", profile.type, _PROFILES)
     local, field = profile.localhost_profile, f"{at}.localhostProfile"
     if profile.type == "Localhost":
         if not local.strip():

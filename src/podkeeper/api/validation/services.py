@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from podkeeper.api import names
 from podkeeper.api.validation.fields import Found, indexed
 from podkeeper.api.validation.metadata import label_map
-from podkeeper.api.validation.paths import PROTOCOLS, address, network, port, port_number
+from podkeeper.api.validation.paths import PROTOCOLS, network, outside_address, port, port_number
 
 if TYPE_CHECKING:
     from podkeeper.api.core import v1
@@ -23,7 +23,8 @@ _POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _MAX_AFFINITY = 86400
 _MAX_ENDPOINTS = 1000
-_MAX_PORTS = 100
+_MAX_PORTS = 20_000
+_MAX_ADDRESSES = 100
 
 
 def service(found: Found, obj: v1.Service) -> None:
@@ -48,7 +49,7 @@ def _any_service(found: Found, spec: v1.ServiceSpec) -> None:
     label_map(found, "spec.selector", spec.selector)
     _affinity(found, spec)
     for path, each in indexed("spec.externalIPs", spec.external_ips):
-        address(found, path, each)
+        outside_address(found, path, each)
     found.one_of("spec.type", spec.type, _TYPES)
     _policies(found, spec)
 
@@ -77,7 +78,11 @@ def endpoints(found: Found, obj: v1.Endpoints) -> None:
             found.required(path, "must specify `addresses` or `notReadyAddresses`")
         for name, listed in (("addresses", subset.addresses), ("notReadyAddresses", subset.not_ready_addresses)):
             for inner, each in indexed(f"{path}.{name}", listed):
-                address(found, f"{inner}.ip", each.ip)
+                outside_address(found, f"{inner}.ip", each.ip)
+                if each.hostname:
+                    found.check(f"{inner}.hostname", each.hostname, names.dns_label)
+                if each.node_name:
+                    found.check(f"{inner}.nodeName", each.node_name, names.dns_subdomain)
         for inner, each in indexed(f"{path}.ports", subset.ports):
             if len(subset.ports) > 1 and not each.name:
                 found.required(f"{inner}.name")
@@ -101,9 +106,11 @@ def endpoint_slice(found: Found, obj: discovery.EndpointSlice) -> None:
     for path, each in indexed("endpoints", obj.endpoints):
         if not each.addresses:
             found.required(f"{path}.addresses", "must contain at least 1 address")
+        elif len(each.addresses) > _MAX_ADDRESSES:
+            found.too_many(f"{path}.addresses", len(each.addresses), _MAX_ADDRESSES)
         if obj.address_type in ("IPv4", "IPv6"):
             for inner, value in indexed(f"{path}.addresses", each.addresses):
-                address(found, inner, value)
+                outside_address(found, inner, value)
         if each.node_name:
             found.check(f"{path}.nodeName", each.node_name, names.dns_subdomain)
         if each.hostname:
@@ -145,12 +152,22 @@ def _ports(found: Found, spec: v1.ServiceSpec) -> None:
             port(found, f"{path}.targetPort", each.target_port)
         if each.app_protocol:
             found.check(f"{path}.appProtocol", each.app_protocol, names.qualified_name)
-        if each.node_port and spec.type in ("ClusterIP", "ExternalName"):
-            found.forbidden(f"{path}.nodePort", "may not be used when `type` is 'ClusterIP'")
+        _node_port(found, path, spec, each, taken)
         pair = (each.protocol, each.port)
         if pair in taken:
             found.duplicate(path, {"protocol": each.protocol, "port": each.port})
         taken.add(pair)
+
+
+def _node_port(found: Found, at: str, spec: v1.ServiceSpec, each: v1.ServicePort, taken: set[tuple[str, int]]) -> None:
+    if not each.node_port:
+        return
+    if spec.type in ("ClusterIP", "ExternalName"):
+        found.forbidden(f"{at}.nodePort", "may not be used when `type` is 'ClusterIP'")
+    pair = (f"node {each.protocol}", each.node_port)
+    if pair in taken:
+        found.duplicate(f"{at}.nodePort", each.node_port)
+    taken.add(pair)
 
 
 def _affinity(found: Found, spec: v1.ServiceSpec) -> None:

@@ -155,7 +155,7 @@ def daemon_set(found: Found, obj: apps.DaemonSet) -> None:
         else:
             _daemon_rolling(found, strategy.rolling_update)
     elif strategy.type != "OnDelete":
-        found.unsupported("spec.updateStrategy.type", strategy.type, ("OnDelete", "RollingUpdate"))
+        found.unsupported("spec.updateStrategy.type", strategy.type, ("RollingUpdate", "OnDelete"))
     numbers(found, "spec", spec, (_HISTORY,))
 
 
@@ -240,7 +240,7 @@ def _retention(found: Found, spec: apps.StatefulSetSpec) -> None:
         return
     for name, value in (("whenDeleted", policy.when_deleted), ("whenScaled", policy.when_scaled)):
         if value not in ("Delete", "Retain"):
-            found.unsupported(f"{at}.{name}", value, ("Delete", "Retain"))
+            found.unsupported(f"{at}.{name}", value, ("Retain", "Delete"))
 
 
 def _enumerated(found: Found, at: str, value: str, supported: str) -> None:

@@ -87,8 +87,8 @@ def test_the_plain_kind_is_good(kind: str) -> None:
         (
             "Node",
             {"taints": [{"key": "a", "effect": "Never"}]},
-            "spec.taints[0].effect",
-            'Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"',
+            "metadata.taints[0].effect",
+            'Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
         ),
         ("PersistentVolume", {"hostPath": None}, "spec", "Required value: must specify a volume type"),
         (

@@ -133,7 +133,7 @@ def test_the_plain_kind_is_good(kind: str) -> None:
             "RoleBinding",
             {"roleRef": {"apiGroup": RBAC, "kind": "Pod", "name": "x"}},
             "roleRef.kind",
-            'Unsupported value: "Pod": supported values: "ClusterRole", "Role"',
+            'Unsupported value: "Pod": supported values: "Role", "ClusterRole"',
         ),
         (
             "PodDisruptionBudget",

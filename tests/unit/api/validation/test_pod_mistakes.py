@@ -137,7 +137,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         container(envFrom=[{}]),
-        f"{FIRST}.envFrom[0]",
+        f"{FIRST}.envFrom",
         'Invalid value: "": must specify one of: `configMapRef` or `secretRef`',
     ),
     (container(volumeMounts=[{"name": "x", "mountPath": "/x"}]), f"{FIRST}.volumeMounts[0].name", 'Not found: "x"'),
@@ -211,7 +211,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"restartPolicy": "Sometimes"},
         "spec.restartPolicy",
-        'Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
+        'Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"',
     ),
     ({"dnsPolicy": "None"}, "spec.dnsConfig", "Required value: must provide `dnsConfig` when `dnsPolicy` is None"),
     (
@@ -247,7 +247,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"tolerations": [{"key": "k", "effect": "Nothing"}]},
         "spec.tolerations[0].effect",
-        'Unsupported value: "Nothing": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"',
+        'Unsupported value: "Nothing": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
     ),
     (
         {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"labelSelector": {}}]}}},
@@ -266,8 +266,8 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"hostAliases": [{"ip": "x"}]},
-        "spec.hostAliases.ip",
-        'Invalid value: "x": must be valid IP address',
+        "spec.hostAliases[0].ip",
+        'Invalid value: "x": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
     ),
     (
         {"schedulingGates": [{"name": "a"}, {"name": "a"}]},
@@ -289,7 +289,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         "spec.securityContext.seccompProfile.localhostProfile",
         "Required value: must be set when seccomp type is Localhost",
     ),
-    ({"os": {"name": "plan9"}}, "spec.os.name", 'Unsupported value: "plan9": supported values: "linux", "windows"'),
+    ({"os": {"name": "plan9"}}, "spec.os", 'Unsupported value: "plan9": supported values: "linux", "windows"'),
 ]
 
 

@@ -104,7 +104,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "DaemonSet",
         {"updateStrategy": {"type": "Soon"}},
         "spec.updateStrategy.type",
-        'Unsupported value: "Soon": supported values: "OnDelete", "RollingUpdate"',
+        'Unsupported value: "Soon": supported values: "RollingUpdate", "OnDelete"',
     ),
     (
         "StatefulSet",
@@ -116,7 +116,7 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "Job",
         {"template": TEMPLATE},
         "spec.template.spec.restartPolicy",
-        'Unsupported value: "Always": supported values: "Never", "OnFailure"',
+        'Required value: valid values: "OnFailure", "Never"',
     ),
     (
         "CronJob",
