@@ -23,6 +23,9 @@ from podkeeper.registry.assembly import RegistryConfig, StoreRegistry, open_regi
 from podkeeper.storage.memory import MemoryStore
 from podkeeper.storage.store import Store
 
+#: What the service default/kubernetes names; of the network for documentation, so that nothing can be there.
+ADVERTISED = "192.0.2.1"
+
 
 @dataclass(frozen=True, slots=True)
 class TestServer:
@@ -74,6 +77,7 @@ def prepare_config(directory: Path) -> tuple[ApiServerConfig, Authority]:
         kubelet_client_certificate=kubelet.certificate,
         kubelet_client_key=kubelet.key,
         port=0,
+        advertise_address=ADVERTISED,
     )
     return config, authority
 

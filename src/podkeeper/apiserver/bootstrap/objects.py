@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from typing import Any
 
 from podkeeper.apiserver.config import ApiServerConfig
@@ -43,7 +44,9 @@ def priority_classes() -> list[Tree]:
 
 
 def kubernetes_service(config: ApiServerConfig, port: int) -> list[Tree]:
-    """The service default/kubernetes, its endpoint slice and its endpoints, which name this server."""
+    """The service default/kubernetes, its endpoint slice and its endpoints, which name this server.
+
+    A server that only this machine reaches has no endpoint: a loopback address means another machine to everyone."""
     labels = {"component": "apiserver", "provider": "kubernetes"}
     ports = [{"name": "https", "port": port, "protocol": "TCP"}]
     address = config.advertise_address
@@ -58,6 +61,8 @@ def kubernetes_service(config: ApiServerConfig, port: int) -> list[Tree]:
             "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
         },
     }
+    if ipaddress.ip_address(address).is_loopback:
+        return [service]
     endpoint_slice: Tree = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
