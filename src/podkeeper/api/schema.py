@@ -118,10 +118,14 @@ def scalar_definitions() -> Mapping[str, Mapping[str, Any]]:
     return definitions
 
 
+def source() -> bytes:
+    """The table as it is stored, for those who must notice that it has changed."""
+    return files("podkeeper.api").joinpath("data/schema.json").read_bytes()
+
+
 @cache
 def _table() -> dict[str, Any]:
-    text = files("podkeeper.api").joinpath("data/schema.json").read_bytes()
-    table: dict[str, Any] = json.loads(text)
+    table: dict[str, Any] = json.loads(source())
     return table
 
 

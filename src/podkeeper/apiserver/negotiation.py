@@ -49,9 +49,7 @@ def accepted(header: bytes) -> Rendering:
 
 
 def _choose(header: str) -> Rendering:
-    clauses = [_clause(text) for text in header.split(",")]
-    clauses.sort(key=lambda clause: -clause[2])
-    for media, parameters, _ in clauses:
+    for media, parameters in clauses(header):
         served = {"*/*": JSON, "application/*": JSON, JSON: JSON, YAML: YAML}.get(media)
         if served is None:
             continue
@@ -62,6 +60,13 @@ def _choose(header: str) -> Rendering:
         if kind in TRANSFORMS and parameters.get("g") == _META_GROUP and version in ("v1", "v1beta1"):
             return Rendering(served, kind, version)
     raise not_acceptable(SERVED)
+
+
+def clauses(header: str) -> list[tuple[str, dict[str, str]]]:
+    """The media types of an Accept header with their parameters, what the client likes best first."""
+    found = [_clause(text) for text in header.split(",")]
+    found.sort(key=lambda clause: -clause[2])
+    return [(media, parameters) for media, parameters, quality in found if quality > 0]
 
 
 def _clause(text: str) -> tuple[str, dict[str, str], float]:

@@ -41,6 +41,14 @@ def text(message: str, status: int = 200, headers: Headers = ()) -> Response:
     return Response(status, TEXT_HEAD, message.encode(), headers)
 
 
+def unchanged(request: Request, etag: bytes) -> bool:
+    """Whether the client holds what this quoted tag names already, so that 304 is the answer."""
+    held = request.headers.get(b"if-none-match")
+    if held is None:
+        return False
+    return held.strip() == b"*" or etag in (tag.strip().removeprefix(b"W/") for tag in held.split(b","))
+
+
 def failure(error: ApiError, request: Request) -> Response:
     """An error as its Status object, in YAML for a client that takes nothing else."""
     accept = request.headers.get(b"accept", b"")

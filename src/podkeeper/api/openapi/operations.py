@@ -1,11 +1,13 @@
-"""What can be called: paths, methods, actions and parameters of a resource, for both OpenAPI versions."""
+"""What can be called: paths, methods, actions and parameters, for both OpenAPI versions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from podkeeper.api.catalogue import Resource, Subresource
+from podkeeper.api.openapi.naming import Names
 
 WRITE = ("dryRun", "fieldManager", "fieldValidation")
 LIST = (
@@ -17,10 +19,17 @@ LIST = (
     "resourceVersion",
     "resourceVersionMatch",
     "sendInitialEvents",
+    "shardSelector",
     "timeoutSeconds",
     "watch",
 )
-DELETE = ("dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
+DELETE = (
+    "dryRun",
+    "gracePeriodSeconds",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
+    "orphanDependents",
+    "propagationPolicy",
+)
 DELETE_COLLECTION = (*DELETE, *(name for name in LIST if name not in ("allowWatchBookmarks", "watch")))
 LOG = (
     "container",
@@ -34,12 +43,14 @@ LOG = (
     "timestamps",
 )
 EXEC = ("command", "container", "stderr", "stdin", "stdout", "tty")
-CONNECT = {"exec": EXEC, "attach": EXEC[1:], "portforward": ("ports",), "proxy": ("path",), "log": LOG}
+CONNECT = {"exec": EXEC, "attach": EXEC[1:], "portforward": ("ports",), "proxy": ("path",)}
+CONNECT_METHODS = {"proxy": ("get", "put", "post", "delete", "options", "head", "patch")}
 
 BOOLEANS = {
     "allowWatchBookmarks",
     "follow",
     "force",
+    "ignoreStoreReadErrorWithClusterBreakingPotential",
     "insecureSkipTLSVerifyBackend",
     "orphanDependents",
     "previous",
@@ -53,7 +64,10 @@ BOOLEANS = {
 }
 INTEGERS = {"gracePeriodSeconds", "limit", "limitBytes", "ports", "sinceSeconds", "tailLines", "timeoutSeconds"}
 
-JSON_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+#: What upstream offers with default feature gates; which of them this server can write is negotiated (406).
+OBJECT_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+STREAM_TYPES = ("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
+LIST_TYPES = OBJECT_TYPES + STREAM_TYPES
 PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
@@ -61,21 +75,78 @@ PATCH_TYPES = (
     "application/apply-patch+yaml",
 )
 
+Kind = tuple[str, str, str]  # group, version, kind
+STATUS: Kind = ("", "v1", "Status")
+DELETE_OPTIONS: Kind = ("", "v1", "DeleteOptions")
+PATCH: Kind = ("", "v1", "Patch")
+WATCH_EVENT: Kind = ("", "v1", "WatchEvent")
+
+# Deletion answers with the object for these, with a Status for the others.
+RETURNS_DELETED = {
+    "": {
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "podtemplates",
+        "resourcequotas",
+        "serviceaccounts",
+        "services",
+    },
+    "storage.k8s.io": {"csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"},
+    "resource.k8s.io": {
+        "deviceclasses",
+        "devicetaintrules",
+        "resourceclaims",
+        "resourceclaimtemplates",
+        "resourcepoolstatusrequests",
+        "resourceslices",
+    },
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. ``body`` and ``answer`` name kinds as (group, version, kind), None for what has none."""
+    """One method of one path. ``name`` is its operationId. ``kind`` is what it is about, ``body`` and ``answer`` are
+    what it takes and gives; each is None where there is none, and an answer without a kind is text."""
 
     path: str
     method: str
     action: str
-    kind: tuple[str, str, str]
+    name: str
     tag: str
+    kind: Kind | None = None
     query: tuple[str, ...] = ()
-    body: tuple[str, str, str] | None = None
-    answer: tuple[str, str, str] | None = None
+    body: Kind | None = None
+    answer: Kind | None = None
     codes: tuple[int, ...] = (200,)
-    is_patch: bool = False
+    consumes: tuple[str, ...] = ("*/*",)
+    produces: tuple[str, ...] = OBJECT_TYPES
+
+    @property
+    def takes_pretty(self) -> bool:
+        """Whether the answer is an object, which can be asked for in lines."""
+        return self.action not in ("", "connect")
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether it is refused without a body; deletions have options, which can be left out."""
+        return self.body is not None and self.body != DELETE_OPTIONS
+
+
+def path_parameters(operation: Operation) -> tuple[str, ...]:
+    """The names in braces."""
+    return tuple(name for name in ("name", "namespace", "path") if f"{{{name}}}" in operation.path)
+
+
+def subject(operation: Operation) -> dict[str, Any]:
+    """The extensions that tell what an operation does to which kind; the same in both OpenAPI versions."""
+    if operation.kind is None:
+        return {}
+    group, version, kind = operation.kind
+    return {
+        "x-kubernetes-action": operation.action,
+        "x-kubernetes-group-version-kind": {"group": group, "kind": kind, "version": version},
+    }
 
 
 def parameter_type(name: str) -> str:
@@ -86,54 +157,134 @@ def parameter_type(name: str) -> str:
 
 
 def operations(resource: Resource) -> Iterator[Operation]:
-    """Everything that can be called on a resource, subresources included."""
-    own = (resource.group, resource.version, resource.kind)
-    listing = (resource.group, resource.version, f"{resource.kind}List")
-    collection = resource.path("{namespace}" if resource.namespaced else "")
-    single, tag = f"{collection}/{{name}}", _tag(resource)
-    verbs = resource.verbs
-    if "list" in verbs:
-        yield Operation(collection, "get", "list", own, tag, LIST, None, listing)
-        if resource.namespaced:
-            yield Operation(resource.path(), "get", "list", own, tag, LIST, None, listing)
-    if "create" in verbs:
-        yield Operation(collection, "post", "post", own, tag, WRITE, own, own, (200, 201, 202))
-    if "deletecollection" in verbs:
-        status = ("", "v1", "Status")
-        options = ("", "v1", "DeleteOptions")
-        yield Operation(collection, "delete", "deletecollection", own, tag, DELETE_COLLECTION, options, status)
-    yield from _single(single, tag, own, own, verbs)
+    """Everything that can be called on a resource, subresources and the old paths below ``watch/`` included."""
+    own, names = _kind_of(resource), Names.of_resource(resource)
+    yield from _collection(resource, own, names)
+    path = _single_path(resource)
+    yield from _single(path, names, own, resource.verbs)
+    if "delete" in resource.verbs:
+        yield _deletion(resource, path, own, names)
     for subresource in resource.subresources.values():
-        yield from _subresource(f"{single}/{subresource.name}", tag, own, subresource)
+        yield from _subresource(f"{path}/{subresource.name}", names.below(subresource.name), own, subresource)
+    if "watch" in resource.verbs:
+        yield from _watches(resource, own, names)
 
 
-def _single(
-    path: str, tag: str, kind: tuple[str, str, str], body: tuple[str, str, str], verbs: tuple[str, ...]
-) -> Iterator[Operation]:
+def _kind_of(resource: Resource) -> Kind:
+    return resource.group, resource.version, resource.kind
+
+
+def _single_path(resource: Resource) -> str:
+    return resource.path("{namespace}" if resource.namespaced else "", "{name}")
+
+
+def _collection(resource: Resource, own: Kind, names: Names) -> Iterator[Operation]:
+    path, tag, verbs = _single_path(resource).removesuffix("/{name}"), names.tag, resource.verbs
+    if "list" in verbs:
+        listing = (resource.group, resource.version, f"{resource.kind}List")
+        places = {path: names.of("list")}
+        if resource.namespaced:
+            places[resource.path()] = names.everywhere("list")
+        for place, name in places.items():
+            yield Operation(place, "get", "list", name, tag, own, LIST, None, listing, produces=LIST_TYPES)
+    if "create" in verbs:
+        yield _creation(path, own, names)
+    if "deletecollection" in verbs:
+        name, query = names.of("delete", "Collection"), DELETE_COLLECTION
+        yield Operation(path, "delete", "deletecollection", name, tag, own, query, DELETE_OPTIONS, STATUS)
+
+
+def _creation(path: str, kind: Kind, names: Names) -> Operation:
+    return Operation(path, "post", "post", names.of("create"), names.tag, kind, WRITE, kind, kind, (200, 201, 202))
+
+
+def _deletion(resource: Resource, path: str, own: Kind, names: Names) -> Operation:
+    answer = own if resource.name in RETURNS_DELETED.get(resource.group, ()) else STATUS
+    name, codes = names.of("delete"), (200, 202)
+    return Operation(path, "delete", "delete", name, names.tag, own, DELETE, DELETE_OPTIONS, answer, codes)
+
+
+def _watches(resource: Resource, own: Kind, names: Names) -> Iterator[Operation]:
+    """The paths that ``?watch=true`` has replaced."""
+    single = _single_path(resource)
+    places = [
+        (single, "watch", names.of("watch")),
+        (single.removesuffix("/{name}"), "watchlist", names.of("watch") + "List"),
+    ]
+    if resource.namespaced:
+        places.append((resource.path(), "watchlist", names.everywhere("watch")))
+    for place, action, name in places:
+        path = place.replace(resource.path_prefix, f"{resource.path_prefix}/watch", 1)
+        yield Operation(path, "get", action, name, names.tag, own, LIST, None, WATCH_EVENT, produces=LIST_TYPES)
+
+
+def _single(path: str, names: Names, kind: Kind, verbs: tuple[str, ...]) -> Iterator[Operation]:
+    """Reading, replacing and patching one object or a subresource of it."""
+    tag = names.tag
     if "get" in verbs:
-        yield Operation(path, "get", "get", kind, tag, (), None, body)
+        yield Operation(path, "get", "get", names.of("read"), tag, kind, (), None, kind)
     if "update" in verbs:
-        yield Operation(path, "put", "put", kind, tag, WRITE, body, body, (200, 201))
+        yield Operation(path, "put", "put", names.of("replace"), tag, kind, WRITE, kind, kind, (200, 201))
     if "patch" in verbs:
-        query = (*WRITE, "force")
-        yield Operation(path, "patch", "patch", kind, tag, query, ("", "v1", "Patch"), body, (200, 201), is_patch=True)
-    if "delete" in verbs:
-        status, options = ("", "v1", "Status"), ("", "v1", "DeleteOptions")
-        yield Operation(path, "delete", "delete", kind, tag, DELETE, options, status, (200, 202))
+        name, query = names.of("patch"), (*WRITE, "force")
+        yield Operation(path, "patch", "patch", name, tag, kind, query, PATCH, kind, (200, 201), PATCH_TYPES)
 
 
-def _subresource(path: str, tag: str, owner: tuple[str, str, str], found: Subresource) -> Iterator[Operation]:
-    if found.name in CONNECT:
-        action = "get" if found.name == "log" else "connect"
-        for method in ("get",) if found.name == "log" else ("get", "post"):
-            yield Operation(path, method, action, owner, tag, CONNECT[found.name])
-        return
+def _subresource(path: str, names: Names, owner: Kind, found: Subresource) -> Iterator[Operation]:
     kind = (found.group, found.version, found.kind)
+    if found.name in CONNECT:
+        yield from _connections(path, names, kind, found.name)
+        return
+    if found.name == "log":
+        produces = ("text/plain", *OBJECT_TYPES)
+        yield Operation(path, "get", "get", names.of("read"), names.tag, owner, LOG, produces=produces)
+        return
     if "create" in found.verbs:
-        yield Operation(path, "post", "post", kind, tag, WRITE, kind, kind, (200, 201, 202))
-    yield from _single(path, tag, kind, kind, found.verbs)
+        yield _creation(path, kind, names)
+    yield from _single(path, names, kind, found.verbs)
 
 
-def _tag(resource: Resource) -> str:
-    group = resource.group.split(".", maxsplit=1)[0] or "core"
-    return f"{group}_{resource.version}"
+def _connections(path: str, names: Names, kind: Kind, subresource: str) -> Iterator[Operation]:
+    """Streams and the proxy: whatever comes is passed on, so no type is promised."""
+    places = [(path, "")]
+    if subresource == "proxy":
+        places.append((f"{path}/{{path}}", "WithPath"))
+    for place, suffix in places:
+        for method in CONNECT_METHODS.get(subresource, ("get", "post")):
+            name = names.of("connect", method.title()) + suffix
+            query = CONNECT[subresource]
+            yield Operation(place, method, "connect", name, names.tag, kind, query, produces=("*/*",))
+
+
+def all_operations(resources: Iterable[Resource]) -> Iterator[Operation]:
+    """Everything that can be called on a server with these resources."""
+    rows = list(resources)
+    yield from _roots((row.group, row.version) for row in rows)
+    for row in rows:
+        yield from operations(row)
+
+
+def _roots(versions: Iterable[tuple[str, str]]) -> Iterator[Operation]:
+    """What is about no resource: discovery documents, the server's version and the token issuer's documents."""
+    served = list(dict.fromkeys(versions))
+    yield _document("/api/", "getCoreAPIVersions", "core", "APIVersions")
+    yield _document("/apis/", "getAPIVersions", "apis", "APIGroupList")
+    for group in dict.fromkeys(group for group, _ in served if group):
+        names = Names.of_group(group)
+        yield _document(f"/apis/{group}/", f"get{names.prefix}APIGroup", names.tag, "APIGroup")
+    for group, version in served:
+        names = Names.of_version(group, version)
+        path = f"/apis/{group}/{version}/" if group else f"/api/{version}/"
+        yield _document(path, f"get{names.prefix}APIResources", names.tag, "APIResourceList")
+    yield _document("/version/", "getCodeVersion", "version", "VersionInfo", ("application/json",))
+    yield _text("/openid/v1/jwks/", "getServiceAccountIssuerOpenIDKeyset", "openid", "application/jwk-set+json")
+    configuration = "getServiceAccountIssuerOpenIDConfiguration"
+    yield _text("/.well-known/openid-configuration/", configuration, "WellKnown", "application/json")
+
+
+def _document(path: str, name: str, tag: str, kind: str, types: tuple[str, ...] = OBJECT_TYPES) -> Operation:
+    return Operation(path, "get", "", name, tag, answer=("", "v1", kind), consumes=types, produces=types)
+
+
+def _text(path: str, name: str, tag: str, media_type: str) -> Operation:
+    return Operation(path, "get", "", name, tag, consumes=(), produces=(media_type,))

@@ -25,7 +25,9 @@ class Schemas:
     def reference(self, kind: tuple[str, str, str]) -> Tree | None:
         """A reference to the type of a kind; None for a kind without one."""
         found = schema.for_kind(*kind) or _meta(kind[2])
-        return self._refer(found) if found else None
+        if found:
+            return self._refer(found)
+        return self._refer_to_scalar(kind[2]) if kind[2] in self._scalars else None
 
     def collect(self) -> dict[str, Tree]:
         """Every schema that is needed, by full name."""
@@ -84,11 +86,14 @@ class Schemas:
 
     def _scalar(self, name: str) -> Tree:
         if name.startswith("="):
-            full = self._scalars[name[1:]]
-            self._done.setdefault(full, dict(schema.scalar_definitions()[full]))
-            return {"$ref": self._prefix + full}
+            return self._refer_to_scalar(name[1:])
         kind, _, form = name.partition(":")
         return {"type": kind, "format": form} if form else {"type": kind}
+
+    def _refer_to_scalar(self, name: str) -> Tree:
+        full = self._scalars[name]
+        self._done.setdefault(full, dict(schema.scalar_definitions()[full]))
+        return {"$ref": self._prefix + full}
 
 
 def _meta(kind: str) -> TypeSchema | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any
 
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.openapi.operations import JSON_TYPES, PATCH_TYPES, Operation, operations, parameter_type
+from podkeeper.api.openapi.operations import Operation, all_operations, parameter_type, path_parameters, subject
 from podkeeper.api.openapi.schemas import V2_PREFIX, Schemas
 
 Tree = dict[str, Any]
@@ -16,10 +17,9 @@ def document(resources: Iterable[Resource], version: str) -> Tree:
     """The whole document; ``version`` is the server's own (``v1.36.0``)."""
     schemas = Schemas(V2_PREFIX)
     paths: dict[str, Tree] = {}
-    for resource in resources:
-        for operation in operations(resource):
-            entry = paths.setdefault(operation.path, _common(operation.path))
-            entry[operation.method] = _operation(operation, schemas)
+    for operation in all_operations(resources):
+        entry = paths.setdefault(operation.path, _common(operation))
+        entry[operation.method] = _operation(operation, schemas)
     return {
         "swagger": "2.0",
         "info": {"title": "Kubernetes", "version": version},
@@ -30,41 +30,40 @@ def document(resources: Iterable[Resource], version: str) -> Tree:
     }
 
 
-def _common(path: str) -> Tree:
-    names = [name for name in ("name", "namespace") if f"{{{name}}}" in path]
+def _common(operation: Operation) -> Tree:
     found: list[Tree] = [
-        {"name": name, "in": "path", "required": True, "type": "string", "uniqueItems": True} for name in names
+        {"name": name, "in": "path", "required": True, "type": "string", "uniqueItems": True}
+        for name in path_parameters(operation)
     ]
-    found.append({"name": "pretty", "in": "query", "type": "string", "uniqueItems": True})
-    return {"parameters": found}
+    if operation.takes_pretty:
+        found.append({"name": "pretty", "in": "query", "type": "string", "uniqueItems": True})
+    return {"parameters": found} if found else {}
 
 
 def _operation(operation: Operation, schemas: Schemas) -> Tree:
-    group, version, kind = operation.kind
     answer = schemas.reference(operation.answer) if operation.answer else None
-    shown = {"schema": answer or {"type": "string"}, "description": "OK"}
+    shown = {"schema": answer or {"type": "string"}}
+    codes: Tree = {str(code): {"description": HTTPStatus(code).phrase} | shown for code in operation.codes}
     tree: Tree = {
-        "consumes": list(PATCH_TYPES) if operation.is_patch else ["*/*"],
-        "produces": list(JSON_TYPES),
+        "produces": list(operation.produces),
         "schemes": ["https"],
         "tags": [operation.tag],
-        "operationId": _operation_id(operation),
-        "responses": {str(code): shown for code in operation.codes} | {"401": {"description": "Unauthorized"}},
-        "x-kubernetes-action": operation.action,
-        "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
+        "operationId": operation.name,
+        "responses": codes | {"401": {"description": "Unauthorized"}},
     }
-    parameters: list[Tree] = [
+    if operation.consumes:
+        tree["consumes"] = list(operation.consumes)
+    if parameters := _parameters(operation, schemas):
+        tree["parameters"] = parameters
+    return tree | subject(operation)
+
+
+def _parameters(operation: Operation, schemas: Schemas) -> list[Tree]:
+    found: list[Tree] = [
         {"name": name, "in": "query", "type": parameter_type(name), "uniqueItems": True} for name in operation.query
     ]
     body = schemas.reference(operation.body) if operation.body else None
-    if body is not None:
-        parameters.insert(0, {"name": "body", "in": "body", "required": operation.action != "delete", "schema": body})
-    if parameters:
-        tree["parameters"] = parameters
-    return tree
-
-
-def _operation_id(operation: Operation) -> str:
-    """Unique and stable; made of the action and the path's own words."""
-    words = [word.strip("{}") for word in operation.path.split("/") if word]
-    return operation.action + operation.method.title() + "".join(word[:1].upper() + word[1:] for word in words)
+    if body is None:
+        return found
+    required = {"required": True} if operation.needs_body else {}
+    return [{"name": "body", "in": "body", "schema": body} | required, *found]

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.openapi.operations import JSON_TYPES, PATCH_TYPES, Operation, operations, parameter_type
+from podkeeper.api.openapi.operations import Operation, all_operations, parameter_type, path_parameters, subject
 from podkeeper.api.openapi.schemas import V3_PREFIX, Schemas
 
 Tree = dict[str, Any]
 
 
-def path_of(group: str, version: str) -> str:
-    """The index's name of a document: ``api/v1`` or ``apis/apps/v1``."""
-    return f"apis/{group}/{version}" if group else f"api/{version}"
+def documents(resources: Iterable[Resource]) -> Mapping[str, Sequence[Operation]]:
+    """What each document tells of, by its name in the index: ``api/v1``, ``apis/apps/v1``, ``version``."""
+    found: dict[str, list[Operation]] = {}
+    for operation in all_operations(resources):
+        found.setdefault(_document_of(operation.path), []).append(operation)
+    return found
+
+
+def _document_of(path: str) -> str:
+    parts = path.strip("/").split("/")
+    return "/".join(parts[: {"api": 2, "apis": 3}.get(parts[0])])
 
 
 def index(hashes: Mapping[str, str]) -> Tree:
@@ -26,14 +35,13 @@ def index(hashes: Mapping[str, str]) -> Tree:
     }
 
 
-def document(resources: Iterable[Resource], version: str) -> Tree:
-    """The document of one group and version; ``version`` is the server's own (``v1.36.0``)."""
+def document(operations: Iterable[Operation], version: str) -> Tree:
+    """One of ``documents``; ``version`` is the server's own (``v1.36.0``)."""
     schemas = Schemas(V3_PREFIX)
     paths: dict[str, Tree] = {}
-    for resource in resources:
-        for operation in operations(resource):
-            entry = paths.setdefault(operation.path, _common(operation.path))
-            entry[operation.method] = _operation(operation, schemas)
+    for operation in operations:
+        entry = paths.setdefault(operation.path, _common(operation))
+        entry[operation.method] = _operation(operation, schemas)
     return {
         "openapi": "3.0.0",
         "info": {"title": "Kubernetes", "version": version},
@@ -45,24 +53,22 @@ def document(resources: Iterable[Resource], version: str) -> Tree:
     }
 
 
-def _common(path: str) -> Tree:
-    names = [name for name in ("name", "namespace") if f"{{{name}}}" in path]
+def _common(operation: Operation) -> Tree:
     found: list[Tree] = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "uniqueItems": True}}
-        for name in names
+        for name in path_parameters(operation)
     ]
-    found.append({"name": "pretty", "in": "query", "schema": {"type": "string", "uniqueItems": True}})
-    return {"parameters": found}
+    if operation.takes_pretty:
+        found.append({"name": "pretty", "in": "query", "schema": {"type": "string", "uniqueItems": True}})
+    return {"parameters": found} if found else {}
 
 
 def _operation(operation: Operation, schemas: Schemas) -> Tree:
-    group, version, kind = operation.kind
     tree: Tree = {
         "tags": [operation.tag],
-        "responses": {str(code): _response(operation, schemas) for code in operation.codes}
+        "operationId": operation.name,
+        "responses": {str(code): _response(operation, code, schemas) for code in operation.codes}
         | {"401": {"description": "Unauthorized"}},
-        "x-kubernetes-action": operation.action,
-        "x-kubernetes-group-version-kind": {"group": group, "version": version, "kind": kind},
     }
     if operation.query:
         tree["parameters"] = [
@@ -71,13 +77,13 @@ def _operation(operation: Operation, schemas: Schemas) -> Tree:
         ]
     body = schemas.reference(operation.body) if operation.body else None
     if body is not None:
-        media = PATCH_TYPES if operation.is_patch else ("*/*",)
-        tree["requestBody"] = {"content": {name: {"schema": body} for name in media}}
-    return tree
+        tree["requestBody"] = {"content": {name: {"schema": body} for name in operation.consumes}}
+        if operation.needs_body:
+            tree["requestBody"]["required"] = True
+    return tree | subject(operation)
 
 
-def _response(operation: Operation, schemas: Schemas) -> Tree:
+def _response(operation: Operation, code: int, schemas: Schemas) -> Tree:
     answer = schemas.reference(operation.answer) if operation.answer else None
-    if answer is None:
-        return {"description": "OK", "content": {"*/*": {"schema": {"type": "string"}}}}
-    return {"description": "OK", "content": {name: {"schema": answer} for name in JSON_TYPES}}
+    content = {name: {"schema": answer or {"type": "string"}} for name in operation.produces}
+    return {"description": HTTPStatus(code).phrase, "content": content}

@@ -77,7 +77,7 @@ class DiscoveryHandlers:
             head = _HEAD % (version.encode(), b"APIGroupDiscoveryList")
             document = self._documents[prefix, version] = _Document(body, etag, head)
         headers = ((b"ETag", document.etag),)
-        if document.etag in call.request.headers.get(b"if-none-match", b""):
+        if responses.unchanged(call.request, document.etag):
             return Response(304, document.head, b"", headers)
         return Response(200, document.head, document.body, headers)
 

@@ -1,14 +1,16 @@
 """/openapi/v2 and /openapi/v3: built when first asked for, and kept compressed until what is served changes.
 
-A document's digest is made from the rows and the release that it is made from, so the index builds none of them.
+A document's digest is made from what it is made from, so the index builds none of them.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import orjson
 
@@ -17,16 +19,18 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.api.openapi import gnostic
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call, Handle
+from podkeeper.apiserver.negotiation import clauses
 from podkeeper.apiserver.version import GIT_VERSION
 from podkeeper.foundation.http import Answer, Response
 from podkeeper.registry.verbs import Registry
 
 _JSON = "application/json"
-_IMMUTABLE = b"Cache-Control: public, immutable\r\n"
 _HASH_LENGTH = 32
+_ONE_YEAR = timedelta(days=365)
 
-#: From rows and the server's release to the document's bytes.
-_Build = Callable[[Sequence[Resource], str], bytes]
+#: The media types that are offered, each with the Content-Type of its answer.
+_V3_TYPES = {_JSON: _JSON}
+_V2_TYPES = {_JSON: _JSON, gnostic.MEDIA_TYPE: gnostic.ANSWER_TYPE, gnostic.ANSWER_TYPE: gnostic.ANSWER_TYPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class _Document:
     """Kept compressed: a tenth of the memory, and what most clients ask for."""
 
     zipped: bytes
-    digest: str
+    etag: bytes
 
 
 class OpenApiHandlers:
@@ -42,7 +46,9 @@ class OpenApiHandlers:
 
     def __init__(self, registry: Registry, unstored: Mapping[tuple[str, str, str], Resource]) -> None:
         self._registry, self._unstored = registry, unstored
+        self._served: tuple[Resource, ...] = ()
         self._rows: tuple[Resource, ...] = ()
+        self._digests: Mapping[str, str] = {}
         self._documents: dict[str, _Document] = {}
 
     def handlers(self) -> Mapping[str, Handle]:
@@ -51,73 +57,80 @@ class OpenApiHandlers:
 
     async def v2(self, call: Call) -> Answer:
         """The whole document, as JSON or in the protobuf form of client-go."""
-        accept = call.request.header(b"accept")
-        rows = self._current()
-        if gnostic.MEDIA_TYPE in accept:
-            return _answer(call, self._document("v2 protobuf", rows, _v2_protobuf), _head(gnostic.ANSWER_TYPE))
-        if accept and not any(name in accept for name in (_JSON, "*/*")):
-            return responses.text(f"406 only {_JSON} and {gnostic.MEDIA_TYPE} are served here\n", 406)
-        return _answer(call, self._document("v2", rows, _v2_json), _head(_JSON))
+        media_type = _chosen(call, _V2_TYPES)
+        if not media_type:
+            return _not_acceptable(_V2_TYPES)
+        self._refresh()
+        encode = gnostic.encode if media_type == gnostic.ANSWER_TYPE else orjson.dumps
+        document = self._document(
+            f"v2 {media_type}", _digest([media_type, *self._digests.values()]), lambda: encode(self._second())
+        )
+        return _answer(call, document, _head(media_type))
 
     async def v3(self, call: Call) -> Answer:
         """The index, or one group's document; a request that names a document's hash may be cached for ever."""
+        if not _chosen(call, _V3_TYPES):
+            return _not_acceptable(_V3_TYPES)
+        self._refresh()
         name = call.info.path.removeprefix("/openapi/v3").strip("/")
-        groups = _by_document(self._current())
         if not name:
-            digests = {each: _digest(rows) for each, rows in groups.items()}
-            return Response(200, _head(_JSON), orjson.dumps(openapi.v3_index(digests)))
-        if name not in groups:
+            digest = _digest(self._digests.values())
+            index = self._document("v3", digest, lambda: orjson.dumps(openapi.v3_index(self._digests)))
+            return _answer(call, index, _head(_JSON))
+        known, asked = self._digests.get(name), call.info.first("hash")
+        if known is None:
             return responses.text("404 page not found\n", 404)
-        document = self._document(name, groups[name], _v3_json)
-        asked = call.info.first("hash")
-        if asked and asked != document.digest:
-            location = f"/openapi/v3/{name}?hash={document.digest}"
-            return Response(301, _head(_JSON), b"", ((b"Location", location.encode()),))
-        return _answer(call, document, _head(_JSON) + (_IMMUTABLE if asked else b""))
+        if asked and asked != known:
+            location = f"/openapi/v3/{name}?hash={known}"
+            return Response(301, b"", b"", ((b"Location", location.encode()),))
+        document = self._document(f"v3 {name}", known, lambda: orjson.dumps(self._third(name)))
+        return _answer(call, document, _head(_JSON) + (_for_ever() if asked else b""))
 
-    def _current(self) -> tuple[Resource, ...]:
-        rows = (*self._registry.resources().values(), *self._unstored.values())
-        if rows != self._rows:
-            self._rows = rows
-            self._documents.clear()
-        return tuple(row for row in rows if row.type_name)
+    def _refresh(self) -> None:
+        """Forgets everything when what is served has changed."""
+        served = (*self._registry.resources().values(), *self._unstored.values())
+        if served == self._served:
+            return
+        self._served, self._rows = served, tuple(row for row in served if row.type_name)
+        self._documents.clear()
+        source = (GIT_VERSION, openapi.fingerprint())
+        documents = openapi.v3_documents(self._rows)
+        self._digests = {name: _digest([*source, *map(repr, found)]) for name, found in documents.items()}
 
-    def _document(self, name: str, rows: Sequence[Resource], build: _Build) -> _Document:
+    def _second(self) -> openapi.Tree:
+        return openapi.v2_document(self._rows, GIT_VERSION)
+
+    def _third(self, name: str) -> openapi.Tree:
+        return openapi.v3_document(openapi.v3_documents(self._rows)[name], GIT_VERSION)
+
+    def _document(self, name: str, digest: str, build: Callable[[], bytes]) -> _Document:
         found = self._documents.get(name)
         if found is None:
-            zipped = gzip.compress(build(rows, GIT_VERSION), 5, mtime=0)
-            found = self._documents[name] = _Document(zipped, _digest(rows))
+            zipped = gzip.compress(build(), 5, mtime=0)
+            found = self._documents[name] = _Document(zipped, f'"{digest}"'.encode())
         return found
 
 
-def _v2_json(rows: Sequence[Resource], version: str) -> bytes:
-    return orjson.dumps(openapi.v2_document(rows, version))
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha512("\n".join(parts).encode()).hexdigest().upper()[:_HASH_LENGTH]
 
 
-def _v2_protobuf(rows: Sequence[Resource], version: str) -> bytes:
-    return gnostic.encode(openapi.v2_document(rows, version))
+def _chosen(call: Call, offered: Mapping[str, str]) -> str:
+    """The Content-Type of the answer; empty if nothing that the client takes is offered."""
+    for media, _ in clauses(call.request.header(b"accept") or "*/*"):
+        found = _JSON if media in ("*/*", "application/*") else offered.get(media)
+        if found:
+            return found
+    return ""
 
 
-def _v3_json(rows: Sequence[Resource], version: str) -> bytes:
-    return orjson.dumps(openapi.v3_document(rows, version))
-
-
-def _digest(rows: Sequence[Resource]) -> str:
-    data = "\n".join([GIT_VERSION, *(repr(row) for row in rows)]).encode()
-    return hashlib.sha512(data).hexdigest().upper()[:_HASH_LENGTH]
-
-
-def _by_document(rows: tuple[Resource, ...]) -> dict[str, list[Resource]]:
-    groups: dict[str, list[Resource]] = {}
-    for row in rows:
-        groups.setdefault(openapi.v3_path_of(row.group, row.version), []).append(row)
-    return groups
+def _not_acceptable(offered: Iterable[str]) -> Response:
+    return responses.text(f"406 only {', '.join(offered)} are served here\n", 406)
 
 
 def _answer(call: Call, document: _Document, head: bytes) -> Answer:
-    etag = f'"{document.digest}"'.encode()
-    headers = ((b"ETag", etag),)
-    if etag in call.request.headers.get(b"if-none-match", b""):
+    headers = ((b"ETag", document.etag),)
+    if responses.unchanged(call.request, document.etag):
         return Response(304, head, b"", headers)
     if b"gzip" in call.request.headers.get(b"accept-encoding", b""):
         return Response(200, head + b"Content-Encoding: gzip\r\n", document.zipped, headers)
@@ -126,3 +139,8 @@ def _answer(call: Call, document: _Document, head: bytes) -> Answer:
 
 def _head(media_type: str) -> bytes:
     return b"Vary: Accept-Encoding\r\nVary: Accept\r\nContent-Type: %b\r\n" % media_type.encode()
+
+
+def _for_ever() -> bytes:
+    expires = format_datetime(datetime.now(UTC) + _ONE_YEAR, usegmt=True)
+    return b"Cache-Control: public, immutable\r\nExpires: %b\r\n" % expires.encode()
