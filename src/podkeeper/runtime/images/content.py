@@ -10,16 +10,19 @@ directory: a file lock keeps one writer per partial, the gate (gate.py) a blob f
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.images.threads import run_to_end, wait_for_lock
 
 _STALE = 24 * 3600  # seconds after which an interrupted download is given up
 _PIECE = 1 << 20
+_NO_SPACE = frozenset((errno.ENOSPC, errno.EDQUOT))
 
 
 class DigestMismatch(RuntimeFailure):
@@ -29,8 +32,8 @@ class DigestMismatch(RuntimeFailure):
 class Partial:
     """A blob that is being written, locked against other writers. ``offset`` is how much is there already."""
 
-    def __init__(self, handle: int, path: Path, digest: str, size: int) -> None:
-        self._handle, self._path, self._digest, self._size = handle, path, digest, size
+    def __init__(self, handle: int, digest: str, size: int) -> None:
+        self._handle, self._digest, self._size = handle, digest, size
         self._hash = hashlib.sha256()
         self.offset = 0
         while piece := os.read(handle, _PIECE):
@@ -59,16 +62,15 @@ class Partial:
         self._hash = hashlib.sha256()
         self.offset = 0
 
-    def commit(self, target: Path) -> None:
-        """Makes it a blob. Raises DigestMismatch, after which nothing of it is left."""
+    def commit(self, path: Path, target: Path) -> None:
+        """Makes the file at ``path`` the blob ``target``. Raises DigestMismatch."""
         actual = f"sha256:{self._hash.hexdigest()}"
         if actual != self._digest or (self._size >= 0 and self.offset != self._size):
-            self._path.unlink()
             raise DigestMismatch(
                 f"blob {self._digest} of {self._size} bytes arrived as {actual} of {self.offset} bytes"
             )
         os.fsync(self._handle)
-        self._path.rename(target)
+        path.rename(target)
 
 
 class ContentStore:
@@ -88,35 +90,40 @@ class ContentStore:
         """Whether the blob is complete. It stays as long as the caller holds the gate shared."""
         return self.path(digest).exists()
 
-    @contextlib.contextmanager
-    def ingest(self, digest: str, size: int = -1) -> Iterator[Partial | None]:
+    @contextlib.asynccontextmanager
+    async def ingest(self, digest: str, size: int = -1) -> AsyncIterator[Partial | None]:
         """A partial to fill, locked; None when the blob is there (also: when another writer has just finished it).
 
-        Leaving without an error commits. After an error the partial stays for the next one, which goes on from there.
-        Waits for another writer of the same blob: call it on a thread.
+        Leaving without an error commits. After an error the partial stays for the next one, which goes on from there;
+        unless it is not what was announced, or fills the disk. Waits for another writer of the same blob.
         """
         target = self.path(digest)
         path = self._ingest / _hex(digest)
-        handle = _open_locked(path)
+        handle = await _open_locked(path)
         try:
             if target.exists():
                 path.unlink(missing_ok=True)
                 yield None
                 return
-            partial = Partial(handle, path, digest, size)
-            yield partial
-            partial.commit(target)
+            partial = await run_to_end(Partial, handle, digest, size)
+            try:
+                yield partial
+                await run_to_end(partial.commit, path, target)
+            except DigestMismatch:
+                path.unlink(missing_ok=True)
+                raise
+            except OSError as error:
+                if error.errno in _NO_SPACE:
+                    path.unlink(missing_ok=True)
+                raise
         finally:
             os.close(handle)
 
-    def put(self, digest: str, pieces: Iterable[bytes], size: int = -1) -> None:
-        """Stores a whole blob from ``pieces``. Raises DigestMismatch."""
-        with self.ingest(digest, size) as partial:
-            if partial is None:
-                return
-            partial.restart()
-            for piece in pieces:
-                partial.write(piece)
+    async def put(self, digest: str, pieces: Iterable[bytes], size: int = -1) -> None:
+        """Stores a whole blob from ``pieces``. Raises DigestMismatch, OSError."""
+        async with self.ingest(digest, size) as partial:
+            if partial is not None:
+                await run_to_end(_fill, partial, pieces)
 
     def drop(self, digests: Iterable[str], now: float) -> None:
         """Drops blobs that have served, and what an interrupted download left a day ago. Needs the gate alone."""
@@ -135,13 +142,19 @@ def _hex(digest: str) -> str:
     return encoded
 
 
-def _open_locked(path: Path) -> int:
+def _fill(partial: Partial, pieces: Iterable[bytes]) -> None:
+    partial.restart()
+    for piece in pieces:
+        partial.write(piece)
+
+
+async def _open_locked(path: Path) -> int:
     """Opens and locks; a file that was renamed or removed while we waited is not the one that we want."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(handle), path.stat()):
+            await wait_for_lock(handle, fcntl.LOCK_EX)
+            if _is(handle, path):
                 return handle
         except FileNotFoundError:
             os.close(handle)
@@ -150,3 +163,7 @@ def _open_locked(path: Path) -> int:
             raise
         else:
             os.close(handle)
+
+
+def _is(handle: int, path: Path) -> bool:
+    return os.path.samestat(os.fstat(handle), path.stat())

@@ -6,12 +6,13 @@ across processes, and the kernel opens it when a holder is killed.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+
+from podkeeper.runtime.images.threads import wait_for_lock
 
 
 class Gate:
@@ -24,7 +25,7 @@ class Gate:
     async def shared(self) -> AsyncIterator[None]:
         """Nothing is cleaned up while this lasts. Waits while someone cleans up."""
         with self._open() as handle:
-            await asyncio.to_thread(fcntl.flock, handle, fcntl.LOCK_SH)
+            await wait_for_lock(handle, fcntl.LOCK_SH)
             yield
 
     @contextlib.contextmanager

@@ -24,6 +24,7 @@ from podkeeper.runtime.images.content import ContentStore, Partial
 from podkeeper.runtime.images.endpoints import Endpoint, endpoints, tls_context
 from podkeeper.runtime.images.manifests import Descriptor
 from podkeeper.runtime.images.reference import Reference
+from podkeeper.runtime.images.threads import run_to_end
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -113,15 +114,9 @@ class Repository:
 
         ``advance`` hears how many bytes are there. Raises DigestMismatch, Refused, BrokenTransfer.
         """
-        ingest = content.ingest(blob.digest, blob.size)
-        partial = await asyncio.to_thread(ingest.__enter__)
-        try:
+        async with content.ingest(blob.digest, blob.size) as partial:
             if partial is not None:
                 await self._fill(partial, blob, advance)
-        except BaseException as error:
-            ingest.__exit__(type(error), error, error.__traceback__)
-            raise
-        await asyncio.to_thread(ingest.__exit__, None, None, None)
 
     async def _fill(self, partial: Partial, blob: Descriptor, advance: Advance) -> None:
         """Tries again as long as each attempt brings something, and a few times more."""
@@ -149,7 +144,7 @@ class Repository:
             if partial.offset and not _continues(response, partial.offset):
                 partial.restart()
             while piece := await _read_some(response):
-                await asyncio.to_thread(partial.write, piece)
+                await run_to_end(partial.write, piece)
                 advance(partial.offset)
         if partial.offset < blob.size:
             raise BrokenTransfer(f"blob {blob.digest} broke off at {partial.offset} of {blob.size} bytes")

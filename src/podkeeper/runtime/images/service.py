@@ -161,8 +161,7 @@ class ImageStore:
         files = {layer.digest: file for layer, file in zip(image.layers, image.files, strict=True)}
 
         async def fetch(blob: Descriptor) -> None:
-            source = archives.pieces(files[blob.digest])
-            await asyncio.to_thread(self.content.put, blob.digest, source, blob.size)
+            await self.content.put(blob.digest, archives.pieces(files[blob.digest]), blob.size)
 
         try:
             image_id = await self._assembler.assemble(image.config, image.layers, fetch)

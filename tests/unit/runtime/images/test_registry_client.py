@@ -440,3 +440,42 @@ def _hang_up(request: web.Request) -> web.Response:
     assert request.transport is not None
     request.transport.close()
     return web.Response()
+
+
+async def test_any_number_of_pulls_may_wait_for_the_same_layers(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any
+) -> None:
+    """More of them than the event loop has threads: who waits for a download must not hold what that one needs."""
+    base = [bytes(handmade.layer([handmade.Entry(f"base{number}", data=b"b" * 50_000)])) for number in range(3)]
+    names = [f"app{number}" for number in range(12)]
+    images = [
+        registry.add_image(name, handmade, [*base, bytes(handmade.layer([handmade.Entry(name)]))]) for name in names
+    ]
+    pulls = [node.pull_image(f"{registry.host}/{name}") for name in names]
+    async with asyncio.timeout(60):
+        assert await asyncio.gather(*pulls) == images
+    for data in base:
+        assert sum(handmade.digest(data) in path for path in registry.requests) == 1
+
+
+async def test_any_number_may_wait_while_someone_cleans_up(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any, layer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id = registry.add_image("app", handmade, [layer])
+    cleaning, others_wait = asyncio.Event(), asyncio.Event()
+    remove_temporary = node.snapshots.remove_temporary
+
+    async def slowly() -> None:
+        cleaning.set()
+        await others_wait.wait()
+        await remove_temporary()
+
+    monkeypatch.setattr(node.snapshots, "remove_temporary", slowly)
+    tidying = asyncio.create_task(node.tidy())
+    await cleaning.wait()
+    pulls = [asyncio.create_task(node.pull_image(f"{registry.host}/app")) for _ in range(40)]
+    await asyncio.sleep(0)
+    others_wait.set()
+    async with asyncio.timeout(60):
+        assert set(await asyncio.gather(*pulls)) == {image_id}
+        await tidying
