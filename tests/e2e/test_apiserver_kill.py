@@ -24,8 +24,8 @@ from podkeeper.client.api import ConnectionFailed, WatchEvent
 from podkeeper.client.config import ClientConfig
 from podkeeper.client.reflector import Reflector
 from podkeeper.client.rest import RestApi
-from podkeeper.foundation.certificates import KeyPair
 from podkeeper.foundation.clock import SystemClock
+from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.testing.api_server import prepare_config
 
 KILLS = 50

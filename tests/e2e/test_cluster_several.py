@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from cluster_harness import CONTEXTS, Cluster, Namespace, eventually
 
+from podkeeper.cluster.layout import Layout
+
 SLEEPER = {"name": "a", "image": "busybox", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "600"]}
 
 
@@ -26,7 +28,7 @@ def other(cluster: Cluster, tmp_path: Path) -> Iterator[Cluster]:
     """A second cluster beside the shared one, with the image busybox."""
     namespace = Namespace(f"pk-e2e-other-{os.getpid()}", "192.168.97.10")  # the same address, in another network
     namespace.create()
-    other = Cluster(namespace, tmp_path / "other" / "data", f"other-{os.getpid()}")
+    other = Cluster(namespace, tmp_path / "other" / "data", cluster.node_name)  # the same name, in another directory
     try:
         other.up()
         other.podkeeper("image build", "-t", "busybox", CONTEXTS / "busybox")
@@ -58,15 +60,20 @@ def sandboxes(cluster: Cluster) -> set[str]:
     return {row["ifname"] for row in rows if row}
 
 
+def group(cluster: Cluster) -> str:
+    """The control group that everything of the cluster's node is below."""
+    return Layout.at(cluster.data_dir).cgroup(cluster.node_name)
+
+
 def traces(cluster: Cluster) -> dict[str, list[str]]:
-    """What the machine shows of a cluster, looked at from outside: nothing here asks the product."""
+    """What the machine shows of a cluster, looked at from outside: nothing here asks the product what is left."""
     root = str(cluster.data_dir)
     links = json.loads(cluster.run("ip", "-j", "link").stdout)
     tables = json.loads(cluster.run("nft", "-j", "list", "tables").stdout)["nftables"]
     return {
         "processes": [_shown(each) for each in Path("/proc").iterdir() if _belongs(each, root, cluster)],
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if f"{root}/" in line],
-        "groups": [str(each) for each in Path("/sys/fs/cgroup").glob(f"**/podkeeper-{cluster.node_name}")],
+        "groups": [str(each) for each in Path("/sys/fs/cgroup").glob(f"**{group(cluster)}")],
         "links": [each["ifname"] for each in links if each["ifname"] not in ("lo", "node0")],
         "tables": [each["table"]["name"] for each in tables if "table" in each],
         "files": [root] if cluster.data_dir.exists() else [],
@@ -88,10 +95,7 @@ def _belongs(entry: Path, root: str, cluster: Cluster) -> bool:
     try:
         if "\nState:\tZ" in (entry / "status").read_text():
             return False  # it has ended and holds nothing; the machine's init is about to collect it
-        named = (
-            root in (entry / "cmdline").read_text()
-            or f"podkeeper-{cluster.node_name}" in (entry / "cgroup").read_text()
-        )
+        named = root in (entry / "cmdline").read_text() or group(cluster) in (entry / "cgroup").read_text()
         return named or os.stat(entry / "ns/net").st_ino == os.stat(f"/run/netns/{cluster.namespace.name}").st_ino
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return False  # it ended meanwhile

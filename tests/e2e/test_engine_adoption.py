@@ -15,17 +15,16 @@ from typing import Any
 
 import pytest
 
+from podkeeper.foundation import mounts
 from podkeeper.foundation.cgroups import open_cgroups
 from podkeeper.runtime.cri import ContainerConfig, ContainerState, RuntimeFailure, SandboxConfig, SandboxState
 from podkeeper.runtime.engine import Engine, EngineConfig, sweep
 from podkeeper.runtime.engine.processes import ProcessIdentity
-from podkeeper.runtime.images import mounts
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.testing.scratch_engine import IMAGE, busybox_archive
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers need root")
-NODE = "adoption-test"
-GROUP = f"/podkeeper-{NODE}"
+GROUP = f"/podkeeper-adoption-{os.getpid()}"
 
 HOLDER = """
 import asyncio, json, sys
@@ -34,9 +33,9 @@ from podkeeper.runtime.cri import ContainerConfig, SandboxConfig
 from podkeeper.runtime.engine import Engine, EngineConfig
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
-async def main(root, node, reference):
+async def main(root, group, reference):
     images = ImageStore(ImageStoreConfig(root / "images"))
-    engine = await Engine.open(EngineConfig(root / "engine", node_name=node), None, images)
+    engine = await Engine.open(EngineConfig(root / "engine", group), None, images)
     image = (await images.image_status(reference)).id
     sandbox = await engine.run_sandbox(SandboxConfig("pod", "default", "uid-1", log_directory=str(root / "logs")))
     dead = await engine.run_sandbox(SandboxConfig("dead", "default", "uid-2"))
@@ -71,7 +70,7 @@ async def images(tmp_path: Path) -> AsyncIterator[ImageStore]:
 
 @asynccontextmanager
 async def opened(root: Path, images: ImageStore) -> AsyncIterator[Engine]:
-    engine = await Engine.open(EngineConfig(root / "engine", node_name=NODE), None, images)
+    engine = await Engine.open(EngineConfig(root / "engine", GROUP), None, images)
     try:
         yield engine
     finally:
@@ -81,7 +80,7 @@ async def opened(root: Path, images: ImageStore) -> AsyncIterator[Engine]:
 async def killed_holder(root: Path) -> dict[str, Any]:
     """Runs an engine in a process of its own, kills that with SIGKILL, and returns what it had made."""
     holder = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", HOLDER, root, NODE, IMAGE, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", HOLDER, root, GROUP, IMAGE, stdout=asyncio.subprocess.PIPE
     )
     assert holder.stdout is not None
     try:
@@ -204,13 +203,13 @@ async def test_a_sweep_leaves_no_process_mount_group_or_file(tmp_path: Path, ima
 async def test_a_directory_belongs_to_one_engine_at_a_time(tmp_path: Path, images: ImageStore) -> None:
     async with opened(tmp_path, images):
         with pytest.raises(RuntimeFailure, match="another engine"):
-            await Engine.open(EngineConfig(tmp_path / "engine", node_name=NODE), None, images)
+            await Engine.open(EngineConfig(tmp_path / "engine", GROUP), None, images)
         with pytest.raises(RuntimeFailure, match="another engine"):
             await sweep(tmp_path / "engine")
 
 
 async def test_reset_removes_everything_of_an_open_engine(tmp_path: Path, images: ImageStore) -> None:
-    engine = await Engine.open(EngineConfig(tmp_path / "engine", node_name=NODE), None, images)
+    engine = await Engine.open(EngineConfig(tmp_path / "engine", GROUP), None, images)
     image = await images.image_status(IMAGE)
     assert image is not None
     sandbox_id = await engine.run_sandbox(SandboxConfig("pod", "default", "uid-1"))
@@ -224,3 +223,13 @@ async def test_reset_removes_everything_of_an_open_engine(tmp_path: Path, images
     assert not open_cgroups().exists(GROUP)
     assert not (tmp_path / "engine").exists()
     assert images.snapshots.list() == {}
+
+
+async def test_a_sweep_removes_the_groups_of_an_earlier_name_too(tmp_path: Path, images: ImageStore) -> None:
+    async with opened(tmp_path, images) as engine:
+        await engine.run_sandbox(SandboxConfig("pod", "default", "uid-1"))
+    moved = await Engine.open(EngineConfig(tmp_path / "engine", f"{GROUP}-moved"), None, images)
+    await moved.close()
+    await sweep(tmp_path / "engine")
+    assert not open_cgroups().exists(GROUP)
+    assert not open_cgroups().exists(f"{GROUP}-moved")

@@ -385,7 +385,7 @@ class BrokenNetwork:
 
 
 async def test_a_sandbox_without_network_leaves_nothing(tmp_path: Path) -> None:
-    async with scratch_engine(tmp_path, network=BrokenNetwork(), node_name="broken-network") as scratch:
+    async with scratch_engine(tmp_path, network=BrokenNetwork(), cgroup="/podkeeper-broken-network") as scratch:
         with pytest.raises(RuntimeFailure, match="no addresses left"):
             await scratch.engine.run_sandbox(sandbox_config(scratch))
         assert await scratch.engine.list_sandboxes() == []

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pytest
 
+from podkeeper.foundation import mounts
 from podkeeper.runtime.build.builder import Builder
 from podkeeper.runtime.build.debian import prepare_context
 from podkeeper.runtime.build.failure import BuildFailure
 from podkeeper.runtime.build.options import BuildEvent, BuildOptions
 from podkeeper.runtime.build.runner import OciRunner, RunRequest
 from podkeeper.runtime.cri import ImageStatus
-from podkeeper.runtime.images import mounts
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.testing.scratch_engine import busybox_archive
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
+from podkeeper.foundation.mounts import unmount_below
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork, remove_traces
 from podkeeper.network.nftables import open_nftables
 from podkeeper.network.pod_rules import TABLE
@@ -21,7 +22,6 @@ from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.engine import Engine
 from podkeeper.runtime.engine.sweep import sweep
-from podkeeper.runtime.images.mounts import unmount_below
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
 
@@ -36,7 +36,8 @@ async def _stop_sandboxes(layout: Layout, chosen: settings.Settings) -> None:
     images = ImageStore(ImageStoreConfig(layout.images))
     network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(chosen.pod_cidr)))
     try:
-        engine = await Engine.open(EngineConfig(layout.runtime, chosen.node_name), network, images)
+        config = EngineConfig(layout.runtime, layout.cgroup(chosen.node_name))
+        engine = await Engine.open(config, network, images)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for sandbox in await engine.list_sandboxes():
@@ -74,7 +75,7 @@ def _remains(layout: Layout, chosen: settings.Settings | None) -> Iterator[str]:
         if line.split()[1].startswith(root + "/"):
             yield f"mount {line.split()[1]}"
     if chosen is not None:
-        for group in Path("/sys/fs/cgroup").glob(f"**/podkeeper-{chosen.node_name}"):
+        for group in Path("/sys/fs/cgroup").glob(f"**{layout.cgroup(chosen.node_name)}"):
             yield f"control group {group}"
     with Netlink() as netlink:
         for link in netlink.links():

@@ -1,32 +1,17 @@
-"""The cluster's certificates, keys and kubeconfigs: made at the first start, renewed in the last quarter of their life.
-
-One CA signs everything. Names and groups are upstream's (https://kubernetes.io/docs/setup/best-practices/certificates/).
-"""
+"""Where a cluster's certificates and keys are; podkeeper.cluster.pki makes them."""
 
 from __future__ import annotations
 
-import base64
-import json
-import os
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from podkeeper.cluster.layout import Layout
-from podkeeper.cluster.settings import Settings
-from podkeeper.foundation.certificates import Authority, KeyPair, new_private_key, private_key_pem, write_private
-
-#: component -> (user name, groups)
-CLIENTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "admin": ("kubernetes-admin", ("system:masters",)),
-    "controllers": ("system:kube-controller-manager", ()),
-    "scheduler": ("system:kube-scheduler", ()),
-}
+from podkeeper.foundation.keyfiles import KeyPair
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Paths of everything that ``prepare`` made."""
+    """Paths of everything that is made at the first start."""
 
     authority: KeyPair
     apiserver: KeyPair
@@ -51,55 +36,3 @@ class Credentials:
             service_accounts=pki / "sa.key",
             admin_token=pki / "admin.token",
         )
-
-
-def prepare(layout: Layout, settings: Settings) -> Credentials:
-    """Makes or renews what is missing or due."""
-    made = Credentials.of(layout)
-    authority = Authority.open(layout.pki)
-    names = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"]
-    names += [f"kubernetes.default.svc.{settings.cluster_domain}", "localhost", settings.node_name]
-    addresses = ["127.0.0.1", settings.kubernetes_service_ip, settings.node_ip]
-    authority.issue_server(made.apiserver, "kube-apiserver", [*names, *addresses])
-    kubelet_names = [settings.node_name, "localhost", "127.0.0.1", settings.node_ip]
-    node_user = f"system:node:{settings.node_name}"
-    authority.issue_server(made.kubelet_server, node_user, kubelet_names, organizations=("system:nodes",))
-    authority.issue_client(made.kubelet_client, "kube-apiserver-kubelet-client", ("kubeadm:cluster-admins",))
-    if not made.service_accounts.exists():
-        write_private(made.service_accounts, private_key_pem(new_private_key()))
-    if not made.admin_token.exists():
-        write_private(made.admin_token, secrets.token_hex(32).encode())
-    clients = {**CLIENTS, "node": (node_user, ("system:nodes",))}
-    for component, (user, groups) in clients.items():
-        pair = KeyPair(layout.pki / f"{component}.crt", layout.pki / f"{component}.key")
-        authority.issue_client(pair, user, groups)
-        target = layout.admin_kubeconfig if component == "admin" else layout.kubeconfig(component)
-        _write_kubeconfig(target, settings.server, authority.certificate_pem(), pair, user)
-    return made
-
-
-def _write_kubeconfig(path: Path, server: str, authority: bytes, pair: KeyPair, user: str) -> None:
-    def inline(data: bytes) -> str:
-        return base64.b64encode(data).decode()
-
-    config = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [
-            {"name": "podkeeper", "cluster": {"server": server, "certificate-authority-data": inline(authority)}}
-        ],
-        "users": [
-            {
-                "name": user,
-                "user": {
-                    "client-certificate-data": inline(pair.certificate.read_bytes()),
-                    "client-key-data": inline(pair.key.read_bytes()),
-                },
-            }
-        ],
-        "contexts": [{"name": "podkeeper", "context": {"cluster": "podkeeper", "user": user}}],
-        "current-context": "podkeeper",
-    }
-    data = (json.dumps(config, indent=2) + "\n").encode()  # JSON is YAML, and needs no library to write
-    if not path.exists() or path.read_bytes() != data or os.stat(path).st_mode & 0o077:
-        write_private(path, data)

@@ -8,6 +8,8 @@ D/node/               runtime, images, network, pods
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,14 +18,14 @@ DEFAULT_DATA_DIR = Path("/var/lib/podkeeper")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Paths of one cluster. ``root`` is absolute."""
+    """Paths of one cluster. ``root`` is absolute and without links, as mount tables and process lists show it."""
 
     root: Path
 
     @classmethod
     def at(cls, path: str | Path) -> Layout:
-        """The layout below ``path``, made absolute."""
-        return cls(Path(path).absolute())
+        """The layout below ``path``, made absolute, its links followed."""
+        return cls(Path(path).resolve())
 
     def create(self) -> None:
         """Makes the directories that hold secrets or state, closed to others."""
@@ -89,6 +91,13 @@ class Layout:
     def pod_logs(self) -> Path:
         """Container logs by pod."""
         return self.node / "logs"
+
+    def cgroup(self, node_name: str) -> str:
+        """The control group of everything that the node runs, ``/podkeeper-NODE-DIGEST``.
+
+        The name is for people; the digest of the directory tells clusters apart whose nodes have one name.
+        """
+        return f"/podkeeper-{node_name}-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]}"
 
     def kubeconfig(self, component: str) -> Path:
         """The kubeconfig of one of our own components."""

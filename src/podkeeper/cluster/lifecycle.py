@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from podkeeper.cluster import credentials, settings
+from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
-from podkeeper.cluster.requirements import check_machine, check_node_name
+from podkeeper.cluster.pki import make_credentials
+from podkeeper.cluster.requirements import check_machine
 from podkeeper.cluster.supervisor import COMPONENTS, SupervisorLock, command, open_log
 
 REPORT_FD = "PODKEEPER_REPORT_FD"
@@ -23,13 +24,10 @@ START_SECONDS = 120.0
 def prepare(layout: Layout, wishes: settings.Wishes) -> settings.Settings:
     """Settles the settings and makes the credentials; nothing is started."""
     check_machine()
-    present = settings.load(layout.settings)
-    chosen = settings.decide(present, wishes)
-    if present is None:
-        check_node_name(chosen.node_name)
+    chosen = settings.decide(settings.load(layout.settings), wishes)
     layout.create()
     settings.save(layout.settings, chosen)
-    credentials.prepare(layout, chosen)
+    make_credentials(layout, chosen)
     return chosen
 
 

@@ -30,10 +30,3 @@ def check_machine() -> None:
     loopback = Path("/sys/class/net/lo/operstate")
     if loopback.exists() and loopback.read_text().strip() == "down":
         raise ClusterError("the loopback interface is down in this network namespace", "ip link set lo up")
-
-
-def check_node_name(name: str, cgroups: Path = Path("/sys/fs/cgroup")) -> None:
-    """Raises ClusterError when another cluster here has a node of that name: control groups are named by it."""
-    group = f"podkeeper-{name}"
-    if any(place.is_dir() for place in (cgroups / group, *cgroups.glob(f"*/{group}"))):
-        raise ClusterError(f"another cluster on this machine has a node named {name}", "choose a name with --node-name")

@@ -1,16 +1,10 @@
-"""A certificate authority in a directory: keys are P-256 (fast to make, accepted everywhere), files are PEM.
-
-Private keys are written with mode 0600 before anything can read them, certificates with 0644; files are replaced
-atomically.
-"""
+"""A certificate authority in a directory: keys are P-256 (fast to make, accepted everywhere), files are PEM."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -18,39 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from podkeeper.foundation.keyfiles import KeyPair, write_private, write_public
+
 YEAR = datetime.timedelta(days=365)
 CLOCK_SKEW = datetime.timedelta(minutes=5)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPair:
-    """Paths of a certificate and its private key."""
-
-    certificate: Path
-    key: Path
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Writes ``data`` readable by its owner alone, atomically."""
-    _write(path, data, 0o600)
-
-
-def write_public(path: Path, data: bytes) -> None:
-    """Writes ``data`` readable by everyone, atomically."""
-    _write(path, data, 0o644)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, mode)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    temporary.replace(path)
 
 
 def new_private_key() -> ec.EllipticCurvePrivateKey:

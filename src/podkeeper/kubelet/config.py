@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from podkeeper.foundation.certificates import KeyPair
+    from podkeeper.foundation.keyfiles import KeyPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class KubeletConfig:
     ``root_dir`` holds volumes and files of pods, ``log_dir`` the containers' logs (default: ``root_dir/logs``).
     Without ``serving`` and ``client_ca`` the node's HTTPS server is not started. ``resolv_conf`` is what pods with
     dnsPolicy Default inherit. ``registration_taints`` are key -> (value, effect).
+    ``cgroup_root`` is the control group that everything of the node is below.
     """
 
     node_name: str
@@ -25,6 +26,7 @@ class KubeletConfig:
     root_dir: Path
     log_dir: Path | None = None
     hostname: str = ""
+    cgroup_root: str = "/podkeeper"
     address: str = "0.0.0.0"  # noqa: S104 - upstream's default; clients need a certificate
     port: int = 10250
     serving: KeyPair | None = None

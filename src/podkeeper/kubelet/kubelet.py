@@ -36,7 +36,7 @@ from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import ImageService, RuntimeService
 
 if TYPE_CHECKING:
-    from podkeeper.foundation.certificates import KeyPair
+    from podkeeper.foundation.keyfiles import KeyPair
     from podkeeper.kubelet.server.server import NodeServer
 
 log = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ class Kubelet:
             runtime=self._runtime,
             images=self._images,
             puller=ImagePuller(self._images, objects, self._clock, config.max_parallel_image_pulls),
-            cgroups=PodCgroups(self._cgroups, config.node_name, config.pod_pids_limit),
+            cgroups=PodCgroups(self._cgroups, config.cgroup_root, config.pod_pids_limit),
             objects=objects,
             tokens=TokenSource(self._api, self._clock),
             events=self._events,

@@ -1,9 +1,9 @@
 """The cgroups of pods: QoS classes under one group of the node's own, a group per pod, containers below that.
 
-/podkeeper-NODE                      everything of this node
-/podkeeper-NODE/podUID               Guaranteed
-/podkeeper-NODE/burstable/podUID     shares: the sum of its pods' requests
-/podkeeper-NODE/besteffort/podUID    shares: 2
+ROOT                      everything of this node
+ROOT/podUID               Guaranteed
+ROOT/burstable/podUID     shares: the sum of its pods' requests
+ROOT/besteffort/podUID    shares: 2
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _CLASSES = {qos.GUARANTEED: "", qos.BURSTABLE: "/burstable", qos.BEST_EFFORT: "/
 
 
 class PodCgroups:
-    """Makes, changes and removes the groups of one node's pods."""
+    """Makes, changes and removes the groups of one node's pods below ``root``."""
 
-    def __init__(self, cgroups: Cgroups, node_name: str, pids_limit: int | None = None) -> None:
+    def __init__(self, cgroups: Cgroups, root: str, pids_limit: int | None = None) -> None:
         self._cgroups, self._pids_limit = cgroups, pids_limit
-        self.root = f"/podkeeper-{node_name}"
+        self.root = root
         self._burstable: dict[str, int] = {}
 
     def set_up_node(self) -> None:

@@ -7,23 +7,18 @@ come back cannot leak into other work.
 from __future__ import annotations
 
 import asyncio
-import ctypes
-import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-T = TypeVar("T")
+from podkeeper.foundation import syscalls
 
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
+T = TypeVar("T")
 
 
 def enter_netns(descriptor: int) -> None:
     """Moves the calling thread into the network namespace behind ``descriptor``."""
-    if _libc.setns(descriptor, _CLONE_NEWNET) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"enter network namespace: {os.strerror(code)}")
+    syscalls.enter_namespace(descriptor, syscalls.CLONE_NEWNET)
 
 
 async def run_in_netns(descriptor: int, action: Callable[[], T]) -> T:

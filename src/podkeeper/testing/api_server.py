@@ -17,8 +17,9 @@ from typing import ClassVar
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.server import ApiServer
-from podkeeper.foundation.certificates import Authority, KeyPair, new_private_key, private_key_pem, write_private
+from podkeeper.foundation.certificates import Authority, new_private_key, private_key_pem
 from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.foundation.keyfiles import KeyPair, write_private
 from podkeeper.registry.assembly import RegistryConfig, StoreRegistry, open_registry
 from podkeeper.storage.memory import MemoryStore
 from podkeeper.storage.store import Store

@@ -47,7 +47,7 @@ class ScratchEngine:
 
 @contextlib.asynccontextmanager
 async def scratch_engine(
-    directory: Path, *, network: PodNetwork | None = None, oci_runtime: str = "", node_name: str = ""
+    directory: Path, *, network: PodNetwork | None = None, oci_runtime: str = "", cgroup: str = ""
 ) -> AsyncIterator[ScratchEngine]:
     """Opens an engine below ``directory`` and removes everything of it at the end, whatever happened."""
     images = ImageStore(ImageStoreConfig(directory / "images"))
@@ -57,7 +57,7 @@ async def scratch_engine(
         assert status is not None
         config = EngineConfig(
             directory / "engine",
-            node_name=node_name or f"scratch-{secrets.token_hex(4)}",
+            cgroup=cgroup or f"/podkeeper-scratch-{secrets.token_hex(4)}",
             oci_runtime=oci_runtime,
         )
         engine = await Engine.open(config, network, images)

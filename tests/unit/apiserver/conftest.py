@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from podkeeper.foundation.certificates import KeyPair
+from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.foundation.http.client import Exchange, request_message
 from podkeeper.testing.api_server import TestServer, running_api_server
 

@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiohttp import WSMsgType, web
 from aiohttp.test_utils import unused_port
 
-from podkeeper.foundation.certificates import KeyPair
+from podkeeper.foundation.keyfiles import KeyPair
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

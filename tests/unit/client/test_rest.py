@@ -23,7 +23,8 @@ from podkeeper.api.rbac import v1 as rbac
 from podkeeper.client.api import ConnectionFailed, ObjectList, PatchKind, WatchEvent
 from podkeeper.client.config import ClientConfig
 from podkeeper.client.rest import RestApi
-from podkeeper.foundation.certificates import Authority, KeyPair
+from podkeeper.foundation.certificates import Authority
+from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.testing.fake_clock import FakeClock
 
 # The hook that is to replace this fixture would change how every other room's tests are set up.

@@ -10,8 +10,9 @@ from pathlib import Path
 from cryptography import x509
 
 from podkeeper.client.kubeconfig import load
-from podkeeper.cluster.credentials import Credentials, prepare
+from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.pki import make_credentials
 from podkeeper.cluster.settings import Settings
 
 SETTINGS = Settings(node_name="one", node_ip="192.0.2.7")
@@ -23,16 +24,16 @@ def files(root: Path) -> dict[str, bytes]:
 
 def test_a_second_start_changes_nothing(tmp_path: Path) -> None:
     layout = Layout.at(tmp_path)
-    prepare(layout, SETTINGS)
+    make_credentials(layout, SETTINGS)
     before = files(tmp_path)
-    prepare(layout, SETTINGS)
+    make_credentials(layout, SETTINGS)
     assert files(tmp_path) == before
 
 
 def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
     layout = Layout.at(tmp_path)
     layout.create()
-    prepare(layout, SETTINGS)
+    make_credentials(layout, SETTINGS)
     for path in tmp_path.rglob("*"):
         mode = stat.S_IMODE(path.stat().st_mode)
         if path.suffix in (".key", ".kubeconfig", ".token"):
@@ -43,9 +44,9 @@ def test_secrets_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
 
 def test_a_new_address_renews_the_serving_certificates_and_keeps_the_authority(tmp_path: Path) -> None:
     layout = Layout.at(tmp_path)
-    made = prepare(layout, SETTINGS)
+    made = make_credentials(layout, SETTINGS)
     authority, serving = made.authority.certificate.read_bytes(), made.apiserver.certificate.read_bytes()
-    prepare(layout, dataclasses.replace(SETTINGS, node_ip="192.0.2.8"))
+    make_credentials(layout, dataclasses.replace(SETTINGS, node_ip="192.0.2.8"))
     assert made.authority.certificate.read_bytes() == authority
     assert made.apiserver.certificate.read_bytes() != serving
     names = x509.load_pem_x509_certificate(made.apiserver.certificate.read_bytes()).extensions
@@ -58,7 +59,7 @@ def test_a_new_address_renews_the_serving_certificates_and_keeps_the_authority(t
 
 def test_the_admin_kubeconfig_is_what_clients_read(tmp_path: Path) -> None:
     layout = Layout.at(tmp_path)
-    prepare(layout, SETTINGS)
+    make_credentials(layout, SETTINGS)
     config = load(layout.admin_kubeconfig)
     assert config.server == "https://192.0.2.7:6443"
     certificate = x509.load_pem_x509_certificate(config.certificate)

@@ -238,7 +238,9 @@ class Node:
         self.runtime = ScriptedRuntime(self.clock)
         self.runtime.add_image("app:1")
         self.cgroups, self.events = FakeCgroups(), FakeEvents()
-        self.config = KubeletConfig(node_name="node", node_ip="192.0.2.1", root_dir=root / "kubelet")
+        self.config = KubeletConfig(
+            node_name="node", node_ip="192.0.2.1", root_dir=root / "kubelet", cgroup_root="/podkeeper-node"
+        )
         self._task: asyncio.Task[None] | None = None
         self.kubelet: Kubelet
 

@@ -14,7 +14,8 @@ import pytest
 from aiohttp import web
 
 from podkeeper.api.core import v1
-from podkeeper.foundation.certificates import Authority, KeyPair
+from podkeeper.foundation.certificates import Authority
+from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.kubelet.server import channels
 from podkeeper.kubelet.server.access import tls_context
 from podkeeper.kubelet.server.server import NodeServer

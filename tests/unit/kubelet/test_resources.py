@@ -75,7 +75,7 @@ def test_a_pod_is_limited_only_when_all_its_containers_are(make_pod: Make) -> No
 
 
 async def test_cgroups_are_kept_by_class_and_burstable_shares_add_up(fake_cgroups: Any, make_pod: Make) -> None:
-    groups = PodCgroups(fake_cgroups, "node")
+    groups = PodCgroups(fake_cgroups, "/podkeeper-node")
     groups.set_up_node()
     burstable = make_pod("one", containers=(asks(cpu="500m"),))
     guaranteed = make_pod("two", containers=(asks(limits={"cpu": "1", "memory": "1Gi"}, cpu="1", memory="1Gi"),))

@@ -7,7 +7,6 @@ import base64
 import os
 import socket
 import stat
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from msgspec.structs import replace
 from podkeeper.api.core import v1
 from podkeeper.api.meta import v1 as meta
 from podkeeper.api.quantity import Quantity
-from podkeeper.kubelet import mounts
+from podkeeper.foundation import mounts
 from podkeeper.kubelet.downward import NodeFacts
 from podkeeper.kubelet.objects import PodObjects
 from podkeeper.kubelet.tokens import TokenSource
@@ -39,8 +38,7 @@ def pods_dir(tmp_path: Path) -> Iterator[Path]:
     directory = tmp_path / "pods"
     directory.mkdir()
     yield directory
-    for point in mounts.mounted_below(tmp_path):
-        mounts.unmount(point)
+    mounts.unmount_below(tmp_path)
 
 
 class Bench:
@@ -170,7 +168,7 @@ async def test_secrets_are_kept_in_memory_and_given_to_the_group(bench: Bench, m
     info = (root / "key").stat()
     assert (info.st_gid, stat.S_IMODE(info.st_mode)) == (2000, 0o440)
     tear_down_volumes(bench.pods_dir, pod.metadata.uid)
-    assert mounts.mounted_below(bench.pods_dir) == []
+    assert mounts.mounts_below(bench.pods_dir) == []
     assert not root.exists()
 
 
@@ -250,7 +248,7 @@ async def test_an_empty_dir_in_memory_has_its_size_and_leaves_no_mount(bench: Be
     assert info.f_blocks * info.f_frsize == 1 << 20
     held = (root / "held").open("w")  # a file that somebody has open does not keep the mount
     tear_down_volumes(bench.pods_dir, pod.metadata.uid)
-    assert mounts.mounted_below(bench.pods_dir) == []
+    assert mounts.mounts_below(bench.pods_dir) == []
     held.close()
 
 
@@ -328,7 +326,7 @@ async def test_a_sub_path_is_expanded_made_and_bound(bench: Bench, make_pod: Mak
     with pytest.raises(VolumeFailure, match="missing value for 'WHO'"):
         volume_mounts(bench.context(pod), pod.spec.containers[0], paths, {})
     tear_down_volumes(bench.pods_dir, pod.metadata.uid)
-    assert mounts.mounted_below(bench.pods_dir) == []
+    assert mounts.mounts_below(bench.pods_dir) == []
 
 
 @needs_mounts
@@ -341,7 +339,7 @@ def test_a_sub_path_of_a_config_map_shows_the_new_file_after_a_restart(pods_dir:
     write_payload(volume, {"key": FileContent(b"new", 0o644)}, "two")
     assert target.read_bytes() == b"old"
     assert pin_sub_path(volume, "key", pods_dir / "pin").read_bytes() == b"new"
-    assert len(mounts.mounted_below(pods_dir)) == 1
+    assert len(mounts.mounts_below(pods_dir)) == 1
 
 
 @needs_mounts
@@ -355,7 +353,7 @@ def test_a_symlink_does_not_lead_out_of_the_volume(pods_dir: Path, where: str) -
         with pytest.raises(VolumeFailure, match="failed to prepare subPath"):
             pin_sub_path(volume, sub_path, pods_dir / "pin")
     assert list((pods_dir / "outside").iterdir()) == []
-    assert mounts.mounted_below(pods_dir) == []
+    assert mounts.mounts_below(pods_dir) == []
 
 
 @needs_mounts
@@ -365,35 +363,3 @@ def test_a_symlink_within_the_volume_is_followed(pods_dir: Path) -> None:
     (volume / "link").symlink_to("real")
     (volume / "real/file").write_text("found")
     assert (pin_sub_path(volume, "link", pods_dir / "pin") / "file").read_text() == "found"
-
-
-@needs_mounts
-def test_removing_a_tree_never_reaches_behind_a_mount(pods_dir: Path) -> None:
-    precious = pods_dir / "precious"
-    precious.mkdir()
-    (precious / "file").write_text("precious")
-    tree = pods_dir / "tree"
-    (tree / "with space").mkdir(parents=True)
-    mounts.bind(str(precious), tree / "with space")
-    assert mounts.is_mount_point(tree / "with space")
-    mounts.remove_tree(tree)
-    assert not tree.exists()
-    assert (precious / "file").read_text() == "precious"
-
-
-@needs_mounts
-def test_removing_a_pin_unmounts_nothing_where_it_came_from(pods_dir: Path) -> None:
-    source, tree = pods_dir / "source", pods_dir / "tree"
-    for directory in (source, tree / "pin"):
-        directory.mkdir(parents=True)
-    mounts.mount_tmpfs(source)
-    subprocess.run(["mount", "--make-shared", str(source)], check=True)
-    (source / "before").mkdir()
-    mounts.mount_tmpfs(source / "before")
-    mounts.bind(str(source), tree / "pin")
-    (source / "after").mkdir()
-    mounts.mount_tmpfs(source / "after")  # travels to the pin, and must not travel back when it goes there
-    assert (tree / "pin/after").is_mount()
-    mounts.remove_tree(tree)
-    assert (source / "before").is_mount()
-    assert (source / "after").is_mount()

@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 from podkeeper.api.user import AUTHENTICATED_GROUP, MASTERS_GROUP, UserInfo
+from podkeeper.foundation.keyfiles import write_private
 
 ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
 
@@ -18,8 +19,6 @@ ADMIN = UserInfo("kubernetes-admin", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP)
 def ensure(path: Path) -> str:
     """The token in ``path``, made on first use."""
     if not path.exists():
-        from podkeeper.foundation.certificates import write_private  # loads much, is needed once
-
         write_private(path, secrets.token_hex(32).encode() + b"\n")
     token = path.read_text("ascii").strip()
     if len(token) < 32:

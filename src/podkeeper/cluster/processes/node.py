@@ -33,7 +33,8 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
         images = ImageStore(ImageStoreConfig(layout.images), clock)
         await images.tidy()
         network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(settings.pod_cidr)))
-        engine = await Engine.open(EngineConfig(layout.runtime, settings.node_name, clock=clock), network, images)
+        group = layout.cgroup(settings.node_name)
+        engine = await Engine.open(EngineConfig(layout.runtime, group, clock=clock), network, images)
         try:
             async with connected(layout, "node", clock) as api:
                 events = EventRecorder(api, "kubelet", host=settings.node_name, clock=clock)
@@ -71,6 +72,7 @@ def kubelet_config(layout: Layout, settings: Settings) -> KubeletConfig:
         root_dir=layout.kubelet,
         log_dir=layout.pod_logs,
         hostname=settings.node_name,
+        cgroup_root=layout.cgroup(settings.node_name),
         port=settings.kubelet_port,
         serving=made.kubelet_server,
         client_ca=made.authority.certificate,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from podkeeper.kubelet.config import KubeletConfig
 
 if TYPE_CHECKING:
-    from podkeeper.foundation.certificates import KeyPair
+    from podkeeper.foundation.keyfiles import KeyPair
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from podkeeper.api.core import v1
-from podkeeper.kubelet.mounts import mount_tmpfs
+from podkeeper.foundation.mounts import mount_tmpfs
 from podkeeper.kubelet.resources import ZERO, pod_limit
 from podkeeper.kubelet.volumes.ownership import give_to_group, owned_already
 from podkeeper.kubelet.volumes.plugin import VolumeContext, VolumeFailure

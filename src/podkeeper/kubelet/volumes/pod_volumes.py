@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from podkeeper.api.core import v1
+from podkeeper.foundation.mounts import remove_tree
 from podkeeper.kubelet.expansion import expand_strictly
-from podkeeper.kubelet.mounts import remove_tree
 from podkeeper.kubelet.pods import all_containers
 from podkeeper.kubelet.volumes.plugin import VolumeContext, VolumeFailure
 from podkeeper.kubelet.volumes.plugins import plugin_for

@@ -11,7 +11,8 @@ import os
 import stat
 from pathlib import Path
 
-from podkeeper.kubelet.mounts import bind, is_mount_point, make_directories_beneath, open_beneath, unmount
+from podkeeper.foundation import syscalls
+from podkeeper.foundation.mounts import bind, is_mount_point, unmount
 from podkeeper.kubelet.volumes.plugin import VolumeFailure
 
 
@@ -39,9 +40,27 @@ def pin_sub_path(volume: Path, sub_path: str, target: Path) -> Path:
 
 def _open_or_make(root: int, sub_path: str) -> int:
     with contextlib.suppress(FileNotFoundError):
-        return open_beneath(root, sub_path)
-    make_directories_beneath(root, sub_path)
-    return open_beneath(root, sub_path)
+        return _open_beneath(root, sub_path)
+    _make_directories_beneath(root, sub_path)
+    return _open_beneath(root, sub_path)
+
+
+def _open_beneath(root: int, path: str, flags: int = os.O_PATH) -> int:
+    """No symlink may lead out of ``root`` (EXDEV)."""
+    return syscalls.open_at(root, path, flags, resolve=syscalls.RESOLVE_BENEATH | syscalls.RESOLVE_NO_MAGICLINKS)
+
+
+def _make_directories_beneath(root: int, path: str, mode: int = 0o750) -> None:
+    current = os.dup(root)
+    try:
+        for part in [part for part in path.split("/") if part not in ("", ".")]:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, mode, dir_fd=current)
+            following = _open_beneath(current, part, os.O_PATH | os.O_DIRECTORY)
+            os.close(current)
+            current = following
+    finally:
+        os.close(current)
 
 
 def _prepare(target: Path, *, directory: bool) -> None:

@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from podkeeper.kubelet.mounts import mount_tmpfs
+from podkeeper.foundation.mounts import mount_tmpfs
 from podkeeper.kubelet.volumes.atomic_writer import Payload, write_payload
 from podkeeper.kubelet.volumes.ownership import give_to_group
 from podkeeper.kubelet.volumes.plugin import VolumeContext

@@ -13,22 +13,16 @@ from podkeeper.runtime.images.config import ImageConfig
 
 @dataclass(frozen=True, slots=True)
 class EngineConfig:
-    """``root`` is the engine's directory. ``node_name`` tells several engines' cgroups on one machine apart.
+    """``root`` is the engine's directory, ``cgroup`` the group that everything of it is below: no other engine's.
 
-    ``oci_runtime`` forces ``crun`` or ``runc``; empty chooses. ``cgroup_root`` empty means ``/podkeeper-NODE``.
+    ``oci_runtime`` forces ``crun`` or ``runc``; empty chooses.
     """
 
     root: Path
-    node_name: str = "node"
+    cgroup: str
     oci_runtime: str = ""
     conmon: str = "conmon"
-    cgroup_root: str = ""
     clock: Clock = field(default_factory=SystemClock)
-
-    @property
-    def cgroup(self) -> str:
-        """The group that everything of this engine is below."""
-        return self.cgroup_root or f"/podkeeper-{self.node_name}"
 
 
 class Snapshots(Protocol):

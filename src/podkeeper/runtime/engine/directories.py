@@ -17,7 +17,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from podkeeper.runtime.images import mounts
+from podkeeper.foundation import mounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +92,4 @@ def remove_directory(directory: Path) -> None:
 
 def erase_directory(directory: Path) -> None:
     """Unmounts whatever is mounted there, then removes it; silent when it is not there."""
-    mounts.unmount_below(directory)
-    remove_directory(directory)
+    mounts.remove_tree(directory)

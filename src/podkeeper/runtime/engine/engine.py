@@ -85,13 +85,12 @@ class Engine:
         layout = detect()
         cgroups = open_cgroups(layout)
         pause.install(directories.pause)
-        before = EngineSettings.load(directories)
-        EngineSettings(config.cgroup, before.hidden if before else ()).save(directories)
+        settings = (EngineSettings.load(directories) or EngineSettings(config.cgroup)).with_cgroup(config.cgroup)
+        settings.save(directories)
         cgroups.create(config.cgroup)
         candidates = (config.oci_runtime,) if config.oci_runtime else CANDIDATES
         choice = await OciChooser(directories, layout, cgroups, config.cgroup).choose(candidates)
-        hidden = {*choice.hidden, *(before.hidden if before else ())}
-        EngineSettings(config.cgroup, tuple(sorted(hidden))).save(directories)
+        settings.with_hidden(choice.hidden).save(directories)
         engine = cls(Tools(config, directories, layout, cgroups, choice.runtime), network, images, lock)
         engine._handler_note = choice.reason
         await recovery.recover(engine._tools, images, engine._sandboxes, engine._containers)

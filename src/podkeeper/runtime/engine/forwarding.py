@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import socket
 from concurrent.futures import ThreadPoolExecutor
 
+from podkeeper.foundation import syscalls
 from podkeeper.runtime.cri import RuntimeFailure
 
-_CLONE_NEWNET = 0x40000000
 _CHUNK = 1 << 16
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class ForwardedConnection:
@@ -82,9 +80,7 @@ async def _socket_in(pid: int, family: socket.AddressFamily) -> socket.socket:
 def _enter_and_open(pid: int, family: socket.AddressFamily) -> socket.socket:
     namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if _libc.setns(namespace, _CLONE_NEWNET) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+        syscalls.enter_namespace(namespace, syscalls.CLONE_NEWNET)
     finally:
         os.close(namespace)
     connection = socket.socket(family, socket.SOCK_STREAM)

@@ -16,8 +16,8 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
+from podkeeper.foundation import mounts
 from podkeeper.foundation.cgroups import CgroupError, CgroupMode, Layout
-from podkeeper.runtime.images import mounts
 
 # Any hierarchy mounted with this option (Linux 6.0) makes moving processes between groups quick on the whole machine:
 # the first move after a while waits 10 to 20 ms without it, at each start of a container.
@@ -74,13 +74,13 @@ def _mounted(controller: str, scratch: Path) -> Iterator[Path]:
     scratch.mkdir(exist_ok=True)
     flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
     try:
-        mounts.mount("cgroup", str(scratch), "cgroup", flags, f"{controller},{_QUICK}")
+        mounts.mount("cgroup", scratch, "cgroup", flags, f"{controller},{_QUICK}")
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        mounts.mount("cgroup", str(scratch), "cgroup", flags, controller)
+        mounts.mount("cgroup", scratch, "cgroup", flags, controller)
     try:
         yield scratch
     finally:
-        mounts.unmount(str(scratch), mounts.MNT_DETACH)
+        mounts.unmount(scratch)
         scratch.rmdir()

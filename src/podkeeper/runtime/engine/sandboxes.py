@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from podkeeper.foundation import mounts
 from podkeeper.runtime.cri import (
     DNSConfig,
     EventKind,
@@ -32,7 +33,6 @@ from podkeeper.runtime.engine.records import SandboxRecord, new_id, save
 from podkeeper.runtime.engine.spec import bundle
 from podkeeper.runtime.engine.spec.mounts import SandboxFiles
 from podkeeper.runtime.engine.tools import Tools
-from podkeeper.runtime.images import mounts
 from podkeeper.runtime.podnetwork import PodNetwork, PodNetworkError, PodNetworkRequest
 
 _SHM_OPTIONS = "mode=1777,size=65536k"
@@ -134,7 +134,7 @@ class Sandboxes:
         if files.shm == directory / "shm":
             files.shm.mkdir()
             flags = mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC
-            mounts.mount("shm", str(files.shm), "tmpfs", flags, _SHM_OPTIONS)
+            mounts.mount("shm", files.shm, "tmpfs", flags, _SHM_OPTIONS)
 
     def _request(self, record: SandboxRecord) -> PodNetworkRequest | None:
         """None for a sandbox that uses the node's network, or when there is no pod network."""
@@ -208,7 +208,7 @@ class Sandboxes:
         if not record.config.cgroup_parent:
             await self._tools.cgroups.remove(record.cgroup.rpartition("/")[0])
         with contextlib.suppress(OSError):  # not mounted: it has the node's, or the machine was started anew
-            mounts.unmount(str(directory / "shm"), mounts.MNT_DETACH)
+            mounts.unmount(directory / "shm")
         remove_directory(directory)
 
     # After a restart of the engine.

@@ -10,8 +10,8 @@ import contextlib
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -28,10 +28,27 @@ from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, loa
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What outlives the engine: its control group and the controllers hidden for crun's sake."""
+    """What outlives the engine: its control group, the controllers hidden for crun's sake, and groups of old.
+
+    The directory may have been moved, or filled by an earlier version: ``former`` are the groups it had then.
+    """
 
     cgroup: str
     hidden: tuple[str, ...] = ()
+    former: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Every group that may hold something of this engine."""
+        return (self.cgroup, *self.former)
+
+    def with_cgroup(self, cgroup: str) -> EngineSettings:
+        """The same for an engine that is opened with ``cgroup``."""
+        return replace(self, cgroup=cgroup, former=tuple(each for each in self.groups if each != cgroup))
+
+    def with_hidden(self, controllers: Iterable[str]) -> EngineSettings:
+        """The same with more controllers hidden."""
+        return replace(self, hidden=tuple(sorted({*self.hidden, *controllers})))
 
     def save(self, directories: Directories) -> None:
         """Writes engine.json."""
@@ -78,7 +95,7 @@ async def sweep(root: Path) -> None:
 
 async def _sweep(directories: Directories, cgroups: Cgroups) -> None:
     settings = EngineSettings.load(directories)
-    groups = [settings.cgroup] if settings else []
+    groups = list(settings.groups) if settings else []
     monitors = list(_monitors(directories))
     records = [record for _, record in load_all(directories.sandboxes, SandboxRecord)]
     groups += [record.cgroup for record in records if record is not None]
@@ -88,7 +105,8 @@ async def _sweep(directories: Directories, cgroups: Cgroups) -> None:
     for monitor in monitors:
         await _end(monitor)
     for controller in settings.hidden if settings else ():
-        await hidden_hierarchies.release(controller, groups[0], directories.root / "hierarchy")
+        for group in settings.groups if settings else ():
+            await hidden_hierarchies.release(controller, group, directories.root / "hierarchy")
 
 
 def _monitors(directories: Directories) -> Iterator[ProcessIdentity]:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import orjson
 
+from podkeeper.foundation.syscalls import sync_filesystem
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.images.index import Index, Layer
-from podkeeper.runtime.images.mounts import sync_filesystem
 from podkeeper.runtime.images.unpack import UnpackReport
 from podkeeper.runtime.images.workers import worker
 

@@ -20,9 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from podkeeper.foundation import mounts, syscalls
 from podkeeper.foundation.clock import Clock
 from podkeeper.runtime.cri import NotFound, RuntimeFailure
-from podkeeper.runtime.images import mounts
 from podkeeper.runtime.images.index import Index
 
 T = TypeVar("T")
@@ -144,10 +144,10 @@ class Snapshots:
     def _unmount(self, snapshot_id: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             try:
-                mounts.unmount(f"snapshots/{snapshot_id}/rootfs")
+                mounts.unmount(f"snapshots/{snapshot_id}/rootfs", detach=False)
             except OSError as error:
                 if error.errno == errno.EBUSY:
-                    mounts.unmount(f"snapshots/{snapshot_id}/rootfs", mounts.MNT_DETACH)
+                    mounts.unmount(f"snapshots/{snapshot_id}/rootfs")
                 elif error.errno != errno.EINVAL:  # EINVAL: it is not mounted
                     raise
 
@@ -171,7 +171,7 @@ def mount_options(base: str, lower: Sequence[str]) -> str:
 
 def _own_directory(root: Path) -> None:
     """Gives this thread a current directory of its own, then changes it."""
-    mounts.unshare(mounts.CLONE_FS)
+    syscalls.unshare(syscalls.CLONE_FS)
     os.chdir(root)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from podkeeper.runtime.images import mounts
+from podkeeper.foundation import mounts
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
 

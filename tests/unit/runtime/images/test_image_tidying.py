@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from podkeeper.runtime.images import mounts
+from podkeeper.foundation import mounts
 from podkeeper.runtime.images.archives import ImportFailure
 from podkeeper.runtime.images.collection import Thresholds
 from podkeeper.runtime.images.service import ImageStore

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from podkeeper.foundation import mounts
 from podkeeper.foundation.clock import SystemClock
 from podkeeper.runtime.cri import NotFound, RuntimeFailure
-from podkeeper.runtime.images import mounts
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.runtime.images.snapshots import SnapshotFailure, mount_options
 

@@ -5,30 +5,22 @@ openat2(2) with RESOLVE_IN_ROOT (Linux 5.6) lets the kernel resolve every link a
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import stat
-import struct
 from pathlib import Path
 
-_OPENAT2 = 437  # the same on every architecture
-_RESOLVE_IN_ROOT = 0x10
-_RESOLVE_NO_MAGICLINKS = 0x02
+from podkeeper.foundation import syscalls
+
 _LARGEST = 4 << 20
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def open_in_root(root: Path, path: str, flags: int, mode: int = 0) -> int:
     """A descriptor of ``path`` as seen from ``root``. OSError as open(2)."""
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
-        found = _libc.syscall(_OPENAT2, directory, path.encode(), how, len(how))
-        if found < 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
-        return int(found)
+        resolve = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS
+        return syscalls.open_at(directory, path, flags, mode=mode, resolve=resolve)
     finally:
         os.close(directory)
 

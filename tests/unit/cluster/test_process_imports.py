@@ -1,0 +1,15 @@
+"""What a long-lived process must not load: memory that it never uses, for as long as the cluster lives."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("component", ["node", "controllers", "scheduler"])
+@pytest.mark.parametrize("library", ["cryptography", "click", "rich"])
+def test_a_process_does_not_load(component: str, library: str) -> None:
+    code = f"import podkeeper.cluster.processes.{component}, sys; sys.exit({library!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
