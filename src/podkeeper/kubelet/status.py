@@ -13,11 +13,13 @@ from podkeeper.api import timestamps
 from podkeeper.api.core import v1
 from podkeeper.api.pods import conditions, qos
 from podkeeper.api.pods import phase as phases
+from podkeeper.api.pods.requests import is_sidecar
 from podkeeper.kubelet.conditions import PodConditionFacts, disruption_target, pod_conditions
 from podkeeper.kubelet.container_statuses import StatusSources, container_statuses
 from podkeeper.kubelet.plan import NO_FINDINGS, ProbeFindings
 from podkeeper.kubelet.pods import is_terminal, uses_host_network
 from podkeeper.kubelet.resize import ResizeRefusal, pending_condition
+from podkeeper.kubelet.restart import restarts_after
 from podkeeper.kubelet.runtime_state import PodRuntime
 
 
@@ -93,10 +95,32 @@ def _phase(facts: StatusFacts, init: Sequence[v1.ContainerStatus], ordinary: Seq
     if is_terminal(before):
         return before.phase
     found = phases.of_containers(
-        facts.pod.spec, (*init, *ordinary), ending=facts.ended, initialized=_was_initialized(facts.pod)
+        facts.pod.spec,
+        (*init, *ordinary),
+        ending=facts.ended,
+        initialized=_was_initialized(facts.pod),
+        returning=_returning(facts.pod, (*init, *ordinary)),
     )
     # A pod that ended before all its containers ran has failed.
     return phases.FAILED if facts.ended and found not in phases.TERMINAL else found
+
+
+def _returning(pod: v1.Pod, statuses: Sequence[v1.ContainerStatus]) -> set[str]:
+    """Containers between two runs that come back by what they say themselves: restartPolicy, restartPolicyRules."""
+    ends = {
+        each.name: each.state.terminated or each.last_state.terminated for each in statuses if not each.state.running
+    }
+    inits = [each for each in pod.spec.init_containers if not is_sidecar(each) and each.restart_policy]
+    found = set()
+    for container in (*inits, *(each for each in pod.spec.containers if each.restart_policy)):
+        last, init = ends.get(container.name), container in inits
+        if (
+            last is not None
+            and restarts_after(pod, container, last.exit_code, init=init)
+            and (last.exit_code or not init)
+        ):
+            found.add(container.name)
+    return found
 
 
 def _was_initialized(pod: v1.Pod) -> bool:

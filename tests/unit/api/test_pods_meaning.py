@@ -246,6 +246,16 @@ def test_an_ending_pod_fails_or_succeeds_whatever_its_policy() -> None:
     assert phase_of("Always", [GOOD], ending=True) == "Succeeded"
 
 
+def test_a_container_that_its_own_rules_bring_back_keeps_the_pod_running() -> None:
+    spec = spec_of(restartPolicy="Never", containers=[{"name": "c"}], initContainers=[{"name": "i"}])
+    done = codec.from_tree(v1.ContainerStatus, {"name": "i", **GOOD})
+    failed = codec.from_tree(v1.ContainerStatus, {"name": "c", **BAD})
+    assert phase.of_containers(spec, [done, failed], returning=["c"]) == "Running"
+    assert phase.of_containers(spec, [done, failed], returning=["c"], ending=True) == "Failed"
+    trying = codec.from_tree(v1.ContainerStatus, {"name": "i", **BAD})
+    assert phase.of_containers(spec, [trying], returning=["i"]) == "Pending"
+
+
 def test_a_sidecar_must_start_before_the_pod_runs() -> None:
     spec = spec_of(restartPolicy="Always", containers=[{"name": "c"}], initContainers=[asking("s", "Always")])
     app = codec.from_tree(v1.ContainerStatus, {"name": "c", **RUN})

@@ -62,6 +62,22 @@ async def test_a_crashing_container_is_restarted_with_back_off(node: Any, make_p
     assert node.status().restart_count == 2
 
 
+async def test_a_restart_rule_brings_a_container_back_again_and_again(node: Any, make_pod: Make) -> None:
+    codes = v1.ContainerRestartRuleOnExitCodes(operator="In", values=(42,))
+    rule = v1.ContainerRestartRule(action="Restart", exit_codes=codes)
+    ruled = v1.Container(name="app", image="app:1", restart_policy="Never", restart_policy_rules=(rule,))
+    await node.run(make_pod(containers=(ruled,), restart_policy="Never"))
+    for wait in (0, 10.1, 20.1):
+        node.exit("app", 42)
+        await node.settle()
+        assert node.api.pod().status.phase == "Running"
+        await node.pass_time(wait)
+        assert node.running() == ["app"]
+    node.exit("app", 1)
+    await node.settle()
+    assert node.api.pod().status.phase == "Failed"
+
+
 async def test_a_dead_sandbox_is_rebuilt_with_everything_in_it(node: Any, make_pod: Make) -> None:
     await node.run(make_pod())
     before = node.api.pod().status.pod_ip

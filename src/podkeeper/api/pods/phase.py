@@ -12,7 +12,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-ph
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from podkeeper.api.pods.requests import is_sidecar
@@ -30,17 +30,25 @@ def is_terminal(pod: v1.Pod) -> bool:
 
 
 def of_containers(
-    spec: v1.PodSpec, statuses: Iterable[v1.ContainerStatus], *, ending: bool = False, initialized: bool = False
+    spec: v1.PodSpec,
+    statuses: Iterable[v1.ContainerStatus],
+    *,
+    ending: bool = False,
+    initialized: bool = False,
+    returning: Collection[str] = (),
 ) -> str:
     """The phase. ``statuses`` holds those of init and app containers; ``ending``: nothing will be restarted any more;
-    ``initialized``: the init containers were through once."""
+    ``initialized``: the init containers were through once; ``returning`` names containers that their own restart
+    policy or rules bring back after an end, whatever the pod's policy says."""
     by_name = {status.name: status for status in statuses}
     plain = [each for each in spec.init_containers if not is_sidecar(each)]
     sidecars = [each for each in spec.init_containers if is_sidecar(each)]
-    init = Counter(_init_state(by_name.get(each.name)) for each in plain)
+    init = Counter(_init_state(by_name.get(each.name)) for each in plain if each.name not in returning)
+    init["pending"] += sum(each.name in returning for each in plain)
     if init["failed"] and spec.restart_policy == "Never":
         return FAILED
-    seen = Counter(_app_state(by_name.get(each.name)) for each in spec.containers)
+    back = set() if ending else set(returning)
+    seen = Counter("running" if each.name in back else _app_state(by_name.get(each.name)) for each in spec.containers)
     starting = 0
     for each in sidecars:
         state, is_starting = _sidecar_state(by_name.get(each.name))
