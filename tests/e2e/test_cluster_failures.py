@@ -111,5 +111,5 @@ def test_a_missing_image_is_tried_again_with_back_off(cluster: Cluster, place: P
 
 def test_a_registry_that_cannot_be_reached(cluster: Cluster, place: Place) -> None:
     place(pod("unreachable", "127.0.0.1:1/none:1", "IfNotPresent"))
-    eventually(lambda: "Error: RegistryUnavailable" in events(cluster, "unreachable", "Failed"))
-    assert status(cluster, "unreachable")["state"]["waiting"]["reason"] in ("RegistryUnavailable", "ImagePullBackOff")
+    eventually(lambda: "Error: ErrImagePull" in events(cluster, "unreachable", "Failed"))
+    assert status(cluster, "unreachable")["state"]["waiting"]["reason"] in ("ErrImagePull", "ImagePullBackOff")

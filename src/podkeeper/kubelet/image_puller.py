@@ -19,6 +19,7 @@ from podkeeper.kubelet.pull_secrets import credentials_for
 from podkeeper.runtime.cri import ImagePullFailure, ImageService, ImageStatus, PullCredentials, RuntimeFailure
 
 FIRST_DELAY, MAX_DELAY = 10.0, 300.0
+UNREACHABLE = "RegistryUnavailable"  # between the runtime and us; what people see is ErrImagePull, as with containerd
 
 
 class ImageFailure(Exception):
@@ -71,7 +72,7 @@ class ImagePuller:
         if policy == "Never" and present is None:
             text = f'Container image "{request.image}" is not present with pull policy of Never'
             request.warning("ErrImageNeverPull", text)
-            raise ImageFailure("ErrImageNeverPull", text, FIRST_DELAY)
+            raise self._refusal(request, "ErrImageNeverPull", text, FIRST_DELAY)
         if policy != "Always" and present is not None:
             text = f'Container image "{request.image}" already present on machine and can be accessed by the pod'
             request.normal("Pulled", text)
@@ -90,7 +91,12 @@ class ImagePuller:
         except ImagePullFailure as error:
             text = f'Failed to apply default image tag "{request.image}": {error}'
             request.warning("InspectFailed", text)
-            raise ImageFailure(error.reason, text, MAX_DELAY) from error
+            raise self._refusal(request, error.reason, text, MAX_DELAY) from error
+
+    def _refusal(self, request: _Request, reason: str, text: str, delay: float) -> ImageFailure:
+        """What no registry is asked about; the container's own event repeats the reason alone."""
+        request.warning("Failed", f"Error: {reason}")
+        return ImageFailure(reason, text, delay)
 
     async def _pull(self, request: _Request, present: ImageStatus | None) -> ImageStatus:
         request.normal("Pulling", f'Pulling image "{request.image}"')
@@ -100,7 +106,7 @@ class ImagePuller:
             try:
                 image_id = await self._fetch(request)
             except ImagePullFailure as error:
-                if error.reason == "RegistryUnavailable" and present is not None and present.local:
+                if error.reason == UNREACHABLE and present is not None and present.local:
                     return self._fall_back(request, present, error)
                 raise self._failure(request, error) from error
         ended = self._clock.monotonic()
@@ -122,7 +128,7 @@ class ImagePuller:
             try:
                 return await self._images.pull_image(request.image, credentials)
             except ImagePullFailure as error:
-                if error.reason == "RegistryUnavailable":
+                if error.reason == UNREACHABLE:
                     raise
         try:
             return await self._images.pull_image(request.image, chosen[-1] if chosen else None)
@@ -143,9 +149,7 @@ class ImagePuller:
 
     def _failure(self, request: _Request, error: ImagePullFailure) -> ImageFailure:
         request.warning("Failed", f'Failed to pull image "{request.image}": {error}')
-        reason, message = error.reason, str(error)
-        if reason == "RegistryUnavailable":
-            message = f"image pull failed for {request.image} because the registry is unavailable: {error}"
+        reason, message = "ErrImagePull" if error.reason == UNREACHABLE else error.reason, str(error)
         request.warning("Failed", f"Error: {reason}")
         held = ("ImagePullBackOff", f'Back-off pulling image "{request.image}": {reason}: {message}')
         return ImageFailure(reason, message, self._backoff.next_delay(request.key), held)

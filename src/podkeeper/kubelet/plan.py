@@ -45,11 +45,13 @@ NO_FINDINGS = ProbeFindings()
 
 @dataclass(frozen=True, slots=True)
 class StartDelay:
-    """Why a container could not be started, and until when (wall time) it is not tried again."""
+    """Why a container could not be started, and until when (wall time) it is not tried again; ``definition`` is the
+    hash of what was tried: what has been changed since is tried at once."""
 
     reason: str
     message: str
     until: float
+    definition: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,11 +326,12 @@ class _Steps:
 
     def _hold(self, container: v1.Container, last: ContainerStatus | None) -> Hold | None:
         delay = self._facts.delays.get(container.name)
-        if delay is not None and delay.until > self._facts.now:
+        definition = labels.container_hash(container)
+        if delay is not None and delay.until > self._facts.now and delay.definition == definition:
             return Hold(container.name, delay.reason, delay.message, delay.until)
         if last is None or last.state is not ContainerState.EXITED:
             return None
-        entry = self._facts.backoffs.get((container.name, labels.container_hash(container)))
+        entry = self._facts.backoffs.get((container.name, definition))
         until = held_until(entry, last.finished_at / NANOSECONDS)
         if until is None or entry is None or until <= self._facts.now:
             return None

@@ -175,7 +175,8 @@ class PodActor:
         except StartFailure as failure:
             self.waiting[start.name] = (failure.reason, failure.message)
             until = self._parts.clock.time() + failure.delay
-            self.delays[start.name] = StartDelay(failure.held_reason, failure.held_message, until)
+            definition = labels.container_hash(container)
+            self.delays[start.name] = StartDelay(failure.held_reason, failure.held_message, until, definition)
 
     async def _update(self, pod: v1.Pod, plan: Plan) -> None:
         """A group cannot be smaller than those below it: the pod's is opened wide while its containers change."""

@@ -213,7 +213,7 @@ def test_the_back_off_doubles_to_five_minutes_and_is_forgotten_after_ten() -> No
 
 
 def test_a_failed_start_is_held_until_its_time(make_pod: Make) -> None:
-    delay = {"app": StartDelay("ImagePullBackOff", "Back-off pulling image", NOW + 5)}
+    delay = {"app": StartDelay("ImagePullBackOff", "Back-off", NOW + 5, labels.container_hash(APP))}
     found = plan(make_pod(), delays=delay)
     assert [(each.reason, each.until) for each in found.holds] == [("ImagePullBackOff", NOW + 5)]
     assert starts(plan(make_pod(), delays={"app": replace(delay["app"], until=NOW)})) == ["app"]
