@@ -37,13 +37,15 @@ class StartFailure(Exception):
 @dataclass(frozen=True, slots=True)
 class ContainerStarter:
     """Starts containers of one pod. ``ending`` interrupts what may take long, pulls and hooks; ``show_progress`` is
-    awaited before, so that the pod's status does not lag behind meanwhile."""
+    awaited before, so that the pod's status does not lag behind meanwhile. ``hooking`` holds the ids of containers
+    whose postStart hook runs: they do not count as running before it is done."""
 
     parts: KubeletParts
     events: PodEvents
     terminator: Terminator
     ending: asyncio.Event
     show_progress: Callable[[], Awaitable[None]]
+    hooking: set[str]
 
     async def start(self, sandbox_id: str, place: ContainerPlace, container: v1.Container) -> str:
         """Returns the id of the running container. Raises StartFailure or Interrupted."""
@@ -92,15 +94,17 @@ class ContainerStarter:
         hook = container.lifecycle.post_start if container.lifecycle else None
         if hook is None:
             return
-        ip = place.pod_ips[0] if place.pod_ips else ""
-        await self.show_progress()
+        target = HookTarget(container, container_id, place.pod_ips[0] if place.pod_ips else "")
+        self.hooking.add(container_id)
         try:
-            target = HookTarget(container, container_id, ip)
+            await self.show_progress()
             await unless(self.ending, run_hook(hook, target, self.parts.runtime, self.parts.clock))
         except HookFailure as error:
             self.events.warning("FailedPostStartHook", "PostStartHook failed", container.name)
             await self._kill_unhooked(container_id, place.pod)
             raise StartFailure("PostStartHookError", f"PostStart hook failed: {error}", delay=0) from error
+        finally:
+            self.hooking.discard(container_id)
 
     async def _kill_unhooked(self, container_id: str, pod: v1.Pod) -> None:
         grace = pod.spec.termination_grace_period_seconds

@@ -88,7 +88,8 @@ class PodWorker:
         self._writer = StatusWriter(parts.api, pod, parts.clock)
         terminator = Terminator(pod, parts.runtime, self._events, parts.clock)
         self._terminator = terminator
-        starter = ContainerStarter(parts, self._events, terminator, self._ending, self._show_progress)
+        self._hooking: set[str] = set()
+        starter = ContainerStarter(parts, self._events, terminator, self._ending, self._show_progress, self._hooking)
         self._actor = PodActor(parts, self._events, starter, terminator, self._ending)
         self._retry = BackOff(0.5, 10.0)
         self._probes = PodProbes(parts.runtime, parts.clock, self._events, self.nudge)
@@ -266,7 +267,7 @@ class PodWorker:
         for container in self.runtime.containers:
             if container.state is ContainerState.EXITED and container.id not in self._messages:
                 self._messages[container.id] = termination_message(container)
-        self._probes.follow(self.pod, self.runtime, self._ip())
+        self._probes.follow(self.pod, self.runtime.without(self._hooking), self._ip())
         refreshed, self._refreshed = self._refreshed, asyncio.Event()
         refreshed.set()
 
@@ -295,7 +296,7 @@ class PodWorker:
         self._status = build_status(
             StatusFacts(
                 pod=base,
-                runtime=self.runtime,
+                runtime=self.runtime.without(self._hooking),
                 host_ips=self._parts.node.ips,
                 now=self._parts.clock.time(),
                 started_at=self._started_at,

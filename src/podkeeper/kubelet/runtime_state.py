@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from podkeeper.kubelet import labels
@@ -62,6 +62,12 @@ class PodRuntime:
     def running(self) -> Sequence[ContainerStatus]:
         """Containers that run."""
         return [each for each in self.containers if each.state is ContainerState.RUNNING]
+
+    def without(self, container_ids: Collection[str]) -> PodRuntime:
+        """The same picture with some containers left out."""
+        if not container_ids:
+            return self
+        return PodRuntime(self.sandboxes, tuple(each for each in self.containers if each.id not in container_ids))
 
     @property
     def ips(self) -> tuple[str, ...]:

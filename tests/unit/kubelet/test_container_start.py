@@ -46,7 +46,8 @@ async def test_without_a_registry_a_pulled_image_does_not_stand_in(node: Any, ma
     await node.run(make_pod(containers=(app(image_pull_policy="Always"),)))
     waiting = node.status().state.waiting
     assert waiting.reason == "ImagePullBackOff"
-    assert "RegistryUnavailable" in waiting.message
+    assert waiting.message.startswith('Back-off pulling image "app:1": ErrImagePull: ')
+    assert "RegistryUnavailable" not in str(node.events.seen)
 
 
 async def test_a_missing_image_backs_off_and_is_tried_again(node: Any, make_pod: Make) -> None:
@@ -61,9 +62,23 @@ async def test_a_missing_image_backs_off_and_is_tried_again(node: Any, make_pod:
     assert node.running() == ["app"]
 
 
+async def test_a_corrected_image_does_not_wait_for_the_wrong_ones_back_off(node: Any, make_pod: Make) -> None:
+    await node.run(make_pod(containers=(app(image="none:1"),)))
+    assert node.status().state.waiting.reason == "ImagePullBackOff"
+    pod = node.api.pod()
+    node.api.put(replace(pod, spec=replace(pod.spec, containers=(app(),))))
+    await node.settle()
+    assert node.running() == ["app"]
+
+
 async def test_never_does_not_ask_a_registry(node: Any, make_pod: Make) -> None:
     await node.run(make_pod(containers=(app(image="none:1", image_pull_policy="Never"),)))
     assert node.status().state.waiting.reason == "ErrImageNeverPull"
+    told = [(reason, text) for kind, reason, text in node.events.seen if kind == "Warning"]
+    assert told[-2:] == [
+        ("ErrImageNeverPull", 'Container image "none:1" is not present with pull policy of Never'),
+        ("Failed", "Error: ErrImageNeverPull"),
+    ]
     assert node.happened("pull_image") == []
 
 
@@ -142,6 +157,17 @@ async def test_post_start_runs_before_the_next_container_and_its_failure_kills(n
     node.runtime.exec_script = lambda container, command: ExecResult(0, b"", b"")
     await node.pass_time(20)
     assert sorted(node.running()) == ["app", "other"]
+
+
+async def test_a_container_counts_as_running_when_its_post_start_hook_is_done(node: Any, make_pod: Make) -> None:
+    hook = v1.Lifecycle(post_start=v1.LifecycleHandler(sleep=v1.SleepAction(seconds=5)))
+    await node.run(make_pod(containers=(app(lifecycle=hook),)))
+    assert node.running() == ["app"]
+    assert node.status().state.waiting.reason == "ContainerCreating"
+    assert (node.api.pod().status.phase, node.condition("Ready")) == ("Pending", "False")
+    await node.pass_time(5.1)
+    assert node.status().state.running is not None
+    assert (node.api.pod().status.phase, node.condition("Ready")) == ("Running", "True")
 
 
 async def test_pre_stop_runs_before_the_signal_and_shares_the_grace_period(

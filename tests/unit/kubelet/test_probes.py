@@ -307,8 +307,18 @@ async def test_grpc_health_is_asked_by_name() -> None:
 
 async def test_grpc_that_does_not_serve_fails_and_says_why() -> None:
     not_serving, _ = await probe_grpc(health_message(2))
-    assert (not_serving.verdict, "NOT_SERVING" in not_serving.output) == (Verdict.FAILURE, True)
+    assert not_serving.verdict is Verdict.FAILURE
+    assert not_serving.output == 'service unhealthy (responded with "NOT_SERVING")'
     nothing, _ = await probe_grpc(grpc.frame(grpc.HEADERS, grpc.END_STREAM | grpc.END_HEADERS, 1, b"\x88"))
     assert "does not implement the grpc health protocol" in nothing.output
     closed, _ = await probe_grpc(b"")
     assert "connection closed" in closed.output
+    endless, _ = await probe_grpc(grpc.frame(grpc.DATA, 0, 1, b"\0\xff\xff\xff\xff" + b"x" * 60_000) * 2)
+    assert "too long" in endless.output
+
+
+async def test_grpc_without_a_listener_names_the_address() -> None:
+    async with listening(health_server(b"", [])) as port:
+        pass
+    found = await ask(v1.Probe(grpc=v1.GRPCAction(port=port)), target(), None)  # type: ignore[arg-type]
+    assert found.output.startswith(f'timeout: failed to connect service "127.0.0.1:{port}" within 1s')

@@ -78,12 +78,14 @@ async def _tcp(action: v1.TCPSocketAction, target: ProbeTarget, timeout: float) 
 
 async def _grpc(action: v1.GRPCAction, target: ProbeTarget, timeout: float) -> Outcome:
     host = target.pod_ip
+    address = f"[{host}]:{action.port}" if ":" in host else f"{host}:{action.port}"
     try:
         await asyncio.wait_for(check_health(host, action.port, action.service or ""), timeout)
     except TimeoutError:
-        return Outcome(
-            Verdict.FAILURE, f'timeout: failed to connect service "{host}:{action.port}" within {timeout:g}s'
-        )
-    except (GRPCFailure, OSError) as error:
-        return Outcome(Verdict.FAILURE, f"service unhealthy: {error}")
+        return Outcome(Verdict.FAILURE, f"timeout: health rpc did not complete within {timeout:g}s")
+    except GRPCFailure as error:
+        return Outcome(Verdict.FAILURE, str(error))
+    except OSError:  # upstream's client goes on trying until the time is over; the answer is the same
+        text = f'timeout: failed to connect service "{address}" within {timeout:g}s: context deadline exceeded'
+        return Outcome(Verdict.FAILURE, text)
     return Outcome(Verdict.SUCCESS, "service healthy")

@@ -29,11 +29,11 @@ async def check_health(host: str, port: int, service: str) -> None:
         await writer.drain()
         state = serving_status(await _answer(reader, writer))
     except (asyncio.IncompleteReadError, ConnectionError) as error:
-        raise GRPCFailure("connection closed before an answer came") from error
+        raise GRPCFailure("error: health rpc probe failed: connection closed before an answer came") from error
     finally:
         writer.close()
     if state != 1:
-        raise GRPCFailure(f'health rpc responded with status "{STATES.get(state, state)}"')
+        raise GRPCFailure(f'service unhealthy (responded with "{STATES.get(state, state)}")')
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -46,20 +46,22 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         elif kind == PING and not flags & ACK:
             writer.write(frame(PING, ACK, 0, payload))
         elif kind in (GOAWAY, RST_STREAM):
-            raise GRPCFailure("the server closed the stream")
+            raise GRPCFailure("error: health rpc probe failed: the server closed the stream")
         elif stream == 1 and kind == DATA:
             body += _unpadded(payload, flags)
+            if len(body) > MAX_FRAME:
+                raise GRPCFailure("error: health rpc probe failed: the answer is too long")
             if len(body) >= 5 and len(body) >= 5 + struct.unpack(">I", body[1:5])[0]:
                 return body[5 : 5 + struct.unpack(">I", body[1:5])[0]]
         if stream == 1 and flags & END_STREAM and kind in (DATA, HEADERS):
-            raise GRPCFailure("this server does not implement the grpc health protocol (grpc.health.v1.Health)")
+            raise GRPCFailure("error: this server does not implement the grpc health protocol (grpc.health.v1.Health)")
 
 
 async def _read_frame(reader: asyncio.StreamReader) -> tuple[int, int, int, bytes]:
     head = await reader.readexactly(9)
     length = int.from_bytes(head[:3], "big")
     if length > MAX_FRAME:
-        raise GRPCFailure("not an HTTP/2 answer")
+        raise GRPCFailure("error: health rpc probe failed: not an HTTP/2 answer")
     return head[3], head[4], int.from_bytes(head[5:9], "big") & 0x7FFFFFFF, await reader.readexactly(length)
 
 
