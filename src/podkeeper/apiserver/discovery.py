@@ -110,11 +110,11 @@ def storage_version_hash(row: Resource) -> str:
     return base64.b64encode(digest[:8]).decode()
 
 
-def aggregated(served: Served, groups: Sequence[str], version: str = "v2") -> Tree:
+def aggregated(served: Served, groups: Sequence[str]) -> Tree:
     """GET /api (for the core group) or /apis with an Accept header that asks for APIGroupDiscoveryList."""
     return {
         "kind": "APIGroupDiscoveryList",
-        "apiVersion": f"apidiscovery.k8s.io/{version}",
+        "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
         "items": [
             {

@@ -12,18 +12,19 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver import discovery, responses
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.discovery import Served, Tree
+from podkeeper.apiserver.handlers.resources import method_not_allowed
+from podkeeper.apiserver.negotiation import JSON, SERVED, Rendering, clauses
 from podkeeper.foundation.http import Answer, Response
 from podkeeper.registry.verbs import Registry
 
-_GROUP = "apidiscovery.k8s.io"
-_HEAD = b"Cache-Control: public\r\nVary: Accept\r\nContent-Type: application/json;g=apidiscovery.k8s.io;v=%b;as=%b\r\n"
+_HEAD = b"Cache-Control: public\r\nVary: Accept\r\n"
+_FORM = {"g": "apidiscovery.k8s.io", "v": "v2", "as": "APIGroupDiscoveryList"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    body: bytes
+    tree: Tree
     etag: bytes
-    head: bytes
 
 
 class DiscoveryHandlers:
@@ -35,7 +36,7 @@ class DiscoveryHandlers:
         self._registry, self._unstored, self._address = registry, unstored, address
         self._rows: tuple[Resource, ...] = ()
         self._served = Served(())
-        self._documents: dict[tuple[str, str], _Document] = {}
+        self._documents: dict[str, _Document] = {}
 
     def handlers(self) -> Mapping[str, Handle]:
         """By path prefix."""
@@ -43,12 +44,14 @@ class DiscoveryHandlers:
 
     async def handle(self, call: Call) -> Answer:
         """Any discovery path; 404 for groups and versions that are not served."""
+        if call.request.method != "GET":
+            raise method_not_allowed()
         served = self._current()
         parts = call.info.path.strip("/").split("/")
         if len(parts) == 1:
-            wanted = _wanted(call.request.header(b"accept"))
-            if wanted:
-                return self._aggregated(call, parts[0], wanted)
+            media_type = _aggregated_type(call.request.header(b"accept"))
+            if media_type:
+                return self._aggregated(call, parts[0], media_type)
             tree: Tree | None
             tree = discovery.api_versions(self._address()) if parts[0] == "api" else discovery.api_groups(served)
         elif parts[0] == "api":
@@ -68,18 +71,19 @@ class DiscoveryHandlers:
             self._documents.clear()
         return self._served
 
-    def _aggregated(self, call: Call, prefix: str, version: str) -> Answer:
-        document = self._documents.get((prefix, version))
+    def _aggregated(self, call: Call, prefix: str, media_type: str) -> Answer:
+        document = self._documents.get(prefix)
         if document is None:
             groups = [""] if prefix == "api" else self._served.groups()
-            body = orjson.dumps(discovery.aggregated(self._served, groups, version)) + b"\n"
-            etag = b'"%b"' % hashlib.sha512(body).hexdigest().upper().encode()
-            head = _HEAD % (version.encode(), b"APIGroupDiscoveryList")
-            document = self._documents[prefix, version] = _Document(body, etag, head)
+            tree = discovery.aggregated(self._served, groups)
+            etag = b'"%b"' % hashlib.sha512(orjson.dumps(tree)).hexdigest().upper().encode()
+            document = self._documents[prefix] = _Document(tree, etag)
         headers = ((b"ETag", document.etag),)
         if responses.unchanged(call.request, document.etag):
-            return Response(304, document.head, b"", headers)
-        return Response(200, document.head, document.body, headers)
+            return Response(304, _HEAD, b"", headers)
+        parameters = ";".join(f"{name}={value}" for name, value in _FORM.items())
+        head = _HEAD + f"Content-Type: {media_type};{parameters}\r\n".encode()
+        return Response(200, head, responses.tree(document.tree, Rendering(media_type)).body, headers)
 
 
 def _in_catalogue_order(rows: tuple[Resource, ...]) -> list[Resource]:
@@ -90,19 +94,14 @@ def _in_catalogue_order(rows: tuple[Resource, ...]) -> list[Resource]:
     return sorted(rows, key=lambda row: order.get((row.group, row.version, row.name), len(order)))
 
 
-def _wanted(accept: str) -> str:
-    """The version of the aggregated form that the client takes first; empty if it wants the legacy lists."""
-    for clause in accept.split(","):
-        media, *parameters = [part.strip() for part in clause.split(";")]
-        if media not in ("application/json", "*/*"):
+def _aggregated_type(accept: str) -> str:
+    """The media type in which the client likes the aggregated form best; empty if it wants the lists instead."""
+    for media, parameters in clauses(accept):
+        media_type = {"*/*": JSON, "application/*": JSON}.get(media, media)
+        if media_type not in SERVED:
             continue
-        values = dict(part.partition("=")[::2] for part in parameters)
-        if "as" not in values:
+        if {name: parameters.get(name) for name in _FORM} == _FORM:
+            return media_type
+        if "as" not in parameters:
             return ""
-        if (
-            values.get("g") == _GROUP
-            and values["as"] == "APIGroupDiscoveryList"
-            and values.get("v") in ("v2", "v2beta1")
-        ):
-            return values["v"]
     return ""

@@ -26,6 +26,7 @@ from podkeeper.registry.verbs import Registry
 
 _JSON = "application/json"
 _HASH_LENGTH = 32
+_VARY = b"Vary: Accept-Encoding\r\nVary: Accept\r\n"
 _ONE_YEAR = timedelta(days=365)
 
 #: The media types that are offered, each with the Content-Type of its answer.
@@ -131,14 +132,14 @@ def _not_acceptable(offered: Iterable[str]) -> Response:
 def _answer(call: Call, document: _Document, head: bytes) -> Answer:
     headers = ((b"ETag", document.etag),)
     if responses.unchanged(call.request, document.etag):
-        return Response(304, head, b"", headers)
+        return Response(304, _VARY, b"", headers)
     if b"gzip" in call.request.headers.get(b"accept-encoding", b""):
         return Response(200, head + b"Content-Encoding: gzip\r\n", document.zipped, headers)
     return Response(200, head, gzip.decompress(document.zipped), headers)
 
 
 def _head(media_type: str) -> bytes:
-    return b"Vary: Accept-Encoding\r\nVary: Accept\r\nContent-Type: %b\r\n" % media_type.encode()
+    return _VARY + b"Content-Type: %b\r\n" % media_type.encode()
 
 
 def _for_ever() -> bytes:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BESIDE = Path(__file__).parents[3].parent / "shared" / "data" / "kubernetes-1.36"
+BESIDE = Path(__file__).parents[2].parent / "shared" / "data" / "kubernetes-1.36"
 
 
 @pytest.fixture(scope="session")
