@@ -11,16 +11,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-import orjson
-
 from podkeeper.foundation.syscalls import sync_filesystem
+from podkeeper.foundation.trees import remove_tree
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.images.index import Index, Layer
 from podkeeper.runtime.images.unpack import UnpackReport
@@ -77,7 +76,7 @@ class LayerStore:
         known = {str(number) for number in self._index.layer_numbers()} | {"0"}
         for folder in self._root.iterdir():
             if folder.name not in known and not _locked(folder):
-                shutil.rmtree(folder)
+                remove_tree(folder)
 
     def _new_folder(self) -> tuple[Path, int]:
         """A directory, locked as long as we or the worker live."""
@@ -97,7 +96,7 @@ class LayerStore:
     def _place(self, folder: Path, number: int) -> None:
         target = self._root / str(number)
         if target.exists():  # placed by a process that was killed before its transaction ended
-            shutil.rmtree(target)
+            remove_tree(target)
         folder.rename(target)
 
 
@@ -109,15 +108,16 @@ async def _run_worker(blob: Path, digest: str, folder: Path, lock: int) -> Unpac
         raise BadLayer(
             f"unpack layer {digest}: the worker ended with {process.returncode}: {complaint.decode()[-500:]}"
         )
-    result = orjson.loads(output)
+    result = json.loads(output)  # names need not be text, which orjson insists on
     if "error" in result:
-        raise BadLayer(f"unpack layer {digest}: {result['error']}")
+        why = result["error"].encode(errors="backslashreplace").decode()
+        raise BadLayer(f"unpack layer {digest}: {why}")
     return UnpackReport(**result)
 
 
 def _remove(folder: Path) -> None:
     if folder.exists():
-        shutil.rmtree(folder)
+        remove_tree(folder)
 
 
 def _locked(folder: Path) -> bool:

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +21,10 @@ from typing import TypeVar
 
 from podkeeper.foundation import mounts, syscalls
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.trees import remove_tree, tree_usage
 from podkeeper.runtime.cri import NotFound, RuntimeFailure
 from podkeeper.runtime.images.index import Index
+from podkeeper.runtime.images.threads import run_to_end
 
 T = TypeVar("T")
 
@@ -153,12 +154,7 @@ class Snapshots:
 
     async def _on_mounter(self, action: Callable[[], T]) -> T:
         """Runs to its end even when the caller is cancelled: a mount must not be half made."""
-        future = asyncio.get_running_loop().run_in_executor(self._mounter, action)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            await asyncio.wait([future])
-            raise
+        return await run_to_end(action, executor=self._mounter)
 
 
 def mount_options(base: str, lower: Sequence[str]) -> str:
@@ -194,24 +190,15 @@ def _copy_root(lower: str, upper: str) -> None:
 
 def _delete(folder: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+        remove_tree(folder)
 
 
 def _usage(upper: Path) -> tuple[int, int]:
     if not upper.is_dir():
         raise NotFound(f"usage of snapshot {upper.parent.name}: there is none")
-    return _total_usage([upper])
+    return tree_usage(upper)
 
 
 def _total_usage(folders: Sequence[Path]) -> tuple[int, int]:
-    size = inodes = 0
-    pending = [str(folder) for folder in folders]
-    while pending:
-        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                inodes += 1
-                if entry.is_dir(follow_symlinks=False):
-                    pending.append(entry.path)
-                with contextlib.suppress(FileNotFoundError):
-                    size += entry.stat(follow_symlinks=False).st_blocks * 512
-    return size, inodes
+    each = [tree_usage(folder) for folder in folders]
+    return sum(size for size, _ in each), sum(inodes for _, inodes in each)

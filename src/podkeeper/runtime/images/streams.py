@@ -12,9 +12,10 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 _PIECE = 1 << 18
+_MOST = 1 << 20  # bytes that one piece may unpack to
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _BZIP2 = b"BZh"
@@ -25,11 +26,48 @@ class BadCompression(ValueError):
     """Compressed data is damaged, cut short, or of a kind that is not supported."""
 
 
+class _Decompressor(Protocol):
+    """What the standard library's decompressors have in common."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+
+
+class _Inflater:
+    """gzip by zlib, whose decompressor leaves to its caller what it has not taken yet."""
+
+    def __init__(self) -> None:
+        self._machine = zlib.decompressobj(wbits=31)
+
+    @property
+    def eof(self) -> bool:
+        return self._machine.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._machine.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._machine.unused_data
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        return self._machine.decompress(self._machine.unconsumed_tail + data, max_length)
+
+
 def decompressed(source: BinaryIO) -> Iterator[bytes]:
     """The uncompressed contents of ``source`` in pieces. Raises BadCompression."""
     head = source.read(_PIECE)
     if head.startswith(_GZIP):
-        return _members(source, head, lambda: zlib.decompressobj(wbits=31), zlib.error)
+        return _members(source, head, _Inflater, zlib.error)
     if head.startswith(_ZSTD):
         return _zstd(source, head)
     if head.startswith(_XZ):
@@ -71,23 +109,28 @@ def _bzip2(source: BinaryIO, head: bytes) -> Iterator[bytes]:
     return _members(source, head, bz2.BZ2Decompressor, OSError)
 
 
-def _members(source: BinaryIO, data: bytes, make: Callable[[], object], failure: type[Exception]) -> Iterator[bytes]:
-    """Members (gzip) or frames (zstd, xz, bzip2) one after the other, as ``cat a.gz b.gz`` makes them."""
+def _members(
+    source: BinaryIO, data: bytes, make: Callable[[], _Decompressor], failure: type[Exception]
+) -> Iterator[bytes]:
+    """Members (gzip) or frames (zstd, xz, bzip2) one after the other, as ``cat a.gz b.gz`` makes them.
+
+    A few bytes may stand for gigabytes: what comes out is taken in pieces of a bounded size.
+    """
     while data:
         machine = make()
-        while not machine.eof:  # type: ignore[attr-defined]  # the standard library's decompressors share no class
+        while not machine.eof:
             try:
-                piece = machine.decompress(data)  # type: ignore[attr-defined]
+                piece = machine.decompress(data, _MOST)
             except failure as error:
                 raise BadCompression(f"compressed data is damaged: {error}") from error
             if piece:
                 yield piece
-            if machine.eof:  # type: ignore[attr-defined]
-                break
-            data = source.read(_PIECE)
-            if not data:
-                raise BadCompression("compressed data ends too soon")
-        data = machine.unused_data or source.read(_PIECE)  # type: ignore[attr-defined]
+            data = b""
+            if machine.needs_input and not machine.eof:
+                data = source.read(_PIECE)
+                if not data:
+                    raise BadCompression("compressed data ends too soon")
+        data = machine.unused_data or source.read(_PIECE)
         if not data.strip(b"\0"):
             data = b""  # padding after the last member
 

@@ -14,6 +14,8 @@ BLOCK = 512
 _ZERO = bytes(BLOCK)
 _META_LIMIT = 1 << 20
 _XATTR = "SCHILY.xattr."
+_NOBODY_AT_ALL = (1 << 32) - 1  # to chown(2) it means that the owner stays
+_TIMES = range(-(10**9 << 62), 10**9 << 62)  # nanoseconds that utime(2) takes; what is beyond is the epoch
 
 REGULAR, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
 _KNOWN = frozenset((REGULAR, HARDLINK, SYMLINK, CHARACTER, BLOCK_DEVICE, DIRECTORY, FIFO))
@@ -133,6 +135,8 @@ def _entry(block: bytes, extra: dict[str, str]) -> TarEntry:
         size=_decimal(extra, "size", block[124:136]) if kind == REGULAR else 0,
         mtime_ns=_mtime(extra, block),
     )
+    if max(entry.uid, entry.gid) >= _NOBODY_AT_ALL:
+        raise BadArchive(f"{path!r} belongs to {entry.uid}:{entry.gid}, which no system has")
     if kind in (HARDLINK, SYMLINK):
         entry.target = extra.get("linkpath") or _text(block[157:257])
     elif kind in (CHARACTER, BLOCK_DEVICE):
@@ -186,8 +190,11 @@ def _decimal(extra: dict[str, str], key: str, raw: bytes) -> int:
 
 def _mtime(extra: dict[str, str], block: bytes) -> int:
     text = extra.get("mtime")
-    if text is None:
-        return _number(block[136:148], "mtime") * 1_000_000_000
+    nanoseconds = _number(block[136:148], "mtime") * 1_000_000_000 if text is None else _nanoseconds(text)
+    return nanoseconds if nanoseconds in _TIMES else 0
+
+
+def _nanoseconds(text: str) -> int:
     whole, _, fraction = text.partition(".")
     try:
         nanoseconds = int((fraction + "000000000")[:9]) if fraction else 0

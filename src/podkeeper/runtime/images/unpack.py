@@ -16,8 +16,11 @@ import stat
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
+from podkeeper.foundation.trees import remove_tree
 from podkeeper.runtime.images import tarstream
 from podkeeper.runtime.images.confinement import confine
 from podkeeper.runtime.images.streams import BadCompression, HashingReader, decompressed
@@ -205,10 +208,15 @@ class LayerWriter:
 
     def _make_folder(self, path: str) -> None:
         """Makes a directory that no entry describes, where links lead; its attributes come from the layers below."""
-        path = os.path.realpath(path)
-        if not os.path.isdir(path):
-            self._retry(path, lambda: os.mkdir(path, 0o755))
-            self._implied[path] = None
+        path, missing = os.path.realpath(path), []
+        while not os.path.isdir(path):
+            missing.append(path)
+            path = posixpath.dirname(path)
+        for folder in reversed(missing):
+            self._retry(folder, partial(os.mkdir, folder, 0o755))
+            self._implied[folder] = None
+            if folder in self._whiteouts:
+                self._make_opaque(folder)
 
     def clear_way(self, path: str) -> None:
         """Removes the one parent of ``path`` that is not a directory (a whiteout or a file of this layer)."""
@@ -219,7 +227,6 @@ class LayerWriter:
                     _remove(parent)
                     if parent in self._whiteouts:
                         self._make_folder(parent)
-                        self._make_opaque(parent)
                     return
             parent = posixpath.dirname(parent)
         raise BadArchive(f"{path!r} lies below a link that leads nowhere")
@@ -261,14 +268,10 @@ def clean(path: str) -> str:
 
 
 def _remove(path: str) -> None:
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
+    if stat.S_ISDIR(os.lstat(path).st_mode):
+        remove_tree(Path(path))
+    else:
         os.unlink(path)
-        return
-    with os.scandir(path) as entries:
-        names = [entry.path for entry in entries]
-    for name in names:
-        _remove(name)
-    os.rmdir(path)
 
 
 def _write_all(handle: int, data: bytes) -> None:

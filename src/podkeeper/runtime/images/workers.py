@@ -22,6 +22,7 @@ async def worker(
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
+        "-Xutf8",  # a name is the same bytes in an archive and on the disk, whatever the locale
         "-m",
         module,
         *arguments,

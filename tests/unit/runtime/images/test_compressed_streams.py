@@ -61,3 +61,10 @@ def test_nothing_is_an_empty_stream() -> None:
 
 def test_zeros_after_the_last_member_are_padding() -> None:
     assert b"".join(decompressed(io.BytesIO(gzip.compress(b"x") + bytes(100)))) == b"x"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_little_and_unpacks_to_much_comes_in_small_pieces(kind: str) -> None:
+    pieces = list(decompressed(io.BytesIO(KINDS[kind](bytes(100 << 20)))))
+    assert sum(map(len, pieces)) == 100 << 20
+    assert max(map(len, pieces)) <= 1 << 20

@@ -279,3 +279,51 @@ async def test_layers_of_one_image_unpack_once_for_all(node: Node, entry: Any, h
     await node.store.remove_image("two")
     assert node.store.layers.path(shared).exists()
     assert not node.store.layers.path(own[0]).exists()
+
+
+async def test_names_that_are_no_text_are_kept(node: Node, entry: Any) -> None:
+    name = os.fsdecode(b"\xff\xfe")
+    below, layer = await node.directories(
+        [entry(f"{name}-dir", tarfile.DIRTYPE, mode=0o700, owner=(7, 8))],
+        [entry(f"{name}-dir/{name}-file", data=b"x"), entry(f"{name}-link", tarfile.SYMTYPE, link=name)],
+    )
+    folder = (layer / f"{name}-dir").stat()
+    assert (stat.S_IMODE(folder.st_mode), folder.st_uid, folder.st_gid) == (0o700, 7, 8)
+    assert os.listdir(os.fsencode(layer / f"{name}-dir")) == [b"\xff\xfe-file"]
+    assert os.readlink(os.fsencode(layer / f"{name}-link")) == b"\xff\xfe"
+    assert below.name != layer.name
+
+
+async def test_what_is_refused_is_named_although_it_is_no_text(node: Node, entry: Any) -> None:
+    name = os.fsdecode(b"\xff")
+    with pytest.raises(ImportFailure) as refused:
+        await node.directories([entry(f"{name}{'n' * 300}", data=b"x")])
+    assert "File name too long" in str(refused.value)
+    assert str(refused.value).encode()
+
+
+@pytest.mark.parametrize(("owner", "refused"), [((1 << 31, (1 << 32) - 2), False), ((1 << 32, 0), True)])
+async def test_owners_are_as_large_as_the_kernel_has_them(
+    node: Node, entry: Any, owner: tuple[int, int], refused: bool
+) -> None:
+    if refused:
+        with pytest.raises(ImportFailure, match=r"'file' belongs to 4294967296:0, which no system has"):
+            await node.directories([entry("file", owner=owner)])
+        return
+    (layer,) = await node.directories([entry("file", owner=owner)])
+    found = (layer / "file").stat()
+    assert (found.st_uid, found.st_gid) == owner
+
+
+async def test_times_that_no_clock_shows_are_the_epoch(node: Node, entry: Any) -> None:
+    (layer,) = await node.directories(
+        [entry("file", pax={"mtime": "1" + "0" * 30}), entry("old", pax={"mtime": "-1.5"})]
+    )
+    assert (layer / "file").stat().st_mtime == 0
+    assert (layer / "old").stat().st_mtime == -1.5
+
+
+async def test_directories_nested_deep_come_and_go(node: Node, entry: Any) -> None:
+    (layer,) = await node.directories([entry("d/" * 1500 + "file", data=b"x")])
+    await node.store.remove_image("test")
+    assert not layer.exists()

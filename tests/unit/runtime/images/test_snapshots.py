@@ -96,6 +96,23 @@ async def test_usage_counts_what_was_written(store: ImageStore, image: str) -> N
         await store.snapshots.usage("b")
 
 
+async def test_what_a_container_has_nested_too_deep_for_a_path_is_counted_and_removed(
+    store: ImageStore, image: str, tmp_path: Path
+) -> None:
+    root = await store.snapshots.prepare("c", image)
+    handle = os.open(root, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("nested", dir_fd=handle)
+        below = os.open("nested", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = below
+    os.close(handle)
+    assert (await store.snapshots.usage("c"))[1] == 1500
+    assert (await store.image_fs_usage())[1] >= 1500
+    await store.snapshots.remove("c")
+    assert os.listdir(tmp_path / "images/snapshots") == []
+
+
 async def test_a_view_cannot_be_written(store: ImageStore, image: str) -> None:
     path = await store.snapshots.view("v", image)
     assert (path / "both").read_text() == "new"
