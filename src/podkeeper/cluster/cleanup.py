@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -14,6 +13,7 @@ from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.foundation.mounts import unmount_below
+from podkeeper.foundation.trees import remove_tree
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork, remove_traces
 from podkeeper.network.nftables import open_nftables
 from podkeeper.network.pod_rules import TABLE
@@ -64,7 +64,7 @@ def remove_everything(layout: Layout) -> Sequence[str]:
         return [str(error)]
     left = list(_processes(layout.root))
     if not left:
-        shutil.rmtree(layout.root)
+        remove_tree(layout.root)
     return [*left, *_remains(layout, chosen)]
 
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from podkeeper.foundation import syscalls
+from podkeeper.foundation import syscalls, trees
 
 MS_RDONLY = 0x1
 MS_NOSUID = 0x2
@@ -100,7 +99,7 @@ def remove_tree(directory: Path) -> None:
     remaining = [str(point.path) for point in mounts_below(directory)]
     if remaining:
         raise OSError(f"{directory}: still mounted below: {', '.join(remaining)}")
-    shutil.rmtree(directory)
+    trees.remove_tree(directory)
 
 
 def _mount_table(containing: str) -> Iterator[MountPoint]:

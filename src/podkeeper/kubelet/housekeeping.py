@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from podkeeper.foundation.cgroups import CgroupError
+from podkeeper.foundation.trees import tree_usage
 from podkeeper.kubelet.eviction import (
     Consumer,
     LocalStorage,
@@ -155,11 +155,4 @@ class Housekeeper:
 
 def _size(root: Path) -> int:
     """Bytes on disk below a directory; what vanishes meanwhile counts nothing."""
-    total = 0
-    for directory, _, files in os.walk(root):
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(directory, name)).st_blocks * 512
-            except FileNotFoundError:
-                continue
-    return total
+    return tree_usage(root)[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from podkeeper.foundation import mounts
 from podkeeper.foundation.trees import remove_tree, tree_usage
 
 DEPTH = 3000
@@ -44,6 +45,12 @@ def test_what_is_deep_is_counted_and_removed(deep: Path, outside: Path) -> None:
     assert inodes == DEPTH + DEPTH // 100 + 1
     assert size >= 1 << 20
     remove_tree(deep)
+    assert not deep.exists()
+    assert (outside / "kept").exists()
+
+
+def test_a_volume_that_is_deep_is_removed_with_its_mounts(deep: Path, outside: Path) -> None:
+    mounts.remove_tree(deep)
     assert not deep.exists()
     assert (outside / "kept").exists()
 
