@@ -1,0 +1,86 @@
+"""What server-side apply knows of a type: which parts merge, and which are owned as a whole.
+
+``of_type(schema.for_kind("apps", "v1", "Deployment"))`` gives the node of a built-in kind. Types that refer to
+themselves are taken apart as far as a walk goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
+
+from podkeeper.api import schema
+from podkeeper.api.schema import Property, TypeSchema
+
+#: ``any``: nobody says what it is. Its maps merge, its lists are atomic.
+Form = Literal["scalar", "struct", "map", "list", "any"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One place in a type.
+
+    atomic: owned and replaced as a whole.
+    keys, key_defaults: of a list that is a map; a list that is neither atomic nor has keys is a set.
+    by_value: something that is always there for upstream's types, so that its absence is an empty one.
+    always: a struct's fields that are structs by value.
+    """
+
+    form: Form
+    atomic: bool = False
+    keys: tuple[str, ...] = ()
+    key_defaults: Mapping[str, Any] = field(default_factory=dict)
+    by_value: bool = False
+    always: tuple[str, ...] = ()
+    member: Node | None = None
+    find: Callable[[str], Node | None] = lambda name: None
+
+    def child(self, name: str) -> Node | None:
+        """The node of a field or key; None for a field that a struct has not."""
+        return self.find(name) if self.form == "struct" else self.member or self
+
+
+SCALAR = Node("scalar")
+ANY = Node("any")
+
+_ARBITRARY = ("=RawExtension", "=JSON", "=FieldsV1", "=Patch")
+#: Keys of list members that may be left out, as upstream's types declare.
+_KEY_DEFAULTS = {"protocol": "TCP"}
+
+
+def of_type(kind: TypeSchema) -> Node:
+    """The node of objects of a built-in type."""
+    return _struct(kind.name, kind.map_type == "atomic", False)
+
+
+@cache
+def _struct(name: str, atomic: bool, by_value: bool) -> Node:
+    children: dict[str, Node | None] = {}
+
+    def find(field_name: str) -> Node | None:
+        if field_name not in children:
+            kind = schema.named(name)
+            place = kind.properties.get(field_name)
+            children[field_name] = None if place is None else _of_property(place, field_name in kind.required)
+        return children[field_name]
+
+    properties = schema.named(name).properties
+    always = tuple(wire for wire, place in properties.items() if place.form == "struct" and place.is_value)
+    return Node("struct", atomic, by_value=by_value, always=always, find=find)
+
+
+def _of_property(place: Property, required: bool = False) -> Node:
+    if place.form == "scalar":
+        return ANY if place.name in _ARBITRARY or place.name.startswith("=JSONSchemaProps") else SCALAR
+    if place.form == "struct":
+        atomic = (place.map_type or schema.named(place.name).map_type) == "atomic"
+        return _struct(place.name, atomic, place.is_value)
+    assert place.member is not None, "lists and maps have members"
+    member = _of_property(place.member)
+    if place.form == "map":
+        return Node("map", place.map_type == "atomic", by_value=required, member=member)
+    defaults = {key: value for key, value in _KEY_DEFAULTS.items() if key in place.map_keys}
+    atomic = place.list_type not in ("map", "set")
+    return Node("list", atomic, place.map_keys, defaults, required, member=member)
