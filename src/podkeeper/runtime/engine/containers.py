@@ -33,7 +33,7 @@ from podkeeper.runtime.engine.directories import remove_directory
 from podkeeper.runtime.engine.endings import START_ERROR_CODE, read_exit, stop_signal_number
 from podkeeper.runtime.engine.filters import FilterCache
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors
-from podkeeper.runtime.engine.oci_runtime import PID_FILE, OciRuntimeFailure
+from podkeeper.runtime.engine.oci_runtime import PID_FILE, OciRuntime, OciRuntimeFailure
 from podkeeper.runtime.engine.processes import ExitWatch, identity_in, uninterrupted
 from podkeeper.runtime.engine.records import ContainerRecord, Exit, new_id, save
 from podkeeper.runtime.engine.sandboxes import Sandbox, Sandboxes, hostname
@@ -130,7 +130,7 @@ class Containers:
         user = users.resolve(rootfs, config.security, image.user)
         cgroup = f"{sandbox.record.cgroup.rpartition('/')[0]}/{container_id}"
         around = self._surroundings(sandbox, config, rootfs, cgroup)
-        spec = self._filters.apply(bundle.of_container(config, image, user, around), self._tools.runtime)
+        spec = self._filters.apply(bundle.of_container(config, image, user, around), self._tools.runtimes.current)
         make_directories(rootfs, spec["process"]["cwd"], (user.uid, user.gid))
         directory = self.directory(container_id)
         (directory / "config.json").write_text(json.dumps(spec))
@@ -140,7 +140,7 @@ class Containers:
             sandbox_id=sandbox.record.id,
             config=config,
             created_at=self._tools.now(),
-            handler=self._tools.runtime.name,
+            handler=self._tools.runtimes.current.name,
             cgroup=cgroup,
             log_path=os.path.join(sandbox.record.config.log_directory, config.log_path) if config.log_path else "",
             user=(user.uid, user.gid, user.groups),
@@ -202,23 +202,29 @@ class Containers:
 
     async def _start(self, container: Container) -> None:
         record, directory = container.record, self.directory(container.record.id)
-        log_path = Path(record.log_path or "/dev/null")
-        await asyncio.to_thread(log_path.parent.mkdir, parents=True, exist_ok=True)
-        config = record.config
-        monitor = MonitorConfig(record.id, directory, log_path, config.tty, config.stdin, config.stdin_once)
-        runtime = self._tools.runtime_named(record.handler)
         try:
-            watched, process = await uninterrupted(self._monitors.create(runtime, monitor))
-            record = container.record = replace(record, monitor=watched, process=process)
-            save(directory, record)
-            container.monitor = ExitWatch(watched, lambda: self._monitor_ended(container))
+            runtime = await self._tools.runtimes.attempt(
+                record.handler, lambda each: self._run_monitor(container, each)
+            )
             started_at = self._tools.now()
             await runtime.start(record.id, directory)
             self._filters.harvest(directory, runtime, record.id)
         except OciRuntimeFailure as error:
-            raise RuntimeFailure(f"cannot start container {config.name}: {error.cause}") from error
-        container.record = replace(record, started_at=started_at)
+            raise RuntimeFailure(f"cannot start container {record.config.name}: {error.cause}") from error
+        container.record = replace(container.record, started_at=started_at)
         save(directory, container.record)
+
+    async def _run_monitor(self, container: Container, runtime: OciRuntime) -> OciRuntime:
+        """Starts the monitor, which has ``runtime`` create the container; its program does not run yet."""
+        record, directory = container.record, self.directory(container.record.id)
+        config, log_path = record.config, Path(record.log_path or "/dev/null")
+        await asyncio.to_thread(log_path.parent.mkdir, parents=True, exist_ok=True)
+        monitor = MonitorConfig(record.id, directory, log_path, config.tty, config.stdin, config.stdin_once)
+        watched, process = await uninterrupted(self._monitors.create(runtime, monitor))
+        container.record = replace(record, handler=runtime.name, monitor=watched, process=process)
+        save(directory, container.record)
+        container.monitor = ExitWatch(watched, lambda: self._monitor_ended(container))
+        return runtime
 
     async def _fail(self, container: Container, error: BaseException) -> None:
         """Clears away what a failed start has left and makes the container EXITED."""
@@ -235,7 +241,7 @@ class Containers:
 
     async def _clear(self, record: ContainerRecord) -> None:
         """Removes a container's processes, its entry in the OCI runtime and its control group."""
-        await self._tools.runtime_named(record.handler).delete(record.id, self.directory(record.id))
+        await self._tools.runtimes.delete(record.id, self.directory(record.id))
         await self._tools.cgroups.remove(record.cgroup)
 
     # EXITED
@@ -330,7 +336,7 @@ class Containers:
     async def _adopt_starting(self, container: Container) -> None:
         """The engine was killed during the start: what had begun to run is adopted, what had not has failed."""
         record, directory = container.record, self.directory(container.record.id)
-        running = await self._tools.runtime_named(record.handler).runs(record.id, directory)
+        running = await self._tools.runtimes.named(record.handler).runs(record.id, directory)
         watched, process = identity_in(directory / MONITOR_PID_FILE), identity_in(directory / PID_FILE)
         if not running or watched is None or process is None:
             await self._fail(container, RuntimeFailure("the engine was killed while it started this container"))

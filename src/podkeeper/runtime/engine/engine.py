@@ -12,7 +12,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
-from podkeeper.foundation.cgroups import CgroupError, detect, open_cgroups
+from podkeeper.foundation.cgroups import CgroupError
 from podkeeper.runtime import pause
 from podkeeper.runtime.cri import (
     ContainerConfig,
@@ -33,9 +33,9 @@ from podkeeper.runtime.engine import attach, exec, forwarding, monitor, recovery
 from podkeeper.runtime.engine.config import EngineConfig, Images
 from podkeeper.runtime.engine.containers import Containers
 from podkeeper.runtime.engine.directories import Directories
-from podkeeper.runtime.engine.oci_choice import CANDIDATES, OciChooser
+from podkeeper.runtime.engine.oci_choice import CANDIDATES, Ground
+from podkeeper.runtime.engine.oci_runtimes import OciRuntimes
 from podkeeper.runtime.engine.sandboxes import Sandboxes
-from podkeeper.runtime.engine.sweep import EngineSettings
 from podkeeper.runtime.engine.tools import Tools
 from podkeeper.runtime.podnetwork import PodNetwork
 
@@ -59,7 +59,6 @@ class Engine:
         self._network_ready = network is not None
         self._sandboxes = Sandboxes(tools, network)
         self._containers = Containers(tools, images, self._sandboxes)
-        self._handler_note = ""
 
     def __repr__(self) -> str:
         sandboxes, containers = len(list(self._sandboxes)), len(list(self._containers))
@@ -82,17 +81,10 @@ class Engine:
     async def _open(
         cls, config: EngineConfig, directories: Directories, network: PodNetwork | None, images: Images, lock: int
     ) -> Engine:
-        layout = detect()
-        cgroups = open_cgroups(layout)
         pause.install(directories.pause)
-        settings = (EngineSettings.load(directories) or EngineSettings(config.cgroup)).with_cgroup(config.cgroup)
-        settings.save(directories)
-        cgroups.create(config.cgroup)
-        candidates = (config.oci_runtime,) if config.oci_runtime else CANDIDATES
-        choice = await OciChooser(directories, layout, cgroups, config.cgroup).choose(candidates)
-        settings.with_hidden(choice.hidden).save(directories)
-        engine = cls(Tools(config, directories, layout, cgroups, choice.runtime), network, images, lock)
-        engine._handler_note = choice.reason
+        ground = Ground.prepare(directories, config.cgroup)
+        runtimes = await OciRuntimes.open(ground, (config.oci_runtime,) if config.oci_runtime else CANDIDATES)
+        engine = cls(Tools(config, directories, ground.layout, ground.cgroups, runtimes), network, images, lock)
         await recovery.recover(engine._tools, images, engine._sandboxes, engine._containers)
         return engine
 
@@ -187,7 +179,7 @@ class Engine:
 
     def _exec_request(self, container_id: str, command: Sequence[str], *, tty: bool, stdin: bool) -> exec.ExecRequest:
         container = self._containers.get(container_id)
-        runtime = self._tools.runtime_named(container.record.handler)
+        runtime = self._tools.runtimes.named(container.record.handler)
         return exec.ExecRequest(container, self._containers.directory(container_id), runtime, command, tty, stdin)
 
     async def exec_sync(self, container_id: str, command: Sequence[str], timeout: float = 0) -> ExecResult:
@@ -249,8 +241,8 @@ class Engine:
             version=VERSION,
             ready=True,
             network_ready=self._network_ready,
-            message=self._handler_note,
-            handler=self._tools.runtime.name,
+            message=self._tools.runtimes.reason,
+            handler=self._tools.runtimes.current.name,
         )
 
     # Images: the store's own answers.

@@ -29,8 +29,14 @@ def stray_controllers(layout: Layout, cgroups_file: Path = Path("/proc/cgroups")
     """Controllers that version 2 has on a hybrid machine, and those that somebody has hidden from it already."""
     if layout.mode is not CgroupMode.HYBRID or layout.unified is None:
         return []
-    of_version_2 = (layout.unified / "cgroup.controllers").read_text().split()
-    return sorted({*of_version_2, *_version_1(cgroups_file)} - set(layout.controllers))
+    return sorted({*exposed_controllers(layout), *_version_1(cgroups_file)} - set(layout.controllers))
+
+
+def exposed_controllers(layout: Layout) -> list[str]:
+    """Controllers that version 2 has at this moment on a hybrid machine: crun refuses while there is one."""
+    if layout.mode is not CgroupMode.HYBRID or layout.unified is None:
+        return []
+    return (layout.unified / "cgroup.controllers").read_text().split()
 
 
 def hide(controller: str, group: str, scratch: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from podkeeper.runtime.engine.config import Images
 from podkeeper.runtime.engine.containers import Containers
 from podkeeper.runtime.engine.directories import erase_directory
-from podkeeper.runtime.engine.oci_choice import CANDIDATES
 from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, load_all
 from podkeeper.runtime.engine.sandboxes import Sandboxes
 from podkeeper.runtime.engine.tools import Tools
@@ -35,7 +34,5 @@ async def recover(tools: Tools, images: Images, sandboxes: Sandboxes, containers
 async def _forget(tools: Tools, directory: Path) -> None:
     """Removes something whose record was not written yet; only its name is known."""
     _log.info("removing %s, which was left half made", directory)
-    for handler in CANDIDATES:
-        if (tools.directories.oci(handler) / directory.name).exists():
-            await tools.runtime_named(handler).delete(directory.name, directory)
+    await tools.runtimes.delete(directory.name, directory)
     erase_directory(directory)

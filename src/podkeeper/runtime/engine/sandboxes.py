@@ -28,6 +28,7 @@ from podkeeper.runtime.cri import (
     SandboxStatus,
 )
 from podkeeper.runtime.engine.directories import remove_directory
+from podkeeper.runtime.engine.oci_runtime import OciRuntime
 from podkeeper.runtime.engine.processes import ExitWatch, uninterrupted
 from podkeeper.runtime.engine.records import SandboxRecord, new_id, save
 from podkeeper.runtime.engine.spec import bundle
@@ -85,9 +86,8 @@ class Sandboxes:
         self._check_handler(config.runtime_handler)
         sandbox_id = new_id()
         parent = config.cgroup_parent or f"{self._tools.config.cgroup}/pods/{config.uid}"
-        record = SandboxRecord(
-            sandbox_id, config, self._tools.now(), self._tools.runtime.name, f"{parent.rstrip('/')}/{sandbox_id}"
-        )
+        handler, cgroup = self._tools.runtimes.current.name, f"{parent.rstrip('/')}/{sandbox_id}"
+        record = SandboxRecord(sandbox_id, config, self._tools.now(), handler, cgroup)
         try:
             sandbox = await self._start(record, parent)
         except BaseException:
@@ -99,25 +99,31 @@ class Sandboxes:
 
     def _check_handler(self, wanted: str) -> None:
         """A RuntimeClass may name the OCI runtime that is in use, and no other."""
-        present = self._tools.runtime.name
+        present = self._tools.runtimes.current.name
         if wanted not in ("", present):
             raise RuntimeFailure(f"no runtime handler named {wanted!r} on this node: it has {present}")
 
     async def _start(self, record: SandboxRecord, parent: str) -> Sandbox:
         directory = self._tools.directories.sandbox(record.id)
         directory.mkdir(mode=0o700)
-        save(directory, record)
         self._write_files(record, directory)
         if not self._tools.cgroups.exists(parent):
             self._tools.cgroups.create(parent)
         spec = bundle.of_sandbox(record.config, self._tools.directories.pause, record.cgroup)
         (directory / "config.json").write_text(json.dumps(spec))
-        identity = await uninterrupted(self._tools.runtime.run_detached(record.id, directory))
-        record = replace(record, infra=identity)
-        save(directory, record)
+        record = await self._tools.runtimes.attempt(record.handler, lambda runtime: self._start_infra(record, runtime))
         record = replace(record, ips=await self._connect(record))
         save(directory, record)
         return Sandbox(record, self._watch(record))
+
+    async def _start_infra(self, record: SandboxRecord, runtime: OciRuntime) -> SandboxRecord:
+        """The record with its infra container's process, written before and after: a kill between leaves no riddle."""
+        directory = self._tools.directories.sandbox(record.id)
+        record = replace(record, handler=runtime.name)
+        save(directory, record)
+        record = replace(record, infra=await uninterrupted(runtime.run_detached(record.id, directory)))
+        save(directory, record)
+        return record
 
     def _watch(self, record: SandboxRecord) -> ExitWatch | None:
         sandbox_id, pod = record.id, record.config.uid
@@ -203,7 +209,7 @@ class Sandboxes:
 
     async def _erase(self, record: SandboxRecord) -> None:
         directory = self._tools.directories.sandbox(record.id)
-        await self._tools.runtime_named(record.handler).delete(record.id, directory)
+        await self._tools.runtimes.delete(record.id, directory)
         await self._tools.cgroups.remove(record.cgroup)
         if not record.config.cgroup_parent:
             await self._tools.cgroups.remove(record.cgroup.rpartition("/")[0])

@@ -10,57 +10,18 @@ import contextlib
 import fcntl
 import os
 import signal
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
-
-import msgspec
 
 from podkeeper.foundation.cgroups import CgroupError, Cgroups, open_cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine import hidden_hierarchies
-from podkeeper.runtime.engine.directories import Directories, erase_directory, write_atomically
+from podkeeper.runtime.engine.directories import Directories, erase_directory
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE
 from podkeeper.runtime.engine.processes import ProcessIdentity
 from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, load_all
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """What outlives the engine: its control group, the controllers hidden for crun's sake, and groups of old.
-
-    The directory may have been moved, or filled by an earlier version: ``former`` are the groups it had then.
-    """
-
-    cgroup: str
-    hidden: tuple[str, ...] = ()
-    former: tuple[str, ...] = ()
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Every group that may hold something of this engine."""
-        return (self.cgroup, *self.former)
-
-    def with_cgroup(self, cgroup: str) -> EngineSettings:
-        """The same for an engine that is opened with ``cgroup``."""
-        return replace(self, cgroup=cgroup, former=tuple(each for each in self.groups if each != cgroup))
-
-    def with_hidden(self, controllers: Iterable[str]) -> EngineSettings:
-        """The same with more controllers hidden."""
-        return replace(self, hidden=tuple(sorted({*self.hidden, *controllers})))
-
-    def save(self, directories: Directories) -> None:
-        """Writes engine.json."""
-        write_atomically(directories.settings, msgspec.json.encode(self))
-
-    @classmethod
-    def load(cls, directories: Directories) -> EngineSettings | None:
-        """Reads engine.json; None when there is none."""
-        try:
-            return msgspec.json.decode(directories.settings.read_bytes(), type=cls)
-        except (FileNotFoundError, msgspec.DecodeError):
-            return None
+from podkeeper.runtime.engine.settings import EngineSettings
 
 
 def lock(directories: Directories) -> int:

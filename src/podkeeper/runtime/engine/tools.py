@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass, field
 
 from podkeeper.foundation.cgroups import CgroupMode, Cgroups, Layout
-from podkeeper.runtime.cri import EventKind, RuntimeEvent, RuntimeFailure
+from podkeeper.runtime.cri import EventKind, RuntimeEvent
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.directories import Directories
 from podkeeper.runtime.engine.events import EventHub
-from podkeeper.runtime.engine.oci_runtime import OciRuntime
+from podkeeper.runtime.engine.oci_runtimes import OciRuntimes
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """``runtime`` is for what is new; what was made by another one is handled by ``runtime_named``."""
+    """Handed to whatever makes or ends containers."""
 
     config: EngineConfig
     directories: Directories
     layout: Layout
     cgroups: Cgroups
-    runtime: OciRuntime
+    runtimes: OciRuntimes
     events: EventHub = field(default_factory=EventHub)
 
     @property
@@ -36,15 +35,6 @@ class Tools:
     def now(self) -> int:
         """Nanoseconds since the epoch."""
         return int(self.config.clock.time() * 1e9)
-
-    def runtime_named(self, handler: str) -> OciRuntime:
-        """The OCI runtime that made an object."""
-        if handler == self.runtime.name:
-            return self.runtime
-        path = shutil.which(handler)
-        if path is None:
-            raise RuntimeFailure(f"{handler} has made this container and is not installed any more: install it again")
-        return OciRuntime(handler, path, self.directories.oci(handler))
 
     def announce(self, kind: EventKind, sandbox_id: str, pod_uid: str, container_id: str = "") -> None:
         """Tells every listener."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from podkeeper.runtime.engine.directories import Directories
-from podkeeper.runtime.engine.sweep import EngineSettings
+from podkeeper.runtime.engine.settings import EngineSettings
 
 
 def test_a_moved_directory_remembers_the_groups_it_had(tmp_path: Path) -> None:
