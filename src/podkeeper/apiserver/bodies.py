@@ -64,11 +64,11 @@ def _decode_yaml(body: bytes, kind: str) -> Any:
 
 
 def _decode_protobuf(body: bytes, kind: str) -> Any:
-    from podkeeper.apiserver.protobuf.decode import ProtobufError, decode
+    from podkeeper.api import protobuf  # few processes meet it
 
     try:
-        return decode(body)
-    except ProtobufError as error:
+        return protobuf.decode(body)
+    except protobuf.ProtobufError as error:
         raise _unrecognized(body, kind, str(error)) from None
 
 
