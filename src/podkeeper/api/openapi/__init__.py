@@ -6,6 +6,7 @@ Pure: the server decides when to build and what to keep.
 import hashlib
 
 from podkeeper.api import schema
+from podkeeper.api.openapi import descriptions
 from podkeeper.api.openapi.schemas import Tree
 from podkeeper.api.openapi.v2 import document as v2_document
 from podkeeper.api.openapi.v3 import document as v3_document
@@ -17,4 +18,7 @@ __all__ = ["Tree", "fingerprint", "v2_document", "v3_document", "v3_documents", 
 
 def fingerprint() -> str:
     """Changes when the facts that documents are built from change, beside the resources themselves."""
-    return hashlib.sha256(schema.source()).hexdigest()
+    digest = hashlib.sha256(schema.source())
+    for name, content in descriptions.sources():
+        digest.update(name.encode() + content)
+    return digest.hexdigest()

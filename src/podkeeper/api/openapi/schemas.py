@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from podkeeper.api import schema
+from podkeeper.api.openapi.descriptions import Descriptions
 from podkeeper.api.schema import Property, TypeSchema
 
 Tree = dict[str, Any]
@@ -20,6 +21,7 @@ class Schemas:
         self._prefix = prefix
         self._done: dict[str, Tree] = {}
         self._pending: list[TypeSchema] = []
+        self._descriptions = Descriptions()
         self._scalars = {name.rpartition(".")[2]: name for name in schema.scalar_definitions()}
 
     def reference(self, kind: tuple[str, str, str]) -> Tree | None:
@@ -43,9 +45,12 @@ class Schemas:
         return {"$ref": self._prefix + found.full_name}
 
     def _object(self, found: TypeSchema) -> Tree:
-        tree: Tree = {"type": "object"}
+        tree: Tree = _described({"type": "object"}, self._descriptions.of_type(found))
         if found.properties:
-            tree["properties"] = {name: self._property(each) for name, each in found.properties.items()}
+            tree["properties"] = {
+                name: self._property(each, self._descriptions.of_field(found, name))
+                for name, each in found.properties.items()
+            }
         if found.required:
             tree["required"] = list(found.required)
         if found.kinds:
@@ -57,16 +62,17 @@ class Schemas:
             tree["x-kubernetes-unions"] = list(found.unions)
         return tree
 
-    def _property(self, value: Property) -> Tree:
+    def _property(self, value: Property, description: str) -> Tree:
         tree = self._shape(value)
-        extensions = {
+        beside = {
+            "description": description,
             "x-kubernetes-list-type": value.list_type,
             "x-kubernetes-list-map-keys": list(value.map_keys),
             "x-kubernetes-map-type": value.map_type,
             "x-kubernetes-patch-merge-key": value.merge_key,
             "x-kubernetes-patch-strategy": ",".join(value.strategies),
         }
-        present = {name: text for name, text in extensions.items() if text}
+        present = {name: text for name, text in beside.items() if text}
         if "$ref" in tree and self._prefix == V3_PREFIX and (value.is_value or present):
             tree = {"allOf": [tree]} | ({"default": {}} if value.is_value else {})
         return tree | present
@@ -92,8 +98,13 @@ class Schemas:
 
     def _refer_to_scalar(self, name: str) -> Tree:
         full = self._scalars[name]
-        self._done.setdefault(full, dict(schema.scalar_definitions()[full]))
+        if full not in self._done:
+            self._done[full] = _described(dict(schema.scalar_definitions()[full]), self._descriptions.of_scalar(name))
         return {"$ref": self._prefix + full}
+
+
+def _described(tree: Tree, description: str) -> Tree:
+    return {"description": description} | tree if description else tree
 
 
 def _meta(kind: str) -> TypeSchema | None:
