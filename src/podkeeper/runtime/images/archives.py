@@ -26,6 +26,7 @@ from podkeeper.runtime.images.tarstream import BadArchive, TarEntry, TarStream
 
 _DOCUMENT_LIMIT = 8 << 20
 _PIECE = 1 << 20
+_NESTING = 32
 
 
 class ImportFailure(RuntimeFailure):
@@ -83,8 +84,12 @@ def _read_layout(folder: Path) -> list[ArchivedImage]:
 
 
 def _oci_images(folder: Path, docker_names: dict[str, list[str]]) -> Iterator[ArchivedImage]:
+    machine = Platform.of_this_machine()
     entries = manifests.parse_index(_document(folder, "index.json"))
-    for entry in entries:
+    usable = [entry for entry in entries if manifests.may_run(entry, machine)]
+    if entries and not usable:
+        raise InvalidImage(f"no match for platform in manifest: {machine}")
+    for entry in usable:
         digest, data = _chosen(folder, entry)
         manifest = manifests.parse_manifest(data)
         name = entry.annotations.get("io.containerd.image.name") or entry.annotations.get(
@@ -207,9 +212,11 @@ def _spread_one(entry: TarEntry, stream: TarStream, folder: Path) -> None:
     target = folder / path
     if entry.type == tarstream.DIRECTORY or not path:
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if not target.parent.resolve().is_relative_to(folder.resolve()):
+    if path.count("/") > _NESTING:
+        raise BadArchive(f"{entry.path[:100]!r} is nested too deep for an archive of images")
+    if not target.parent.resolve().is_relative_to(folder.resolve()):  # before anything is made there
         raise BadArchive(f"{entry.path!r} points outside of the archive")
+    target.parent.mkdir(parents=True, exist_ok=True)
     if entry.type == tarstream.REGULAR:
         target.unlink(missing_ok=True)
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:

@@ -142,9 +142,9 @@ class ImageDocument:
         return orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
 
 
-def digest_of(data: bytes) -> str:
-    """``sha256:...`` of ``data``."""
-    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+def digest_of(data: bytes, algorithm: str = "sha256") -> str:
+    """``sha256:...`` of ``data``, or the digest of another algorithm that a reference may name."""
+    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
 
 
 def chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:

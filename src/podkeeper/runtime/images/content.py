@@ -29,6 +29,10 @@ class DigestMismatch(RuntimeFailure):
     """What arrived is not what was asked for."""
 
 
+class NoRoom(RuntimeFailure):
+    """The disk has less room than the blob needs."""
+
+
 class Partial:
     """A blob that is being written, locked against other writers. ``offset`` is how much is there already."""
 
@@ -107,9 +111,10 @@ class ContentStore:
                 return
             partial = await run_to_end(Partial, handle, digest, size)
             try:
+                self._check_room(digest, size - partial.offset)
                 yield partial
                 await run_to_end(partial.commit, path, target)
-            except DigestMismatch:
+            except (DigestMismatch, NoRoom):
                 path.unlink(missing_ok=True)
                 raise
             except OSError as error:
@@ -118,6 +123,12 @@ class ContentStore:
                 raise
         finally:
             os.close(handle)
+
+    def _check_room(self, digest: str, needed: int) -> None:
+        disk = os.statvfs(self._ingest)
+        free = disk.f_bavail * disk.f_frsize
+        if needed > free:
+            raise NoRoom(f"blob {digest} needs {needed} bytes, but only {free} are free")
 
     async def put(self, digest: str, pieces: Iterable[bytes], size: int = -1) -> None:
         """Stores a whole blob from ``pieces``. Raises DigestMismatch, OSError."""

@@ -1,4 +1,11 @@
-"""Where a registry is reached: base addresses to try in order, and what each one's TLS must prove."""
+"""Where a registry is reached: base addresses to try in order, and what each one's TLS must prove.
+
+What is particular of a registry stands in a directory of its name, in the layout of Docker's certs.d:
+
+    HOSTS/registry.example.org:5000/*.crt               authorities to believe beside the machine's own
+    HOSTS/registry.example.org:5000/NAME.cert, .key     who we are
+    HOSTS/registry.example.org:5000/insecure            plain HTTP, or any certificate
+"""
 
 from __future__ import annotations
 
@@ -22,31 +29,40 @@ class Endpoint:
         return self.base
 
 
-def endpoints(domain: str, insecure: Collection[str]) -> tuple[Endpoint, ...]:
-    """Loopback registries and ``insecure`` ones may have any certificate, or none and speak plain HTTP, as Docker has
-    it; every other one speaks TLS and proves who it is."""
+def endpoints(domain: str, *, insecure: bool) -> tuple[Endpoint, ...]:
+    """An insecure registry may have any certificate, or none and speak plain HTTP, as Docker has it; every other one
+    speaks TLS and proves who it is."""
     host = _HUB.get(domain, domain)
-    plain, encrypted = Endpoint(f"http://{host}"), Endpoint(f"https://{host}", verified=False)
-    if _is_loopback(host) or domain in insecure or _hostname(host) in insecure:
-        return encrypted, plain
+    if insecure:
+        return Endpoint(f"https://{host}", verified=False), Endpoint(f"http://{host}")
     return (Endpoint(f"https://{host}"),)
 
 
-def tls_context(endpoint: Endpoint, domain: str, ca_directory: Path | None) -> ssl.SSLContext:
-    """The machine's authorities, plus those in ``ca_directory``/DOMAIN/*.crt (the layout of Docker's certs.d)."""
+def is_insecure(domain: str, named: Collection[str], hosts: Path | None) -> bool:
+    """Whether a registry is on this machine, or ``named`` (``host[:port]``), or marked so in its directory."""
+    if is_loopback(domain) or domain in named or _hostname(domain) in named:
+        return True
+    return hosts is not None and (hosts / domain / "insecure").exists()
+
+
+def tls_context(endpoint: Endpoint, domain: str, hosts: Path | None) -> ssl.SSLContext:
+    """The machine's authorities, plus what is in the registry's directory. Raises OSError (ssl.SSLError too)."""
     if not endpoint.verified:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
     context = ssl.create_default_context()
-    if ca_directory is not None:
-        for certificate in sorted((ca_directory / domain).glob("*.crt")):
-            context.load_verify_locations(certificate)
+    if hosts is not None:
+        for authority in sorted((hosts / domain).glob("*.crt")):
+            context.load_verify_locations(authority)
+        for certificate in sorted((hosts / domain).glob("*.cert")):
+            context.load_cert_chain(certificate, certificate.with_suffix(".key"))
     return context
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether ``host[:port]`` is this machine."""
     name = _hostname(host)
     if name == "localhost":
         return True

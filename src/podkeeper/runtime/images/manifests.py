@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from podkeeper.runtime.images.config import InvalidImage, parse_object
+from podkeeper.runtime.images.config import ImageDocument, InvalidImage, parse_object
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -36,6 +37,8 @@ _LAYERS = frozenset(
     )
 )
 _MACHINES = {"x86_64": ("amd64", ""), "aarch64": ("arm64", "v8"), "armv7l": ("arm", "v7"), "i686": ("386", "")}
+_ORDINARY = {"amd64": "v1", "arm64": "v8", "arm": "v7"}
+_IMAGES = frozenset((OCI_MANIFEST, DOCKER_MANIFEST, ""))
 _SIZE_LIMIT = 1 << 50
 
 
@@ -92,6 +95,16 @@ class Platform:
     def __str__(self) -> str:
         return f"{self.os}/{self.architecture}"
 
+    def runs(self, other: Platform) -> bool:
+        """Whether programs for ``other`` run on this platform: its own and every older variant of it."""
+        return (other.os, other.architecture) == (self.os, self.architecture) and other.level <= self.level
+
+    @property
+    def level(self) -> tuple[int, ...]:
+        """The variant as numbers that can be compared; without one it is what every such machine has."""
+        variant = self.variant or _ORDINARY.get(self.architecture, "")
+        return tuple(int(number) for number in re.findall(r"\d+", variant))
+
 
 def is_index(media_type: str, tree: Mapping[str, Any]) -> bool:
     """Whether a document lists images for several platforms; the media type may be missing in OCI documents."""
@@ -119,23 +132,34 @@ def parse_index(data: bytes) -> tuple[Descriptor, ...]:
 
 
 def choose(manifests: Sequence[Descriptor], wanted: Platform) -> Descriptor:
-    """The manifest for ``wanted``: the same variant first, then none, then any. Raises InvalidImage."""
-    fitting = [
-        entry
-        for entry in manifests
-        if entry.media_type in (OCI_MANIFEST, DOCKER_MANIFEST, "")
-        and entry.platform.get("os") == wanted.os
-        and entry.platform.get("architecture") == wanted.architecture
-    ]
-    if not fitting:
-        raise InvalidImage(f"no match for platform in manifest: {wanted}")
-    return min(fitting, key=lambda entry: _variant_rank(str(entry.platform.get("variant") or ""), wanted.variant))
+    """The manifest for ``wanted``, of the newest variant that it runs; else an index that may list one.
+
+    Raises InvalidImage.
+    """
+    fitting = [entry for entry in manifests if entry.media_type in _IMAGES and wanted.runs(_platform(entry))]
+    if fitting:
+        return max(fitting, key=lambda entry: _platform(entry).level)
+    for entry in manifests:
+        if is_index(entry.media_type, {}) and may_run(entry, wanted):
+            return entry
+    raise InvalidImage(f"no match for platform in manifest: {wanted}")
 
 
-def _variant_rank(variant: str, wanted: str) -> int:
-    if variant == wanted:
-        return 0
-    return 1 if not variant else 2
+def may_run(entry: Descriptor, machine: Platform) -> bool:
+    """Whether what an entry points to is for ``machine``, as far as the entry says."""
+    return not entry.platform or machine.runs(_platform(entry))
+
+
+def check_platform(document: ImageDocument, machine: Platform) -> None:
+    """Raises InvalidImage when an image says that it is for machines of another kind."""
+    image = Platform(document.architecture, document.variant, document.os)
+    if image.architecture and not machine.runs(image):
+        raise InvalidImage(f"no match for platform in manifest: {machine}: the image is for {image}")
+
+
+def _platform(entry: Descriptor) -> Platform:
+    architecture, variant, system = (str(entry.platform.get(key) or "") for key in ("architecture", "variant", "os"))
+    return Platform(architecture, variant, system)
 
 
 def _mapping(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:

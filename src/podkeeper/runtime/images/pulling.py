@@ -15,7 +15,7 @@ from podkeeper.foundation.clock import Clock
 from podkeeper.runtime.cri import ImagePullFailure, PullCredentials, RuntimeFailure
 from podkeeper.runtime.images import manifests
 from podkeeper.runtime.images.assembly import Assembler
-from podkeeper.runtime.images.config import InvalidImage, parse_object
+from podkeeper.runtime.images.config import ImageDocument, InvalidImage, parse_object
 from podkeeper.runtime.images.content import ContentStore
 from podkeeper.runtime.images.manifests import Descriptor, Platform
 from podkeeper.runtime.images.reference import Reference
@@ -31,6 +31,7 @@ from podkeeper.runtime.images.registry import (
 
 _UNAVAILABLE_FOR = 10.0  # seconds
 _PARALLEL_LAYERS = 3
+_NESTED_INDEXES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +133,10 @@ class Puller:
             return Pulled(known, digest)
         if document.media_type in manifests.DOCKER_SCHEMA1:
             raise InvalidImage(f"media type {document.media_type} is no longer supported")
-        while manifests.is_index(document.media_type, parse_object(document.data, "manifest")):
-            entry = manifests.choose(manifests.parse_index(document.data), Platform.of_this_machine())
-            document = await repository.manifest(entry.digest)
+        document = await self._descend(repository, document)
         manifest = manifests.parse_manifest(document.data)
         config = await repository.document(manifest.config)
+        manifests.check_platform(ImageDocument.from_bytes(config), Platform.of_this_machine())
         slots = asyncio.Semaphore(_PARALLEL_LAYERS)
 
         async def fetch(blob: Descriptor) -> None:
@@ -147,6 +147,15 @@ class Puller:
 
         image_id = await self._assembler.assemble(config, manifest.layers, fetch)
         return Pulled(image_id, digest, tuple(layer.digest for layer in manifest.layers))
+
+    async def _descend(self, repository: Repository, document: Document) -> Document:
+        """Follows indexes down to the manifest for this machine."""
+        for _ in range(_NESTED_INDEXES):
+            if not manifests.is_index(document.media_type, parse_object(document.data, "manifest")):
+                return document
+            entry = manifests.choose(manifests.parse_index(document.data), Platform.of_this_machine())
+            document = await repository.manifest(entry.digest)
+        raise InvalidImage(f"more than {_NESTED_INDEXES} indexes list one another")
 
 
 def _failure(name: Reference, why: str, reason: str = "ErrImagePull") -> ImagePullFailure:

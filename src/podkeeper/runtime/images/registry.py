@@ -11,7 +11,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from podkeeper.runtime.cri import ImagePullFailure, PullCredentials
 from podkeeper.runtime.images import challenges, manifests
 from podkeeper.runtime.images.config import digest_of
 from podkeeper.runtime.images.content import ContentStore, Partial
-from podkeeper.runtime.images.endpoints import Endpoint, endpoints, tls_context
+from podkeeper.runtime.images.endpoints import Endpoint, endpoints, is_insecure, is_loopback, tls_context
 from podkeeper.runtime.images.manifests import Descriptor
 from podkeeper.runtime.images.reference import Reference
 from podkeeper.runtime.images.threads import run_to_end
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
 
 UNAVAILABLE = "RegistryUnavailable"
+_REFUSED = "ErrImagePull"
 _CONNECT_BUDGET = 1.8  # seconds for all endpoints together: the answer is due within two
 _ANSWER_TIMEOUT = 30.0  # seconds of silence
 _DOCUMENT_LIMIT = 8 << 20
@@ -59,10 +60,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RegistryConfig:
-    """``insecure`` are hosts (``host[:port]``); ``ca_directory`` holds a directory per host with ``*.crt`` files."""
+    """``insecure`` are hosts (``host[:port]``); ``hosts`` holds a directory per host, see endpoints.py."""
 
     insecure: Sequence[str] = ()
-    ca_directory: Path | None = None
+    hosts: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,13 @@ class Repository:
         """The manifest or index at a tag or digest. Raises Refused, BrokenTransfer, ImagePullFailure."""
         headers = {"Accept": ", ".join(manifests.ACCEPTED)}
         document = await self._retried(lambda: self._document(f"manifests/{selector}", headers))
-        announced = selector if ":" in selector else ""
-        if announced and document.digest != announced:
-            raise ImagePullFailure(f"manifest {announced} arrived as {document.digest}")
-        return document
+        algorithm, colon, _ = selector.partition(":")
+        if not colon:
+            return document
+        actual = digest_of(document.data, algorithm)
+        if actual != selector:
+            raise ImagePullFailure(f"manifest {selector} arrived as {actual}")
+        return replace(document, digest=actual)
 
     async def document(self, blob: Descriptor) -> bytes:
         """A small blob (an image configuration), checked."""
@@ -143,6 +147,8 @@ class Repository:
         async with self._request(f"blobs/{blob.digest}", headers) as response:
             if partial.offset and not _continues(response, partial.offset):
                 partial.restart()
+                if response.status != 200:
+                    raise BrokenTransfer(f"blob {blob.digest}: a range was answered with {response.status}")
             while piece := await _read_some(response):
                 await run_to_end(partial.write, piece)
                 advance(partial.offset)
@@ -258,22 +264,32 @@ async def open_repository(
     """Connects to the first endpoint that answers. Raises ImagePullFailure with reason RegistryUnavailable."""
     import aiohttp
 
-    candidates = endpoints(name.domain, config.insecure)
-    complaints = []
+    candidates = endpoints(name.domain, insecure=is_insecure(name.domain, config.insecure, config.hosts))
+    complaints, reason = [], UNAVAILABLE
     for endpoint in candidates:
         async with AsyncExitStack() as stack:
-            context = await asyncio.to_thread(tls_context, endpoint, name.domain, config.ca_directory)
+            context = await asyncio.to_thread(tls_context, endpoint, name.domain, config.hosts)
             connector = aiohttp.TCPConnector(ssl=context, limit_per_host=8)
             timeout = aiohttp.ClientTimeout(
                 total=None, connect=_CONNECT_BUDGET / len(candidates), sock_read=_ANSWER_TIMEOUT
             )
             session = await stack.enter_async_context(
-                aiohttp.ClientSession(connector=connector, timeout=timeout, trust_env=True, auto_decompress=False)
+                aiohttp.ClientSession(
+                    connector=connector,
+                    timeout=timeout,
+                    trust_env=not is_loopback(name.domain),  # no proxy leads to this machine
+                    auto_decompress=False,
+                )
             )
             url = f"{endpoint}/v2/"
             try:
                 async with session.get(url):
                     pass
+            except aiohttp.ClientSSLError as error:
+                complaints.append(f'failed to do request: Get "{url}": {error}')
+                if endpoint.verified:
+                    reason = _REFUSED  # someone is there, but not who he should be
+                continue
             except (aiohttp.ClientConnectionError, aiohttp.ClientHttpProxyError, TimeoutError, OSError) as error:
                 complaints.append(f'failed to do request: Get "{url}": {error or "timed out"}')
                 continue
@@ -282,7 +298,7 @@ async def open_repository(
                 continue
             yield Repository(session, endpoint, name, credentials, clock)
             return
-    raise ImagePullFailure("; ".join(complaints), reason=UNAVAILABLE)
+    raise ImagePullFailure("; ".join(complaints), reason=reason)
 
 
 async def _read_some(response: ClientResponse) -> bytes:

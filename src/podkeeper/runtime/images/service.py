@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.foundation.trees import remove_tree
 from podkeeper.runtime.cri import ImageStatus, NotFound, PullCredentials, RuntimeFailure
 from podkeeper.runtime.images import archives, collection
 from podkeeper.runtime.images.archives import ArchivedImage, ImportFailure
@@ -26,6 +28,7 @@ from podkeeper.runtime.images.reference import Reference, parse_image_id
 from podkeeper.runtime.images.reference import parse as parse_reference
 from podkeeper.runtime.images.registry import RegistryConfig
 from podkeeper.runtime.images.snapshots import Snapshots
+from podkeeper.runtime.images.threads import run_to_end
 
 _SYSTEM_CLOCK = SystemClock()
 _THRESHOLDS = Thresholds()
@@ -39,11 +42,11 @@ def _ignore(progress: Progress) -> None:
 @dataclass(frozen=True, slots=True)
 class ImageStoreConfig:
     """``root`` is the directory of everything. ``insecure_registries`` are hosts (``host[:port]``) spoken to in plain
-    HTTP or without checking their certificate; ``ca_directory`` has a directory per host with ``*.crt`` files."""
+    HTTP or without checking their certificate; ``registry_hosts`` has a directory per host, see endpoints.py."""
 
     root: Path
     insecure_registries: Sequence[str] = ()
-    ca_directory: Path | None = None
+    registry_hosts: Path | None = Path("/etc/podkeeper/certs.d")
 
 
 class ImageStore:
@@ -55,7 +58,8 @@ class ImageStore:
     def __init__(self, config: ImageStoreConfig, clock: Clock = _SYSTEM_CLOCK) -> None:
         root = config.root.absolute()
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._root = root
+        self._root, self._imports = root, root / "imports"
+        self._imports.mkdir(mode=0o700, exist_ok=True)
         self._gate = Gate(root / "gate")
         self._documents: dict[str, ImageDocument] = {}
         self.index = Index(root / "index.db")
@@ -64,7 +68,7 @@ class ImageStore:
         self.clock = clock
         self.snapshots = Snapshots(root, self.index, clock)
         self._assembler = Assembler(self.index, self.content, self.layers, clock)
-        registries = RegistryConfig(config.insecure_registries, config.ca_directory)
+        registries = RegistryConfig(config.insecure_registries, config.registry_hosts)
         self._puller = Puller(registries, self.content, self._assembler, self._known, clock)
 
     async def close(self) -> None:
@@ -105,9 +109,11 @@ class ImageStore:
     async def bringing_in(self) -> AsyncIterator[list[str]]:
         """Nothing is cleaned up while this lasts; at its end the blobs that were put into the list are dropped."""
         blobs: list[str] = []
-        async with self._gate.shared():
-            yield blobs
-        await self.tidy(blobs)
+        try:
+            async with self._gate.shared():
+                yield blobs
+        finally:
+            await self.tidy(blobs)
 
     def add_built(self, document: ImageDocument, layers_of: str, names: Sequence[Reference]) -> str:
         """Registers an image that has the layers of another one and a configuration of its own. Returns its id."""
@@ -146,14 +152,13 @@ class ImageStore:
         """
         imported = []
         async with self.bringing_in() as blobs:
-            images = archives.opened(path, self._root)
-            found = await asyncio.to_thread(images.__enter__)
+            images = archives.opened(path, self._imports)
             try:
-                for image in found:
-                    imported.append(await self._import(path, image, name))
+                for image in await run_to_end(images.__enter__):
                     blobs += [layer.digest for layer in image.layers]
+                    imported.append(await self._import(path, image, name))
             finally:
-                await asyncio.to_thread(images.__exit__, None, None, None)
+                await run_to_end(images.__exit__, None, None, None)
         return imported
 
     async def _import(self, path: Path, image: ArchivedImage, name: str) -> ImageStatus:
@@ -165,7 +170,7 @@ class ImageStore:
 
         try:
             image_id = await self._assembler.assemble(image.config, image.layers, fetch)
-        except (InvalidImage, RuntimeFailure) as error:
+        except (InvalidImage, RuntimeFailure, OSError) as error:
             raise ImportFailure(f"import {path}: {error}") from error
         self._name(image_id, names, image.manifest_digest)
         record = self.index.image(image_id)
@@ -204,20 +209,19 @@ class ImageStore:
 
         Returns the ids of what was removed.
         """
-        removed = await asyncio.to_thread(self._collect, thresholds)
-        await self.tidy()
-        return removed
-
-    def _collect(self, thresholds: Thresholds) -> list[str]:
         disk = os.statvfs(self._root)
         wanted = thresholds.to_free(disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize)
+        removed = await asyncio.to_thread(self._collect, wanted, thresholds) if wanted else []
+        await self.tidy(pressed=bool(wanted))
+        return removed
+
+    def _collect(self, wanted: int, thresholds: Thresholds) -> list[str]:
         removed = []
-        if wanted:
-            oldest = int(self.clock.time()) - thresholds.min_age
-            for image_id in collection.plan(self._candidates(), self.index.layer_sizes(), wanted, oldest):
-                with contextlib.suppress(InUse):  # a container was made of it just now
-                    self.index.remove_image(image_id)
-                    removed.append(image_id)
+        oldest = int(self.clock.time()) - thresholds.min_age
+        for image_id in collection.plan(self._candidates(), self.index.layer_sizes(), wanted, oldest):
+            with contextlib.suppress(InUse):  # a container was made of it just now
+                self.index.remove_image(image_id)
+                removed.append(image_id)
         return removed
 
     def _candidates(self) -> list[Candidate]:
@@ -239,25 +243,29 @@ class ImageStore:
         snapshot_size, snapshot_inodes = await self.snapshots.total_usage()
         return size + snapshot_size, inodes + snapshot_inodes
 
-    async def tidy(self, blobs: Sequence[str] = (), removed: frozenset[int] = frozenset()) -> None:
+    async def tidy(
+        self, blobs: Sequence[str] = (), removed: frozenset[int] = frozenset(), *, pressed: bool = False
+    ) -> None:
         """Removes what nobody needs: given blobs, layers without an image, and what killed processes have left.
 
         Does nothing while images are being brought in: whoever does so tidies up at the end. ``removed`` are the
-        layers of an image that has just been removed.
+        layers of an image that has just been removed. ``pressed`` gives up interrupted downloads too.
         """
         await asyncio.to_thread(self.index.make_durable)
         with self._gate.alone_nowait() as alone:
             if alone:
                 await self.snapshots.remove_temporary()
-                await asyncio.to_thread(self._drop_unused, blobs, removed)
+                await asyncio.to_thread(self._drop_unused, blobs, removed, pressed)
 
-    def _drop_unused(self, blobs: Sequence[str], removed: frozenset[int]) -> None:
+    def _drop_unused(self, blobs: Sequence[str], removed: frozenset[int], pressed: bool) -> None:
         candidates = self._candidates()
         now = int(self.clock.time())
         for step in (*collection.steps_of(removed, candidates), *collection.expired_steps(candidates, now)):
             with contextlib.suppress(InUse):
                 self.index.remove_image(step.id)
-        self.content.drop(blobs, now)
+        self.content.drop(blobs, math.inf if pressed else now)
+        for folder in self._imports.iterdir():
+            remove_tree(folder)
         self.index.remove_unused_layers()
         self.layers.sweep()
 

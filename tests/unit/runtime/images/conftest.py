@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from podkeeper.foundation import mounts
+from podkeeper.runtime.images.manifests import Platform
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
 
@@ -61,7 +62,7 @@ class Handmade:
         """An image configuration for uncompressed layers."""
         diffs = [Handmade.digest(data) for data in layers]
         tree = {
-            "architecture": "amd64",
+            "architecture": Platform.of_this_machine().architecture,
             "os": "linux",
             "config": config,
             "rootfs": {"type": "layers", "diff_ids": diffs},

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from podkeeper.foundation import mounts
 from podkeeper.runtime.images import manifests
 from podkeeper.runtime.images.archives import ImportFailure
 from podkeeper.runtime.images.reference import InvalidReference
-from podkeeper.runtime.images.service import ImageStore
+from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
 
 @pytest.fixture
@@ -187,7 +188,7 @@ async def test_archives_without_a_usable_image_are_refused(
     with pytest.raises(ImportFailure, match=why):
         await store.import_archive(archive)
     assert await store.list_images() == []
-    assert not list((tmp_path / "images").glob("import-*"))
+    assert not list((tmp_path / "images").glob("imports/*"))
 
 
 async def test_what_is_no_archive_is_refused(store: ImageStore, tmp_path: Path) -> None:
@@ -204,3 +205,59 @@ async def test_bad_names_in_an_archive_are_refused(
     with pytest.raises(InvalidReference):
         await store.import_archive(handmade.docker_archive(tmp_path / "i.tar", layers, ["Bad Name"]))
     assert await store.list_images() == []
+
+
+async def test_no_directory_is_made_through_a_link(store: ImageStore, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    archive = _archive(tmp_path / "bad.tar", {"out/a/b/planted": b"!"}, {"out": str(outside)})
+    with pytest.raises(ImportFailure, match="points outside of the archive"):
+        await store.import_archive(archive)
+    assert list(outside.iterdir()) == []
+
+
+async def test_an_archive_nested_without_end_is_refused(store: ImageStore, tmp_path: Path) -> None:
+    archive = _archive(tmp_path / "bad.tar", {"d/" * 1500 + "file": b""}, {})
+    with pytest.raises(ImportFailure, match="is nested too deep for an archive of images"):
+        await store.import_archive(archive)
+    assert not list((tmp_path / "images/imports").iterdir())
+
+
+async def test_a_full_disk_is_named_and_nothing_is_left(handmade: Any, layers: list[bytes], tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounts.mount("tmpfs", disk, "tmpfs", 0, "size=48m")
+    store = ImageStore(ImageStoreConfig(disk))
+    try:
+        big = handmade.layer([handmade.Entry("big", data=os.urandom(24 << 20))])
+        archive = handmade.docker_archive(tmp_path / "big.tar", [layers[0], big], ["big"])
+        before = os.statvfs(disk).f_bavail
+        with pytest.raises(ImportFailure, match=r"No space left on device|are free"):
+            await store.import_archive(archive)
+        assert await store.list_images() == []
+        assert before - os.statvfs(disk).f_bavail < 256
+        await store.import_archive(handmade.docker_archive(tmp_path / "small.tar", layers, ["small"]))
+    finally:
+        await store.close()
+        mounts.unmount_below(disk)
+
+
+def _index(folder: Path, entries: list[dict[str, Any]]) -> None:
+    (folder / "index.json").write_text(json.dumps({"manifests": entries}))
+
+
+async def test_of_images_for_several_platforms_this_machines_is_imported(
+    store: ImageStore, handmade: Any, layers: list[bytes], tmp_path: Path
+) -> None:
+    name = {"io.containerd.image.name": "docker.io/library/app:v1"}
+    folder = oci_layout(tmp_path / "layout", handmade, layers, name)
+    (mine,) = json.loads((folder / "index.json").read_text())["manifests"]
+    foreign = {"mediaType": manifests.OCI_MANIFEST, "digest": "sha256:" + "0" * 64, "size": 2, "annotations": name}
+    other = foreign | {"platform": {"os": "linux", "architecture": "s390x"}}
+    attestation = foreign | {"platform": {"os": "unknown", "architecture": "unknown"}}
+    _index(folder, [mine, other, attestation])
+    (status,) = await store.import_archive(folder)
+    assert status.tags == ("docker.io/library/app:v1",)
+    _index(folder, [other])
+    with pytest.raises(ImportFailure, match="no match for platform in manifest: linux/"):
+        await store.import_archive(folder)

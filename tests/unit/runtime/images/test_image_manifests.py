@@ -71,7 +71,6 @@ def test_the_machines_own_platform_is_chosen() -> None:
 def test_the_nearest_variant_is_chosen() -> None:
     entries = [entry("arm64", "v9", digest="a"), entry("arm64", "", digest="b")]
     assert choose(entries, Platform("arm64", "v8")).digest == "b"
-    assert choose(entries[:1], Platform("arm64", "v8")).digest == "a"
 
 
 def test_attestations_beside_images_are_passed_over() -> None:
@@ -91,3 +90,34 @@ def test_an_index_is_told_from_a_manifest_also_without_a_media_type() -> None:
     assert is_index("", {"manifests": []})
     assert not is_index("", {"layers": []})
     assert not is_index(manifests.OCI_MANIFEST, {"manifests": []})
+
+
+def test_an_index_may_list_indexes() -> None:
+    nested = Descriptor(manifests.OCI_INDEX, "a", 1)
+    assert choose([entry("s390x"), nested], Platform("amd64")) is nested
+    assert choose([nested, entry("amd64", digest="b")], Platform("amd64")).digest == "b"
+    foreign = Descriptor(manifests.OCI_INDEX, "c", 1, {"os": "linux", "architecture": "s390x"})
+    with pytest.raises(InvalidImage, match="no match for platform"):
+        choose([foreign], Platform("amd64"))
+
+
+@pytest.mark.parametrize(
+    ("variants", "machine", "chosen"),
+    [
+        (["v5", "v7", "v6"], Platform("arm", "v7"), "v7"),
+        (["v5", "v6"], Platform("arm", "v7"), "v6"),
+        (["v8"], Platform("arm", "v7"), None),
+        (["v3", "v2"], Platform("amd64"), None),
+        (["v3", "v1"], Platform("amd64"), "v1"),
+        (["v9", "v8"], Platform("arm64", "v8"), "v8"),
+    ],
+)
+def test_a_variant_newer_than_the_machine_is_not_chosen(
+    variants: list[str], machine: Platform, chosen: str | None
+) -> None:
+    entries = [entry(machine.architecture, variant) for variant in variants]
+    if chosen is None:
+        with pytest.raises(InvalidImage, match="no match for platform"):
+            choose(entries, machine)
+    else:
+        assert choose(entries, machine).platform["variant"] == chosen

@@ -57,6 +57,7 @@ async def main():
         await store.snapshots.prepare("build-killed", sys.argv[2])
         folder, lock = store.layers._new_folder()
         (folder / "half").touch()
+        (Path(sys.argv[1]) / "imports/import-half").mkdir()
         (Path(sys.argv[1]) / "content/ingest" / ("0" * 64)).write_bytes(b"partial")
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -73,6 +74,7 @@ async def test_what_a_killed_build_leaves_is_removed(store: ImageStore, handmade
     assert len(os.listdir(root / "layers")) == 3
     await store.tidy()
     assert store.snapshots.list() == {}
+    assert os.listdir(root / "imports") == []
     assert mounts.mounts_below(tmp_path) == []
     assert len(os.listdir(root / "layers")) == 2
     assert os.listdir(root / "content/ingest") == ["0" * 64], "an interrupted download may be resumed"

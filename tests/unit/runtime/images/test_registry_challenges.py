@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from podkeeper.runtime.cri import PullCredentials
 from podkeeper.runtime.images.challenges import Challenge, parse, token_request
-from podkeeper.runtime.images.endpoints import Endpoint, endpoints
+from podkeeper.runtime.images.endpoints import Endpoint, endpoints, is_insecure
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,22 @@ def test_a_missing_scope_is_the_repositorys() -> None:
     assert token_request(Challenge("bearer", {}), "a", None) is None
 
 
+def reached(domain: str, named: tuple[str, ...] = ()) -> tuple[Endpoint, ...]:
+    return endpoints(domain, insecure=is_insecure(domain, named, None))
+
+
 def test_registries_are_reached_as_docker_does() -> None:
-    assert endpoints("docker.io", ()) == (Endpoint("https://registry-1.docker.io"),)
-    assert endpoints("quay.io", ()) == (Endpoint("https://quay.io"),)
-    assert endpoints("localhost:5000", ())[1] == Endpoint("http://localhost:5000")
-    assert endpoints("127.0.0.9", ())[1] == Endpoint("http://127.0.0.9")
-    assert endpoints("[::1]:5000", ())[1] == Endpoint("http://[::1]:5000")
-    assert endpoints("10.0.0.1:5000", ()) == (Endpoint("https://10.0.0.1:5000"),)
+    assert reached("docker.io") == (Endpoint("https://registry-1.docker.io"),)
+    assert reached("quay.io") == (Endpoint("https://quay.io"),)
+    assert reached("localhost:5000")[1] == Endpoint("http://localhost:5000")
+    assert reached("127.0.0.9")[1] == Endpoint("http://127.0.0.9")
+    assert reached("[::1]:5000")[1] == Endpoint("http://[::1]:5000")
+    assert reached("10.0.0.1:5000") == (Endpoint("https://10.0.0.1:5000"),)
 
 
 @pytest.mark.parametrize("listed", ["reg.lan:5000", "reg.lan"])
 def test_insecure_registries_are_tried_with_tls_and_without(listed: str) -> None:
-    encrypted, plain = endpoints("reg.lan:5000", [listed])
+    encrypted, plain = reached("reg.lan:5000", (listed,))
     assert encrypted == Endpoint("https://reg.lan:5000", verified=False)
     assert plain == Endpoint("http://reg.lan:5000")
-    assert len(endpoints("other.lan:5000", [listed])) == 1
+    assert len(reached("other.lan:5000", (listed,))) == 1

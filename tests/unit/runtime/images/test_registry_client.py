@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import socket
 import time
@@ -479,3 +480,91 @@ async def test_any_number_may_wait_while_someone_cleans_up(
     async with asyncio.timeout(60):
         assert set(await asyncio.gather(*pulls)) == {image_id}
         await tidying
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(status=416, text="the range is not to be had" * 100),
+        web.Response(status=206, text="other" * 10, headers={"Content-Range": "bytes 7-56/200000"}),
+        web.Response(status=206, text="no range said"),
+    ],
+    ids=["416", "another-range", "no-range"],
+)
+async def test_an_odd_answer_to_a_range_begins_the_blob_anew(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any, layer: bytes, answer: web.Response
+) -> None:
+    image_id = registry.add_image("app", handmade, [layer])
+    registry.cut = 60_000
+
+    def odd(request: web.Request) -> web.Response | None:
+        if not request.headers.get("Range"):
+            return None
+        registry.cut = 0
+        return web.Response(
+            status=answer.status,
+            text=answer.text,
+            headers={key: value for key, value in answer.headers.items() if key == "Content-Range"},
+        )
+
+    registry.before.append(odd)
+    assert await node.pull_image(f"{registry.host}/app") == image_id
+
+
+async def test_an_index_of_indexes_is_followed(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any, layer: bytes
+) -> None:
+    image_id = registry.add_image("app", handmade, [layer])
+    _, data = registry.documents["/v2/app/manifests/latest"]
+    mine = {"os": "linux", "architecture": manifests.Platform.of_this_machine().architecture}
+    entry: dict[str, Any] = {"mediaType": manifests.OCI_MANIFEST, "platform": mine}
+    for _ in range(3):
+        entry |= {"digest": handmade.digest(data), "size": len(data)}
+        data = json.dumps({"schemaVersion": 2, "mediaType": manifests.OCI_INDEX, "manifests": [entry]}).encode()
+        registry.documents[f"/v2/app/manifests/{handmade.digest(data)}"] = (manifests.OCI_INDEX, data)
+        entry = {"mediaType": manifests.OCI_INDEX}
+    registry.documents["/v2/app/manifests/nested"] = (manifests.OCI_INDEX, data)
+    assert await node.pull_image(f"{registry.host}/app:nested") == image_id
+
+
+async def test_an_image_for_another_machine_is_refused(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any, layer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.add_image("app", handmade, [layer])
+    monkeypatch.setattr("platform.machine", lambda: "s390x")
+    with pytest.raises(ImagePullFailure, match="no match for platform in manifest: linux/s390x"):
+        await node.pull_image(f"{registry.host}/app")
+    assert not any(handmade.digest(layer) in path for path in registry.requests)
+
+
+async def test_a_reference_may_have_a_longer_digest(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any, layer: bytes
+) -> None:
+    image_id = registry.add_image("app", handmade, [layer])
+    document = registry.documents["/v2/app/manifests/latest"]
+    digest = f"sha512:{hashlib.sha512(document[1]).hexdigest()}"
+    registry.documents[f"/v2/app/manifests/{digest}"] = document
+    assert await node.pull_image(f"{registry.host}/app@{digest}") == image_id
+    assert await node.image_status(f"{registry.host}/app@{digest}") is not None
+
+
+async def test_what_cannot_fit_is_not_begun(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any, layer: bytes
+) -> None:
+    registry.add_image("app", handmade, [layer])
+    media_type, data = registry.documents["/v2/app/manifests/latest"]
+    tree = json.loads(data)
+    tree["layers"][0]["size"] = 1 << 49
+    registry.documents["/v2/app/manifests/latest"] = (media_type, json.dumps(tree).encode())
+    with pytest.raises(ImagePullFailure, match=f"needs {1 << 49} bytes, but only [0-9]+ are free"):
+        await node.pull_image(f"{registry.host}/app")
+    assert not any(handmade.digest(layer) in path for path in registry.requests)
+
+
+async def test_a_registry_on_this_machine_is_not_asked_through_a_proxy(
+    node: ImageStore, registry: ScriptedRegistry, handmade: Any, layer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image_id = registry.add_image("app", handmade, [layer])
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert await node.pull_image(f"{registry.host}/app") == image_id

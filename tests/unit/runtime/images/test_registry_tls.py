@@ -14,7 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from podkeeper.runtime.images.endpoints import Endpoint, tls_context
+from podkeeper.runtime.cri import ImagePullFailure
+from podkeeper.runtime.images.endpoints import Endpoint, endpoints, is_insecure, tls_context
+from podkeeper.runtime.images.service import ImageStore
 
 
 @pytest.fixture
@@ -74,6 +76,52 @@ async def test_an_authority_given_for_the_host_is_believed_for_that_host_alone(
     endpoint = Endpoint("https://reg.lan:5000")
     assert await connects(port, tls_context(endpoint, "reg.lan:5000", tmp_path / "certs.d"))
     assert not await connects(port, tls_context(endpoint, "other.lan:5000", tmp_path / "certs.d"))
+
+
+async def test_a_registry_that_cannot_prove_who_it_is_is_not_an_absent_one(
+    store: ImageStore, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taking the image of that name that happens to be here would hide what is wrong."""
+    monkeypatch.setattr("podkeeper.runtime.images.registry.is_insecure", lambda *_: False)
+    with pytest.raises(ImagePullFailure, match="certificate verify failed") as failed:
+        await store.pull_image(f"127.0.0.1:{port}/app")
+    assert failed.value.reason == "ErrImagePull"
+
+
+def test_a_registry_is_insecure_on_this_machine_or_where_its_directory_says_so(tmp_path: Path) -> None:
+    (tmp_path / "reg.lan:5000").mkdir()
+    assert not is_insecure("reg.lan:5000", (), tmp_path)
+    (tmp_path / "reg.lan:5000/insecure").touch()
+    assert is_insecure("reg.lan:5000", (), tmp_path)
+    assert not is_insecure("reg.lan", (), tmp_path)
+    assert is_insecure("reg.lan:5000", ("reg.lan",), None)
+    assert is_insecure("[::1]:5000", (), None)
+    assert is_insecure("localhost", (), None)
+    assert endpoints("reg.lan", insecure=False) == (Endpoint("https://reg.lan"),)
+    assert endpoints("docker.io", insecure=False) == (Endpoint("https://registry-1.docker.io"),)
+
+
+async def test_who_we_are_is_shown_where_the_registry_asks(certificate: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "certs.d" / "reg.lan"
+    folder.mkdir(parents=True)
+    public, mark, private = certificate.read_text().partition("-----BEGIN PRIVATE")
+    (folder / "ca.crt").write_text(public)
+    (folder / "client.cert").write_text(public)
+    (folder / "client.key").write_text(mark + private)
+    strict = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    strict.load_cert_chain(certificate)
+    strict.load_verify_locations(certificate)
+    strict.verify_mode = ssl.CERT_REQUIRED
+    shown: asyncio.Future[dict[str, object]] = asyncio.get_running_loop().create_future()
+
+    def welcome(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        shown.set_result(writer.get_extra_info("peercert"))
+        writer.close()
+
+    async with await asyncio.start_server(welcome, "127.0.0.1", 0, ssl=strict) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await connects(port, tls_context(Endpoint("https://reg.lan"), "reg.lan", tmp_path / "certs.d"))
+        assert (await shown)["subject"] == ((("commonName", "registry"),),)
 
 
 async def test_an_insecure_registry_need_not_prove_anything(port: int) -> None:
