@@ -7,7 +7,8 @@ import sys
 import click
 
 from podkeeper.cli.options import data_dir
-from podkeeper.cluster import lifecycle
+from podkeeper.cluster import lifecycle, settings
+from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.settings import Wishes
 
@@ -20,16 +21,28 @@ from podkeeper.cluster.settings import Wishes
 @click.option("--port", type=int, help="The API server's port; 6443 by default.")
 def up(layout: Layout, detach: bool, node_name: str | None, node_ip: str | None, port: int | None) -> None:
     """Start the cluster."""
+    wishes = Wishes(node_name, node_ip, port)
     if lifecycle.is_running(layout):
+        _refuse_changes(layout, wishes)
         click.echo(f"the cluster in {layout.root} is running already")
         return
-    chosen = lifecycle.prepare(layout, Wishes(node_name, node_ip, port))
+    chosen = lifecycle.prepare(layout, wishes)
     click.echo(f"starting node {chosen.node_name} at {chosen.server}")
     sys.stdout.flush()
     if not detach:
         lifecycle.become_supervisor(layout)
     lifecycle.start_in_background(layout, lambda line: click.echo(f"  {line}"))
     click.echo(f"kubeconfig: {layout.admin_kubeconfig}")
+
+
+def _refuse_changes(layout: Layout, wishes: Wishes) -> None:
+    """Raises ClusterError when a running cluster would have to be another one."""
+    present = settings.load(layout.settings)
+    if present is not None and settings.decide(present, wishes) != present:
+        raise ClusterError(
+            f"the cluster in {layout.root} is running already, at {present.server}",
+            "podkeeper down, and then up with the new settings",
+        )
 
 
 @click.command()
@@ -64,8 +77,13 @@ def reset(layout: Layout, yes: bool) -> None:
     """Remove the cluster and every trace of it from this machine."""
     from podkeeper.cluster.cleanup import remove_everything
 
+    if not layout.entries():
+        click.echo(f"nothing of a cluster is in {layout.root}")
+        return
     if not yes:
-        click.confirm(f"This deletes everything in {layout.root}, all pods and all stored objects. Go on?", abort=True)
+        if not sys.stdin.isatty():
+            raise ClusterError("reset asks first, and there is no terminal to ask at", "podkeeper reset --yes")
+        click.confirm(f"This deletes the cluster in {layout.root}, all pods and all stored objects. Go on?", abort=True)
     lifecycle.stop(layout)
     left = remove_everything(layout)
     for trace in left:
@@ -81,7 +99,6 @@ def reset(layout: Layout, yes: bool) -> None:
 def token(layout: Layout, as_admin: bool) -> None:
     """Print a bearer token."""
     from podkeeper.cluster.credentials import Credentials
-    from podkeeper.cluster.errors import ClusterError
 
     if not as_admin:
         raise click.UsageError("say whose token: --as-admin")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from podkeeper.cli import cluster_commands, demo, image_commands, object_commands
+from podkeeper.cli import cluster_commands, container_commands, demo, image_commands, object_commands
 from podkeeper.cluster.errors import ClusterError
+
+#: What a shell reports for a program that SIGINT has ended.
+INTERRUPTED = 130
 
 
 class _Root(click.Group):
@@ -21,10 +26,25 @@ class _Root(click.Group):
         try:
             return super().invoke(ctx)
         except ClusterError as error:
-            click.echo(f"error: {error.message}", err=True)
-            if error.advice:
-                click.echo(f"try: {error.advice}", err=True)
-            sys.exit(1)
+            _fail(error.message, error.advice)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output has seen enough: click ends quietly
+                raise
+            allowed = not isinstance(error, PermissionError) or os.geteuid() == 0
+            _fail(_file_trouble(error), "" if allowed else "the same as root, with sudo")
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
+def _fail(message: str, advice: str) -> NoReturn:
+    click.echo(f"error: {message}", err=True)
+    if advice:
+        click.echo(f"try: {advice}", err=True)
+    sys.exit(1)
+
+
+def _file_trouble(error: OSError) -> str:
+    return f"cannot use {error.filename}: {error.strerror}" if error.filename else str(error)
 
 
 @click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
@@ -36,5 +56,6 @@ def podkeeper() -> None:
     """
 
 
-for command in (*cluster_commands.COMMANDS, demo.demo, image_commands.image, *object_commands.COMMANDS):
+OBJECTS = (*object_commands.COMMANDS, *container_commands.COMMANDS)
+for command in (*cluster_commands.COMMANDS, demo.demo, image_commands.image, *OBJECTS):
     podkeeper.add_command(command)

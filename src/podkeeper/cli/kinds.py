@@ -1,13 +1,12 @@
-"""Finding a resource by whatever people call it: plural, singular, kind or short name, with or without its group."""
+"""Finding resources by what people call them: plural, singular, kind, short name, category; a group may follow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from podkeeper.api.catalogue import Resource
+from podkeeper.cli.session import fetch
 from podkeeper.client.rest import RestApi
 from podkeeper.cluster.errors import ClusterError
 
@@ -17,7 +16,7 @@ _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryL
 class Kinds:
     """What a server serves, preferred versions first."""
 
-    def __init__(self, resources: list[Resource]) -> None:
+    def __init__(self, resources: Sequence[Resource]) -> None:
         self._resources = resources
 
     @classmethod
@@ -25,18 +24,23 @@ class Kinds:
         """Asks the server: two requests, whatever it serves."""
         found: list[Resource] = []
         for path in ("/api", "/apis"):
-            _, _, body = await api.request("GET", path, accept=_AGGREGATED)
-            found += _resources(msgspec.json.decode(body))
+            found += _resources(await fetch(api, path, accept=_AGGREGATED))
         return cls(found)
 
-    def by_name(self, name: str) -> Resource:
-        """The resource that ``pods``, ``pod``, ``po``, ``Pod`` or ``deployments.apps`` means. Raises ClusterError."""
+    def named(self, name: str) -> Sequence[Resource]:
+        """What ``pods``, ``pod``, ``po``, ``Pod``, ``deployments.apps`` or a category (``all``) means; never empty.
+
+        Raises ClusterError.
+        """
         wanted, _, group = name.lower().partition(".")
         for resource in self._resources:
             names = {resource.name, resource.singular, resource.kind.lower(), *resource.short_names}
             if wanted in names and (not group or resource.group == group or resource.group.startswith(group + ".")):
-                return resource
-        raise ClusterError(f"the server has no resource type {name!r}", "podkeeper get customresourcedefinitions")
+                return (resource,)
+        members = {each.qualified_name: each for each in reversed(self._resources) if name.lower() in each.categories}
+        if not members:
+            raise ClusterError(f"the server has no resource type {name!r}", "plural, singular or short name of a kind")
+        return tuple(reversed(members.values()))
 
     def of_object(self, tree: Mapping[str, Any]) -> Resource:
         """The resource of a manifest. Raises ClusterError."""
@@ -45,6 +49,12 @@ class Kinds:
             if resource.api_version == version and resource.kind == kind:
                 return resource
         raise ClusterError(f"the server knows no kind {kind!r} in version {version!r}", "check apiVersion and kind")
+
+
+def label(resource: Resource, name: str) -> str:
+    """An object as it is spoken of: ``pod/web``, ``deployment.apps/web``."""
+    kind = resource.kind.lower()
+    return f"{kind}.{resource.group}/{name}" if resource.group else f"{kind}/{name}"
 
 
 def _resources(tree: Mapping[str, Any]) -> Iterator[Resource]:
@@ -61,4 +71,5 @@ def _resources(tree: Mapping[str, Any]) -> Iterator[Resource]:
                     namespaced=row["scope"] == "Namespaced",
                     verbs=tuple(row["verbs"]),
                     short_names=tuple(row.get("shortNames", ())),
+                    categories=tuple(row.get("categories", ())),
                 )

@@ -1,4 +1,4 @@
-"""Commands about objects, for machines without kubectl: apply, get, delete, logs, exec; the server renders."""
+"""Commands about objects, for machines without kubectl: apply, get, delete; the server renders."""
 
 from __future__ import annotations
 
@@ -6,46 +6,51 @@ import sys
 from typing import Any
 
 import click
-import msgspec
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError
+from podkeeper.api.resources import for_kind
 from podkeeper.cli import manifests, session
-from podkeeper.cli.kinds import Kinds
+from podkeeper.cli.getting import GetRequest, show
+from podkeeper.cli.kinds import Kinds, label
 from podkeeper.cli.options import data_dir, namespace
+from podkeeper.cli.targets import Target, parse
 from podkeeper.client.api import PatchKind
 from podkeeper.client.rest import RestApi
-from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
-
-_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
 
 @click.command()
 @data_dir
 @namespace
-@click.option("-f", "--filename", "files", multiple=True, required=True, help="A file, a directory, or - .")
+@click.option("-f", "--filename", "files", multiple=True, required=True, help="A file, a directory, a URL, or - .")
 def apply(layout: Layout, namespace: str, files: tuple[str, ...]) -> None:
-    """Create what is not there, and patch what differs."""
-    objects = [each for file in files for each in manifests.read(file)]
+    """Create what is not there, and patch what differs.
 
-    async def work(api: RestApi) -> None:
-        kinds = await Kinds.discover(api)
+    What a manifest no longer mentions stays as it is.
+    """
+    objects = manifests.read_all(files)
+
+    async def work(api: RestApi) -> bool:
+        kinds, well = await Kinds.discover(api), True
         for tree in objects:
-            resource = kinds.of_object(tree)
-            home = tree.get("metadata", {}).get("namespace") or namespace
-            outcome = await apply_object(api, resource, home if resource.namespaced else "", tree)
-            click.echo(f"{resource.kind.lower()}/{tree['metadata']['name']} {outcome}")
+            resource, metadata = kinds.of_object(tree), tree["metadata"]
+            home = (metadata.get("namespace") or namespace) if resource.namespaced else ""
+            try:
+                outcome = await apply_object(api, resource, home, tree)
+            except ApiError as error:
+                click.echo(f"error: {label(resource, metadata['name'])}: {session.refusal(error)}", err=True)
+                well = False
+            else:
+                click.echo(f"{label(resource, metadata['name'])} {outcome}")
+        return well
 
-    session.run(layout, work)
+    sys.exit(0 if session.run(layout, work) else 1)
 
 
 async def apply_object(api: RestApi, resource: Resource, home: str, tree: dict[str, Any]) -> str:
     """Creates the object, or merges the manifest into what is there: created, configured or unchanged."""
-    client = api.of_resource(resource)
-    name = tree.get("metadata", {}).get("name")
-    if not name:
-        raise ClusterError(f"a manifest of kind {resource.kind} has no metadata.name")
+    client, name = api.of_resource(resource), tree["metadata"]["name"]
     try:
         present = await client.get(name, home)
     except ApiError as error:
@@ -53,10 +58,8 @@ async def apply_object(api: RestApi, resource: Resource, home: str, tree: dict[s
             raise
         await client.create(tree, home)
         return "created"
-    kind = (
-        PatchKind.STRATEGIC if resource.group.count(".") <= 1 or resource.group.endswith(".k8s.io") else PatchKind.MERGE
-    )
-    after = await client.patch(name, tree, home, kind=kind)
+    built_in = for_kind(resource.group, resource.version, resource.kind) is not None
+    after = await client.patch(name, tree, home, kind=PatchKind.STRATEGIC if built_in else PatchKind.MERGE)
     same = present["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
     return "unchanged" if same else "configured"
 
@@ -67,157 +70,95 @@ async def apply_object(api: RestApi, resource: Resource, home: str, tree: dict[s
 @click.option("-A", "--all-namespaces", is_flag=True, help="Objects of every namespace.")
 @click.option("-l", "--selector", default="", help="A label selector.")
 @click.option("-o", "--output", type=click.Choice(["table", "wide", "json", "yaml", "name"]), default="table")
-@click.argument("kind")
-@click.argument("name", required=False)
+@click.option("-w", "--watch", is_flag=True, help="Go on with what changes; tables and names, one type.")
+@click.argument("what", nargs=-1, required=True)
 def get(
-    layout: Layout, namespace: str, all_namespaces: bool, selector: str, output: str, kind: str, name: str | None
+    layout: Layout,
+    namespace: str,
+    all_namespaces: bool,
+    selector: str,
+    output: str,
+    watch: bool,
+    what: tuple[str, ...],
 ) -> None:
-    """Show objects as the server renders them."""
-    kind, _, inline = kind.partition("/")
-    accept = _TABLE if output in ("table", "wide") else "application/json"
+    """Show objects as the server renders them: TYPE[,TYPE...] [NAME...], or TYPE/NAME for each."""
+    if watch and output in ("json", "yaml"):
+        raise click.UsageError("--watch shows tables and names")
+    request = GetRequest("" if all_namespaces else namespace, selector, output, watch)
 
-    async def work(api: RestApi) -> tuple[Resource, dict[str, Any]]:
-        resource = (await Kinds.discover(api)).by_name(kind)
-        path = resource.path("" if all_namespaces else namespace, name or inline)
-        query = {"labelSelector": selector} if selector else {}
-        return resource, msgspec.json.decode(await _fetch(api, path, query, accept))
+    async def work(api: RestApi) -> None:
+        targets = parse(what, await Kinds.discover(api))
+        if selector and any(target.name for target in targets):
+            raise click.UsageError("either names or --selector")
+        if all_namespaces and any(target.name and target.resource.namespaced for target in targets):
+            raise click.UsageError("a name says nothing without its namespace: leave out --all-namespaces")
+        if watch and len(targets) > 1:
+            raise click.UsageError("--watch follows one type, or one object")
+        await show(api, targets, request)
 
-    resource, tree = session.run(layout, work)
-    if output in ("json", "yaml"):
-        click.echo(_dump(tree, output))
-    elif output == "name":
-        for item in tree.get("items", [tree]):
-            click.echo(f"{resource.singular}/{item['metadata']['name']}")
-    else:
-        _print_table(tree, wide=output == "wide", with_namespace=all_namespaces and resource.namespaced)
+    session.run(layout, work)
 
 
 @click.command()
 @data_dir
 @namespace
 @click.option("--grace-period", type=int, help="Seconds the pod's containers get to end; 0 deletes at once.")
-@click.option("-f", "--filename", "files", multiple=True, help="Delete what these manifests name.")
-@click.argument("kind", required=False)
-@click.argument("names", nargs=-1)
+@click.option(
+    "-f", "--filename", "files", multiple=True, help="What these manifests name: a file, a directory, a URL, - ."
+)
+@click.option("--all", "everything", is_flag=True, help="All objects of the type in the namespace.")
+@click.option("-l", "--selector", default="", help="Those with these labels.")
+@click.argument("what", nargs=-1)
 def delete(
     layout: Layout,
     namespace: str,
     grace_period: int | None,
     files: tuple[str, ...],
-    kind: str | None,
-    names: tuple[str, ...],
+    everything: bool,
+    selector: str,
+    what: tuple[str, ...],
 ) -> None:
-    """Delete objects."""
-    objects = [each for file in files for each in manifests.read(file)]
-    if not objects and not (kind and (names or "/" in kind)):
-        raise click.UsageError("name what to delete: KIND NAME..., or -f FILE")
+    """Delete objects: TYPE NAME..., TYPE/NAME..., or TYPE with --all or --selector.
 
-    async def work(api: RestApi) -> None:
+    Returns when the server has accepted it; pods take their grace period to end.
+    """
+    objects = manifests.read_all(files)
+    if not (objects or what):
+        raise click.UsageError("name what to delete: TYPE NAME..., TYPE/NAME..., or -f FILE")
+    if everything and selector:
+        raise click.UsageError("either --all or --selector")
+
+    async def work(api: RestApi) -> bool:
         kinds = await Kinds.discover(api)
-        chosen = [(kinds.of_object(tree), tree["metadata"]) for tree in objects]
-        if kind:
-            plural, _, inline = kind.partition("/")
-            chosen += [(kinds.by_name(plural), {"name": each}) for each in (*((inline,) if inline else ()), *names)]
-        for resource, metadata in chosen:
-            home = metadata.get("namespace") or namespace
-            await api.of_resource(resource).delete(
-                metadata["name"], home if resource.namespaced else "", grace_period=grace_period
-            )
-            click.echo(f"{resource.singular}/{metadata['name']} deleted")
+        chosen = [(Target(kinds.of_object(tree), tree["metadata"]["name"]), tree["metadata"]) for tree in objects]
+        chosen += [(target, {}) for target in parse(what, kinds)] if what else []
+        well = True
+        for target, metadata in chosen:
+            home = (metadata.get("namespace") or namespace) if target.resource.namespaced else ""
+            for name in await _names(api, target, home, everything, selector):
+                well &= await _delete(api, Target(target.resource, name), home, grace_period)
+        return well
 
-    session.run(layout, work)
+    sys.exit(0 if session.run(layout, work) else 1)
 
 
-@click.command()
-@data_dir
-@namespace
-@click.option("-c", "--container", default="", help="Which container; needed when the pod has several.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows.")
-@click.option("-p", "--previous", is_flag=True, help="The log of the container's previous run.")
-@click.option("--tail", type=int, help="Only the last lines.")
-@click.option("--timestamps", is_flag=True, help="Each line with its time.")
-@click.argument("pod")
-def logs(
-    layout: Layout,
-    namespace: str,
-    container: str,
-    follow: bool,
-    previous: bool,
-    tail: int | None,
-    timestamps: bool,
-    pod: str,
-) -> None:
-    """Print a container's log."""
-    flags = {"follow": follow, "previous": previous, "timestamps": timestamps}
-    query = {key: "true" for key, value in flags.items() if value}
-    query |= {"container": container} if container else {}
-    query |= {"tailLines": str(tail)} if tail is not None else {}
-
-    async def work(api: RestApi) -> None:
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod.removeprefix('pod/')}/log"
-        async with api.stream(path, query) as (code, headers, chunks):
-            if code != 200:
-                await _fail(code, headers, b"".join([chunk async for chunk in chunks]))
-            async for chunk in chunks:
-                sys.stdout.buffer.write(chunk)
-                sys.stdout.buffer.flush()
-
-    session.run(layout, work)
+async def _names(api: RestApi, target: Target, home: str, everything: bool, selector: str) -> list[str]:
+    if target.name and not (everything or selector):
+        return [target.name]
+    if target.name or not (everything or selector):
+        raise click.UsageError(f"{target}: either a name, or --all or --selector")
+    listed = await api.of_resource(target.resource).list(home, label_selector=selector)
+    return [tree["metadata"]["name"] for tree in listed.items]
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
-@data_dir
-@namespace
-@click.option("-c", "--container", default="", help="Which container; needed when the pod has several.")
-@click.option("-i", "--stdin", is_flag=True, help="Hand standard input on.")
-@click.option("-t", "--tty", is_flag=True, help="Give the command a terminal.")
-@click.argument("pod")
-@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def exec_command(
-    layout: Layout, namespace: str, container: str, stdin: bool, tty: bool, pod: str, command: tuple[str, ...]
-) -> None:
-    """Run a command in a container; the exit code is the command's."""
-    from podkeeper.cli.terminal import ExecRequest, run_exec
-
-    request = ExecRequest(namespace, pod.removeprefix("pod/"), container, command, stdin, tty)
-    sys.exit(session.run(layout, lambda api: run_exec(api, request)))
+async def _delete(api: RestApi, target: Target, home: str, grace_period: int | None) -> bool:
+    try:
+        await api.of_resource(target.resource).delete(target.name, home, grace_period=grace_period)
+    except ApiError as error:
+        click.echo(f"error: {target}: {session.refusal(error)}", err=True)
+        return False
+    click.echo(f"{target} deleted")
+    return True
 
 
-async def _fetch(api: RestApi, path: str, query: dict[str, str], accept: str) -> bytes:
-    code, headers, body = await api.request("GET", path, query=query, accept=accept)
-    if code != 200:
-        await _fail(code, headers, body)
-    return body
-
-
-async def _fail(code: int, headers: Any, body: bytes) -> None:
-    from podkeeper.client.failures import from_answer
-
-    raise from_answer(code, headers, body)
-
-
-def _dump(tree: dict[str, Any], output: str) -> str:
-    if output == "json":
-        return msgspec.json.format(msgspec.json.encode(tree), indent=2).decode()
-    import yaml
-
-    return str(yaml.safe_dump(tree, sort_keys=False)).rstrip("\n")
-
-
-def _print_table(table: dict[str, Any], *, wide: bool, with_namespace: bool) -> None:
-    shown = [index for index, column in enumerate(table["columnDefinitions"]) if wide or not column.get("priority")]
-    head = [table["columnDefinitions"][index]["name"].upper() for index in shown]
-    rows = [[str(row["cells"][index]) for index in shown] for row in table.get("rows") or ()]
-    if with_namespace:
-        homes = [row["object"]["metadata"].get("namespace", "") for row in table.get("rows") or ()]
-        head, rows = ["NAMESPACE", *head], [[home, *row] for home, row in zip(homes, rows, strict=True)]
-    if not rows:
-        click.echo("No resources found", err=True)
-        return
-    widths = [max(len(row[index]) for row in (head, *rows)) for index in range(len(head))]
-    for row in (head, *rows):
-        click.echo("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-exec_command.name = "exec"
-COMMANDS = (apply, get, delete, logs, exec_command)
+COMMANDS = (apply, get, delete)

@@ -22,7 +22,7 @@ def data_dir(function: F) -> F:
     return click.option(
         "--data-dir",
         "layout",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=click.Path(path_type=Path, file_okay=False, readable=False),
         default=DEFAULT_DATA_DIR,
         show_default=True,
         callback=_layout,

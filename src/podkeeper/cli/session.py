@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import msgspec
 
 from podkeeper.api.errors import ApiError
 from podkeeper.client.api import ConnectionFailed
+from podkeeper.client.failures import from_answer
 from podkeeper.client.kubeconfig import load
 from podkeeper.client.rest import RestApi
 from podkeeper.cluster.errors import ClusterError
@@ -31,6 +34,21 @@ def run(layout: Layout, work: Callable[[RestApi], Awaitable[T]]) -> T:
     try:
         return asyncio.run(session())
     except ApiError as error:
-        raise ClusterError(f"the server refused ({error.reason}): {error.message}") from error
+        raise ClusterError(refusal(error)) from error
     except ConnectionFailed as error:
         raise ClusterError(f"the API server does not answer: {error}", "podkeeper status") from error
+
+
+def refusal(error: ApiError) -> str:
+    """What the server says, as an operator reads it."""
+    return f"the server refused ({error.reason}): {error.message}"
+
+
+async def fetch(
+    api: RestApi, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json"
+) -> Any:
+    """The tree that a GET answers with. Raises ApiError for anything but success."""
+    code, headers, body = await api.request("GET", path, query=query, accept=accept)
+    if code != 200:
+        raise from_answer(code, headers, body)
+    return msgspec.json.decode(body)

@@ -52,21 +52,25 @@ class ExecRequest:
 
 
 async def run_exec(api: RestApi, request: ExecRequest) -> int:
-    """Runs the command and returns its exit code. Raises ClusterError when it could not be run."""
+    """Runs the command and returns its exit code. Raises ApiError or ClusterError when it could not be run."""
     socket = await api.websocket(request.path(), (PROTOCOL,))
     with _raw_terminal(request.tty and request.stdin):
-        async with asyncio.TaskGroup() as group:
-            senders = [group.create_task(_send_stdin(socket))] if request.stdin else []
-            senders += [group.create_task(_send_sizes(socket))] if request.tty else []
-            code = await _copy_output(socket)
-            for sender in senders:
-                sender.cancel()
-        return code
+        try:
+            async with asyncio.TaskGroup() as group:
+                senders = [group.create_task(_send_stdin(socket))] if request.stdin else []
+                senders += [group.create_task(_send_sizes(socket))] if request.tty else []
+                status = await _copy_output(socket)
+                for sender in senders:
+                    sender.cancel()
+        except ExceptionGroup as failed:  # whichever broke first: the connection, or a stream of ours
+            raise failed.exceptions[0] from None
+    return exit_code(status)
 
 
-async def _copy_output(socket: aiohttp.ClientWebSocketResponse) -> int:
+async def _copy_output(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
+    """Copies until the end, and returns the Status that came with it."""
     outputs = {STDOUT: sys.stdout.buffer, STDERR: sys.stderr.buffer}
-    code = 0
+    status: dict[str, Any] = {"message": "the connection broke before the command ended"}
     async for message in socket:
         data = message.data if isinstance(message.data, bytes) else b""
         if data and data[0] in outputs:
@@ -74,8 +78,8 @@ async def _copy_output(socket: aiohttp.ClientWebSocketResponse) -> int:
             stream.write(data[1:])
             stream.flush()
         elif data and data[0] == ERROR:
-            code = exit_code(json.loads(data[1:]))
-    return code
+            status = json.loads(data[1:])
+    return status
 
 
 def exit_code(status: dict[str, Any]) -> int:
@@ -89,7 +93,8 @@ def exit_code(status: dict[str, Any]) -> int:
 
 
 async def _send_stdin(socket: aiohttp.ClientWebSocketResponse) -> None:
-    with _input() as queue:
+    """Sends until the input ends, or the command: what it leaves unread is nobody's."""
+    with _input() as queue, contextlib.suppress(ConnectionResetError):
         while data := await queue.get():
             await socket.send_bytes(bytes([STDIN]) + data)
         await socket.send_bytes(bytes([CLOSE, STDIN]))

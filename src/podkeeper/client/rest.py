@@ -106,7 +106,7 @@ class RestApi:
         return self._transport.stream("GET", with_query(path, query), {"Accept": accept})
 
     async def websocket(self, path: str, protocols: tuple[str, ...]) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket, for exec, attach and port-forward. Raises ConnectionFailed, also when it is refused."""
+        """A WebSocket, for exec, attach and port-forward. Raises ApiError, ConnectionFailed."""
         return await self._transport.websocket(path, protocols)
 
     async def close(self) -> None:

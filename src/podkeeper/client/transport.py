@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from podkeeper.client.api import ConnectionFailed
 from podkeeper.client.config import ClientConfig, ssl_context
 from podkeeper.client.connection import HttpConnection
+from podkeeper.client.failures import from_answer
 from podkeeper.client.pool import ConnectionPool
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class Transport:
             pool.release(connection, unlimited=True)
 
     async def websocket(self, path: str, protocols: tuple[str, ...]) -> aiohttp.ClientWebSocketResponse:
-        """A WebSocket to ``path``, for exec, attach and port-forward."""
+        """A WebSocket to ``path``, for exec, attach and port-forward. Raises ApiError when the server refuses it."""
         # Costs a third of a second and 14 MB: only these few pay.
         import aiohttp
 
@@ -93,6 +94,10 @@ class Transport:
                 max_msg_size=0,
                 server_hostname=self._config.server_name or None,
             )
+        except aiohttp.WSServerHandshakeError as error:
+            # The handshake's answer is lost with its body; the same request without an upgrade says why.
+            code, answer, body = await self.request("GET", path, {"Accept": "application/json"}, None)
+            raise from_answer(code, answer, body) from error
         except (aiohttp.ClientError, OSError) as error:
             raise self._failed("GET", path, error) from error
 

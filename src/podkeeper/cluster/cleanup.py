@@ -12,7 +12,7 @@ from pathlib import Path
 from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
-from podkeeper.foundation.mounts import unmount_below
+from podkeeper.foundation.mounts import is_mount_point, mounts_below, unmount_below
 from podkeeper.foundation.trees import remove_tree
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork, remove_traces
 from podkeeper.network.nftables import open_nftables
@@ -52,31 +52,47 @@ async def _stop_sandboxes(layout: Layout, chosen: settings.Settings) -> None:
 
 
 def remove_everything(layout: Layout) -> Sequence[str]:
-    """Removes all there is and returns what could not be removed, which is nothing when all is well."""
-    if not layout.root.exists():
-        return ()
-    chosen = settings.load(layout.settings)
+    """Removes all there is and returns what could not be removed, which is nothing when all is well.
+
+    The data directory itself goes when nothing else is in it and no file system is mounted on it.
+    """
+    entries, chosen, had_network = layout.entries(), settings.load(layout.settings), layout.network.exists()
     try:
         asyncio.run(sweep(layout.runtime))
-        remove_traces(layout.network)
-        unmount_below(layout.root)
+        if had_network:  # the bridge may be another cluster's otherwise
+            remove_traces(layout.network)
+        for each in entries:
+            unmount_below(each)
     except (RuntimeFailure, OSError) as error:
         return [str(error)]
-    left = list(_processes(layout.root))
+    left = list(_processes(layout.root)) if entries else []
     if not left:
-        remove_tree(layout.root)
-    return [*left, *_remains(layout, chosen)]
+        _remove_files(layout.root, entries)
+    left += [f"file {each}" for each in layout.entries()]
+    return [*left, *_remains(layout, chosen), *(_remains_of_network() if had_network else ())]
+
+
+def _remove_files(root: Path, entries: Sequence[Path]) -> None:
+    for each in entries:
+        if each.is_dir() and not each.is_symlink():
+            remove_tree(each)
+        else:
+            each.unlink()
+    if root.exists() and not is_mount_point(root) and not any(root.iterdir()):
+        root.rmdir()
 
 
 def _remains(layout: Layout, chosen: settings.Settings | None) -> Iterator[str]:
     """Looks at the machine, not at what we believe to have done."""
-    root = str(layout.root)
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        if line.split()[1].startswith(root + "/"):
-            yield f"mount {line.split()[1]}"
+    for point in mounts_below(layout.root):
+        if point.path != layout.root:
+            yield f"mount {point.path}"
     if chosen is not None:
         for group in Path("/sys/fs/cgroup").glob(f"**{layout.cgroup(chosen.node_name)}"):
             yield f"control group {group}"
+
+
+def _remains_of_network() -> Iterator[str]:
     with Netlink() as netlink:
         for link in netlink.links():
             if link.name == BridgeConfig(Path(), IPv4Network(0)).bridge:
@@ -84,8 +100,6 @@ def _remains(layout: Layout, chosen: settings.Settings | None) -> Iterator[str]:
     for found in open_nftables().query("list tables"):
         if found.get("table", {}).get("name") == TABLE:
             yield f"nftables table {TABLE}"
-    if layout.root.exists():
-        yield f"directory {root}"
 
 
 def _processes(root: Path) -> Iterator[str]:

@@ -13,7 +13,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from podkeeper.cluster.errors import ClusterError
+
 DEFAULT_DATA_DIR = Path("/var/lib/podkeeper")
+#: Names below the data directory. The second are of files in the making, which the process's end may leave behind.
+OURS = frozenset({"cluster.json", "admin.kubeconfig", "pki", "store", "run", "logs", "node"})
+IN_THE_MAKING = ("cluster.new", ".admin.kubeconfig.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +33,25 @@ class Layout:
         return cls(Path(path).resolve())
 
     def create(self) -> None:
-        """Makes the directories that hold secrets or state, closed to others."""
+        """Makes the directories that hold secrets or state, closed to others. Raises ClusterError in a foreign one."""
+        if not self.settings.exists() and (foreign := self.foreign()):
+            raise ClusterError(
+                f"{self.root} holds other things, such as {foreign[0].name}, and no cluster",
+                "give --data-dir a new or an empty directory",
+            )
         for directory in (self.root, self.pki, self.store, self.run, self.logs, self.node):
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def entries(self) -> list[Path]:
+        """What there is of ours directly below the root: all that may ever be removed of it."""
+        return [each for each in self._present() if _is_ours(each.name)]
+
+    def foreign(self) -> list[Path]:
+        """What there is of others directly below the root; a file system's own directory does not count."""
+        return [each for each in self._present() if not _is_ours(each.name) and each.name != "lost+found"]
+
+    def _present(self) -> list[Path]:
+        return sorted(self.root.iterdir()) if self.root.exists() else []
 
     @property
     def settings(self) -> Path:
@@ -78,6 +99,11 @@ class Layout:
         return self.node / "images"
 
     @property
+    def builds(self) -> Path:
+        """A directory for each image build that runs."""
+        return self.node / "builds"
+
+    @property
     def network(self) -> Path:
         """The pod network's allocations."""
         return self.node / "network"
@@ -106,3 +132,7 @@ class Layout:
     def log(self, component: str) -> Path:
         """The log of one component."""
         return self.logs / f"{component}.log"
+
+
+def _is_ours(name: str) -> bool:
+    return name in OURS or name.startswith(IN_THE_MAKING)

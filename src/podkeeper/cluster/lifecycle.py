@@ -14,7 +14,7 @@ from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.pki import make_credentials
-from podkeeper.cluster.requirements import check_machine
+from podkeeper.cluster.requirements import check_addresses, check_machine
 from podkeeper.cluster.supervisor import COMPONENTS, SupervisorLock, command, open_log
 
 REPORT_FD = "PODKEEPER_REPORT_FD"
@@ -25,6 +25,7 @@ def prepare(layout: Layout, wishes: settings.Wishes) -> settings.Settings:
     """Settles the settings and makes the credentials; nothing is started."""
     check_machine()
     chosen = settings.decide(settings.load(layout.settings), wishes)
+    check_addresses(chosen)
     layout.create()
     settings.save(layout.settings, chosen)
     make_credentials(layout, chosen)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import socket
 import sys
 from pathlib import Path
 
 from podkeeper.cluster.errors import ClusterError
+from podkeeper.cluster.settings import Settings
 
 #: program -> the Debian and Ubuntu package that has it
 PROGRAMS = {"conmon": "conmon", "nft": "nftables"}
@@ -30,3 +33,25 @@ def check_machine() -> None:
     loopback = Path("/sys/class/net/lo/operstate")
     if loopback.exists() and loopback.read_text().strip() == "down":
         raise ClusterError("the loopback interface is down in this network namespace", "ip link set lo up")
+
+
+def check_addresses(settings: Settings) -> None:
+    """Raises ClusterError when the node's address is none of this machine, or one of its ports is taken."""
+    everywhere = "::" if ":" in settings.node_ip else "0.0.0.0"  # noqa: S104 - where the servers listen
+    _check_free(settings.node_ip, 0, "")
+    _check_free(everywhere, settings.port, "choose another with --port, or stop what uses it")
+    _check_free(everywhere, settings.kubelet_port, "the node's server needs it: stop what uses it")
+
+
+def _check_free(address: str, port: int, advice: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise ClusterError(
+                    f"{address} is not an address of this machine", "choose one of: ip -brief address show"
+                ) from error
+            raise ClusterError(f"port {port} cannot be had: {error.strerror}", f"{advice}: ss -ltnp") from error

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 
 
@@ -18,3 +21,16 @@ def test_a_data_directory_is_the_same_one_through_a_link(tmp_path: Path) -> None
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert Layout.at(tmp_path / "link" / ".." / "link") == Layout.at(tmp_path / "real")
+
+
+def test_a_directory_of_somebody_else_does_not_become_a_clusters(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(ClusterError, match=r"thesis\.tex, and no cluster$"):
+        Layout.at(tmp_path).create()
+    assert [each.name for each in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_systems_root_may_become_a_clusters(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    Layout.at(tmp_path).create()
+    Layout.at(tmp_path).create()
