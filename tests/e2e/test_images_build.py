@@ -13,10 +13,12 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cluster_harness import eventually
 
 from podkeeper.foundation import mounts
 from podkeeper.runtime.build.builder import Builder
@@ -25,15 +27,16 @@ from podkeeper.runtime.build.failure import BuildFailure
 from podkeeper.runtime.build.options import BuildEvent, BuildOptions
 from podkeeper.runtime.build.runner import OciRunner, RunRequest
 from podkeeper.runtime.cri import ImageStatus
+from podkeeper.runtime.engine.oci_choice import CANDIDATES
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.testing.scratch_engine import busybox_archive
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "images"
 CACHE = Path(__file__).parents[2] / ".cache" / "packages"
-RUNTIME = shutil.which("runc") or ""
+GROUP = f"/podkeeper-build-test-{os.getpid()}"
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="root file systems are mounted, as root alone can"),
-    pytest.mark.skipif(not RUNTIME, reason="runc is not installed"),
+    pytest.mark.skipif(not any(map(shutil.which, CANDIDATES)), reason="neither crun nor runc is installed"),
 ]
 
 
@@ -50,7 +53,12 @@ class Workshop:
         (self.context / "Dockerfile").write_text(dockerfile)
         self.events = []
         chosen = replace(BuildOptions(self.context, (tag,), network="none"), **options)  # type: ignore[arg-type]
-        return await Builder(self.store, OciRunner(RUNTIME), self.events.append).build(chosen)
+        async with self.runner() as runner:
+            return await Builder(self.store, runner, self.events.append).build(chosen)
+
+    def runner(self, *candidates: str) -> AbstractAsyncContextManager[OciRunner]:
+        """A runner beside the store; by default with the OCI runtime that an engine would choose."""
+        return OciRunner.open(self.folder / "builds", GROUP, candidates or CANDIDATES)
 
     @property
     def cached(self) -> list[bool]:
@@ -69,7 +77,8 @@ class Workshop:
         rootfs = await self.store.snapshots.prepare("run", image.id)
         try:
             request = RunRequest(rootfs, command, config.env, config.user, config.working_dir or "/", "none")
-            await OciRunner(RUNTIME).run(request, pieces.append)
+            async with self.runner() as runner:
+                await runner.run(request, pieces.append)
         finally:
             await self.store.snapshots.remove("run")
         return b"".join(pieces).decode()
@@ -187,6 +196,57 @@ async def test_run_has_its_own_world_and_leaves_no_mount_points(workshop: Worksh
         await workshop.store.snapshots.remove("s")
 
 
+@pytest.mark.parametrize("runtime", CANDIDATES)
+async def test_either_runtime_runs_commands(workshop: Workshop, runtime: str) -> None:
+    if not shutil.which(runtime):
+        pytest.skip(f"{runtime} is not installed")
+    (workshop.context / "Dockerfile").write_text("FROM busybox\nRUN echo done\n")
+    options = BuildOptions(workshop.context, network="none")
+    async with workshop.runner(runtime) as runner:
+        await Builder(workshop.store, runner, workshop.events.append).build(options)
+    assert workshop.output == "done\n"
+    assert _control_groups() == []
+
+
+async def test_without_a_runtime_run_says_what_to_install(workshop: Workshop) -> None:
+    (workshop.context / "Dockerfile").write_text("FROM busybox\nENV A=1\nRUN true\n")
+    async with workshop.runner("no-such-runtime") as runner:
+        with pytest.raises(BuildFailure, match=r"Dockerfile:3: .*no-such-runtime: not installed.*apt-get install crun"):
+            await Builder(workshop.store, runner, workshop.events.append).build(BuildOptions(workshop.context))
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from podkeeper.runtime.build.runner import OciRunner, RunRequest
+
+async def main():
+    async with OciRunner.open(Path(sys.argv[1]), sys.argv[2]) as runner:
+        request = RunRequest(Path(sys.argv[3]), ["/bin/sh", "-c", "echo started; exec /bin/sleep " + sys.argv[4]])
+        await runner.run(request, lambda data: os.kill(os.getpid(), signal.SIGKILL))
+
+asyncio.run(main())
+"""
+
+
+async def test_what_a_killed_build_has_left_is_removed_by_the_next(workshop: Workshop) -> None:
+    image = await workshop.store.image_status("busybox")
+    assert image is not None
+    rootfs = await workshop.store.snapshots.prepare("killed", image.id)
+    try:
+        seconds = f"1000.{uuid.uuid4().int % 10**9}"
+        words = [sys.executable, "-c", KILLED, str(workshop.folder / "builds"), GROUP, str(rootfs), seconds]
+        assert subprocess.run(words, timeout=60, check=False).returncode == -signal.SIGKILL
+        eventually(lambda: _running(seconds))
+        async with workshop.runner():
+            left = _running(seconds), _control_groups()
+        assert left == ([], [])
+        assert os.listdir(workshop.folder / "builds") == []
+    finally:
+        _end(_running(seconds), _control_groups())
+        await workshop.store.snapshots.remove("killed")
+
+
 async def test_heredocs_are_scripts_and_files(workshop: Workshop) -> None:
     image = await workshop.build(
         "FROM busybox\nARG X=y\nCOPY <<END /conf\nx=$X\nEND\nRUN <<END\nset -e\ncat /conf\nEND\n"
@@ -237,8 +297,12 @@ async def test_a_cancelled_build_leaves_nothing_running(workshop: Workshop) -> N
 
     seconds = f"1000.{uuid.uuid4().int % 10**9}"  # no other test on this machine sleeps as long
     (workshop.context / "Dockerfile").write_text(f"FROM busybox\nRUN echo started && exec sleep {seconds}\n")
-    builder = Builder(workshop.store, OciRunner(RUNTIME), heard)
-    task = asyncio.create_task(builder.build(BuildOptions(workshop.context, network="none")))
+
+    async def build() -> None:
+        async with workshop.runner() as runner:
+            await Builder(workshop.store, runner, heard).build(BuildOptions(workshop.context, network="none"))
+
+    task = asyncio.create_task(build())
     await started.wait()
     groups = _control_groups()
     task.cancel()
@@ -250,14 +314,9 @@ async def test_a_cancelled_build_leaves_nothing_running(workshop: Workshop) -> N
     assert left == ([], [])
 
 
-def _control_groups() -> set[Path]:
-    """The control groups of builds that this process has started."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    names = set()
-    for pid in children:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
-        names |= {word for word in words if word.startswith("podkeeper-build-")}
-    return {path for name in names for path in Path("/sys/fs/cgroup").glob(f"**/{name}")}
+def _control_groups() -> list[Path]:
+    """The control groups of this test process's builds, the lower ones first."""
+    return sorted(Path("/sys/fs/cgroup").glob(f"**{GROUP}*/**/"), reverse=True)
 
 
 def _end(pids: list[int], groups: list[Path]) -> None:
@@ -293,8 +352,9 @@ async def _example(name: str, workshop: Workshop) -> ImageStatus:
         await asyncio.to_thread(prepare_context, EXAMPLES / name, context, CACHE, print)
     except BuildFailure as error:
         pytest.skip(f"packages cannot be had: {error}")
-    builder = Builder(workshop.store, OciRunner(RUNTIME), workshop.events.append)
-    return await builder.build(BuildOptions(context, (name,), network="none"))
+    async with workshop.runner() as runner:
+        builder = Builder(workshop.store, runner, workshop.events.append)
+        return await builder.build(BuildOptions(context, (name,), network="none"))
 
 
 async def test_the_busybox_example(workshop: Workshop) -> None:

@@ -54,7 +54,7 @@ async def _provide_image(layout: Layout, examples: Path) -> None:
     from podkeeper.runtime.build.builder import Builder
     from podkeeper.runtime.build.debian import prepare_context
     from podkeeper.runtime.build.options import BuildEvent, BuildOptions
-    from podkeeper.runtime.build.runner import OciRunner, choose_runtime
+    from podkeeper.runtime.build.runner import OciRunner
     from podkeeper.runtime.cri import ImagePullFailure, RuntimeFailure
     from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
@@ -76,7 +76,8 @@ async def _provide_image(layout: Layout, examples: Path) -> None:
             recipe, kept = examples / "images" / "nginx", examples.parent / ".cache"
             context, packages = kept / "contexts" / "nginx", kept / "packages"
             await asyncio.to_thread(prepare_context, recipe, context, packages, lambda line: click.echo(f"  {line}"))
-            await Builder(store, OciRunner(choose_runtime()), report).build(BuildOptions(context, (IMAGE,)))
+            async with OciRunner.open(layout.builds, layout.cgroup("build")) as runner:
+                await Builder(store, runner, report).build(BuildOptions(context, (IMAGE,)))
     except RuntimeFailure as failure:
         raise ClusterError(f"the image {IMAGE} could not be built: {failure}", "make install") from failure
     finally:

@@ -58,7 +58,7 @@ def build(
     """Build an image from a Dockerfile."""
     from podkeeper.runtime.build.builder import Builder
     from podkeeper.runtime.build.options import BuildEvent, BuildOptions
-    from podkeeper.runtime.build.runner import OciRunner, choose_runtime
+    from podkeeper.runtime.build.runner import OciRunner
 
     def report(event: BuildEvent) -> None:
         if event.text:
@@ -68,7 +68,12 @@ def build(
 
     given = dict(each.partition("=")[::2] for each in arguments)
     options = BuildOptions(directory, tags, dockerfile, given, target)
-    found = _with_store(layout, lambda store: Builder(store, OciRunner(choose_runtime()), report).build(options))
+
+    async def work(store: ImageStore) -> ImageStatus:
+        async with OciRunner.open(layout.builds, layout.cgroup("build")) as runner:
+            return await Builder(store, runner, report).build(options)
+
+    found = _with_store(layout, work)
     click.echo(f"built {', '.join(found.tags) or found.id}")
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
-import tempfile
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from podkeeper.foundation.cgroups import CgroupError
+from podkeeper.runtime import pause
 from podkeeper.runtime.build.failure import BuildFailure
+from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.engine.directories import Directories
+from podkeeper.runtime.engine.oci_choice import CANDIDATES, Ground
+from podkeeper.runtime.engine.oci_runtimes import OciRuntimes
 from podkeeper.runtime.engine.spec import capabilities, users
+from podkeeper.runtime.engine.sweep import DirectoryInUse, lock, sweep
 from podkeeper.runtime.images.workers import ended
 
 Output = Callable[[bytes], None]
@@ -59,31 +66,62 @@ class Runner(Protocol):
 
 
 class OciRunner:
-    """A Runner over ``crun run`` or ``runc run``."""
+    """A Runner with the OCI runtime that an engine would choose here, in a directory and a control group of its own.
 
-    def __init__(self, runtime: str) -> None:
-        self._runtime = runtime
+    The runtime is chosen by the first command: an image without one needs no OCI runtime.
+    """
+
+    def __init__(self, directories: Directories, cgroup: str, candidates: Sequence[str] = CANDIDATES) -> None:
+        self._directories, self._cgroup, self._candidates = directories, cgroup, candidates
+        self._runtimes: OciRuntimes | None = None
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(cls, place: Path, cgroup: str, candidates: Sequence[str] = CANDIDATES) -> AsyncIterator[OciRunner]:
+        """A runner below the directory ``place``, which other builds may use too. Nothing of it is left at the end.
+
+        What builds have left there that were killed is removed first. The control group is named ``cgroup``-ID.
+        """
+        await remove_abandoned(place)
+        name = uuid.uuid4().hex[:12]
+        directories = Directories(place / name)
+        directories.create()
+        held = lock(directories)
+        try:
+            yield cls(directories, f"{cgroup}-{name}", candidates)
+        finally:
+            os.close(held)
+            await sweep(directories.root)
 
     async def run(self, request: RunRequest, output: Output) -> int:
         """See Runner. What the command's mounts needed as mount points is taken away again."""
-        name = f"podkeeper-build-{uuid.uuid4().hex[:12]}"
+        runtimes = await self._chosen()
+        name = f"run-{uuid.uuid4().hex[:12]}"
         stubs = _missing_mount_points(request)
-        bundle = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+        bundle = self._directories.sandbox(name)
+        bundle.mkdir(mode=0o700)
         try:
-            (bundle / "config.json").write_text(json.dumps(specification(request, name)))
-            return await self._run(bundle, name, output)
+            (bundle / "config.json").write_text(json.dumps(specification(request, f"{self._cgroup}/{name}")))
+            return await self._run(runtimes, name, bundle, output)
         finally:
             await asyncio.to_thread(shutil.rmtree, bundle)
             _remove_stubs(request.rootfs, stubs)
 
-    async def _run(self, bundle: Path, name: str, output: Output) -> int:
-        base = (self._runtime, "--root", str(bundle / "state"))
+    async def _chosen(self) -> OciRuntimes:
+        if self._runtimes is None:
+            pause.install(self._directories.pause)
+            try:
+                ground = Ground.prepare(self._directories, self._cgroup)
+                self._runtimes = await OciRuntimes.open(ground, self._candidates)
+            except (CgroupError, OSError, RuntimeFailure) as error:
+                raise BuildFailure(f"RUN cannot start a container: {error}") from error
+        return self._runtimes
+
+    async def _run(self, runtimes: OciRuntimes, name: str, bundle: Path, output: Output) -> int:
+        runtime = runtimes.current
+        words = [runtime.path, "--root", str(runtime.state), "run", "--bundle", str(bundle), name]
         process = await asyncio.create_subprocess_exec(
-            *base,
-            "run",
-            "--bundle",
-            str(bundle),
-            name,
+            *words,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -95,21 +133,22 @@ class OciRunner:
                     output(data)
                 return await process.wait()
             finally:
-                if process.returncode is None:
-                    delete = await asyncio.create_subprocess_exec(*base, "delete", "--force", name)
-                    await delete.wait()
+                await runtimes.delete(name, bundle)
 
 
-def choose_runtime() -> str:
-    """The OCI runtime for builds. Raises BuildFailure when none is installed."""
-    for name in ("runc", "crun"):
-        if shutil.which(name):
-            return name
-    raise BuildFailure("RUN needs runc or crun, and neither is installed")
+async def remove_abandoned(place: Path) -> None:
+    """Removes what killed builds have left below ``place``: processes, control groups, files. RuntimeFailure."""
+    for directory in _directories(place):
+        with contextlib.suppress(DirectoryInUse):
+            await sweep(directory)
 
 
-def specification(request: RunRequest, name: str) -> dict[str, Any]:
-    """The OCI runtime specification of the command."""
+def _directories(place: Path) -> list[Path]:
+    return sorted(place.iterdir()) if place.is_dir() else []
+
+
+def specification(request: RunRequest, cgroup: str) -> dict[str, Any]:
+    """The OCI runtime specification of the command, whose processes are in the group ``cgroup``."""
     from podkeeper.runtime.cri import ContainerSecurityContext
 
     user = users.resolve(request.rootfs, ContainerSecurityContext(), request.user)
@@ -129,7 +168,7 @@ def specification(request: RunRequest, name: str) -> dict[str, Any]:
         "mounts": _mounts(request),
         "linux": {
             "namespaces": [{"type": kind} for kind in namespaces],
-            "cgroupsPath": f"/{name}",
+            "cgroupsPath": cgroup,
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READONLY),
         },

@@ -24,14 +24,18 @@ from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, loa
 from podkeeper.runtime.engine.settings import EngineSettings
 
 
+class DirectoryInUse(RuntimeFailure):
+    """An engine or a build has the directory open."""
+
+
 def lock(directories: Directories) -> int:
-    """Takes the directory for one engine (or sweep) alone; closing the descriptor frees it. RuntimeFailure."""
+    """Takes the directory for one engine (or sweep) alone; closing the descriptor frees it. DirectoryInUse."""
     descriptor = os.open(directories.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
-        raise RuntimeFailure(f"another engine is open on {directories.root}: stop that one first") from None
+        raise DirectoryInUse(f"another engine is open on {directories.root}: stop that one first") from None
     return descriptor
 
 
