@@ -104,11 +104,6 @@ class Layout:
         return self.node / "builds"
 
     @property
-    def builds(self) -> Path:
-        """A directory for each image build that runs."""
-        return self.node / "builds"
-
-    @property
     def network(self) -> Path:
         """The pod network's allocations."""
         return self.node / "network"
