@@ -185,6 +185,31 @@ async def test_a_host_port_on_one_address_only(network: BridgeNetwork, pods: lis
     server.join()
 
 
+async def test_a_host_port_is_one_pods_until_that_pod_is_gone(network: BridgeNetwork, pods: list[Pod]) -> None:
+    first, second = (pod.request(PortMapping(80, 8080)) for pod in pods)
+    address = (await network.add(first)).ips[0]
+    with pytest.raises(PodNetworkError, match=f"hostPort 8080/TCP still belongs to the pod with address {address}"):
+        await network.add(second)
+    await network.delete(first)
+    assert (await network.add(second)).ips
+
+
+async def test_rules_that_somebody_flushed_do_not_keep_a_pod_from_going(
+    network: BridgeNetwork, pods: list[Pod], tmp_path: Path
+) -> None:
+    first, second = pods[0].request(PortMapping(80, 8080)), pods[1].request(PortMapping(80, 9090))
+    await network.add(first)
+    staying = await network.add(second)
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    await network.delete(first)
+    assert len(list((tmp_path / "hostports").iterdir())) == 1
+    server = pods[1].serve_once(80, b"back")
+    with socket.create_connection(("10.77.0.1", 9090), 5) as connection:
+        assert connection.recv(100).startswith(b"back")
+    server.join()
+    assert await network.check(second) == staying
+
+
 async def test_allocations_and_rules_outlive_the_process(pods: list[Pod], tmp_path: Path) -> None:
     config = BridgeConfig(tmp_path, IPv4Network("10.77.0.0/29"))
     request = pods[0].request(PortMapping(80, 8080))

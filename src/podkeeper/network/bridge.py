@@ -107,8 +107,11 @@ class BridgeNetwork:
         """See PodNetwork."""
         address = self._pool.address_of(request.sandbox_id)
         async with self._host:
-            await run_in_thread(lambda: self._netlink.delete_link(host_interface(request.sandbox_id)))
-            self._forget_ports(request.sandbox_id, address)
+            try:
+                await run_in_thread(lambda: self._netlink.delete_link(host_interface(request.sandbox_id)))
+                self._forget_ports(request.sandbox_id, address)
+            except (OSError, NftablesError) as error:
+                raise PodNetworkError(f"disconnect pod {request.namespace}/{request.name}: {error}") from error
         self._pool.free(request.sandbox_id)
 
     def _prepare(self) -> None:
@@ -127,12 +130,17 @@ class BridgeNetwork:
         sysctls = Sysctls(config.directory / "sysctls.json")
         sysctls.set("net/ipv4/ip_forward", "1")
         sysctls.set(f"net/ipv4/conf/{config.bridge}/route_localnet", "1", restore=False)
-        mappings = [
-            (str(address), mapping)
-            for address, holder in self._pool.holders().items()
-            for mapping in self._load_ports(holder)
-        ]
-        self._nftables.apply(pod_rules.table_script(config.pod_cidr, config.bridge, mappings))
+        self._write_table()
+
+    def _write_table(self, without: str = "") -> None:
+        """All rules anew, from what sandboxes hold; those of the sandbox ``without`` are left out."""
+        mappings = [(str(address), mapping) for address, mapping in self._host_ports(without)]
+        self._nftables.apply(pod_rules.table_script(self._config.pod_cidr, self._config.bridge, mappings))
+
+    def _host_ports(self, without: str) -> Iterator[tuple[IPv4Address, PortMapping]]:
+        for address, holder in self._pool.holders().items():
+            if holder != without:
+                yield from ((address, mapping) for mapping in self._load_ports(holder))
 
     async def _connect(self, request: PodNetworkRequest, address: IPv4Address) -> None:
         name = host_interface(request.sandbox_id)
@@ -166,14 +174,27 @@ class BridgeNetwork:
     def _remember_ports(self, request: PodNetworkRequest, address: IPv4Address) -> None:
         if not request.port_mappings:
             return
+        self._refuse_taken(request)
         self._nftables.apply(pod_rules.add_script(str(address), request.port_mappings))
         text = json.dumps([asdict(mapping) for mapping in request.port_mappings])
         (self._ports / request.sandbox_id).write_text(text)
 
+    def _refuse_taken(self, request: PodNetworkRequest) -> None:
+        """A pod may be told to come before the one that had its port is gone; it is tried again until then."""
+        taken = {pod_rules.key(mapping): address for address, mapping in self._host_ports(request.sandbox_id)}
+        for mapping in request.port_mappings:
+            holder = taken.get(pod_rules.key(mapping))
+            if holder is not None:
+                port = f"{mapping.host_port}/{mapping.protocol}"
+                raise OSError(errno.EADDRINUSE, f"hostPort {port} still belongs to the pod with address {holder}")
+
     def _forget_ports(self, sandbox_id: str, address: IPv4Address | None) -> None:
         mappings = self._load_ports(sandbox_id)
         if mappings and address is not None:
-            self._nftables.apply(pod_rules.remove_script(str(address), mappings))
+            try:
+                self._nftables.apply(pod_rules.remove_script(str(address), mappings))
+            except NftablesError:  # somebody flushed the node's rules: ours are put back, without this pod's
+                self._write_table(without=sandbox_id)
         (self._ports / sandbox_id).unlink(missing_ok=True)
 
     def _load_ports(self, sandbox_id: str) -> Sequence[PortMapping]:

@@ -80,11 +80,16 @@ def _dnat_lines(protocol: str) -> tuple[str, str]:
     )
 
 
-def _element(address: str, mapping: PortMapping) -> str:
+def key(mapping: PortMapping) -> tuple[str, str]:
+    """The map and the element in it that a hostPort is; two pods cannot have the same."""
     protocol = mapping.protocol.lower()
     if protocol not in PROTOCOLS:
         raise ValueError(f"hostPort {mapping.host_port}: protocol {mapping.protocol} is not TCP, UDP or SCTP")
-    target = f"{address} . {mapping.container_port}"
     if mapping.host_ip and mapping.host_ip != "0.0.0.0":  # noqa: S104 - the wildcard of the API, nothing is bound
-        return f"one-{protocol} {{ {mapping.host_ip} . {mapping.host_port} : {target} }}"
-    return f"any-{protocol} {{ {mapping.host_port} : {target} }}"
+        return f"one-{protocol}", f"{mapping.host_ip} . {mapping.host_port}"
+    return f"any-{protocol}", str(mapping.host_port)
+
+
+def _element(address: str, mapping: PortMapping) -> str:
+    table, element = key(mapping)
+    return f"{table} {{ {element} : {address} . {mapping.container_port} }}"

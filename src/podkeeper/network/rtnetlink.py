@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
@@ -82,11 +83,10 @@ def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 class Netlink:
-    """A request socket in the namespace of the thread that opens it."""
+    """A request socket in the namespace of the thread that opens it; ``channel`` is used instead if given."""
 
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-        self._socket.bind((0, 0))
+    def __init__(self, channel: socket.socket | None = None) -> None:
+        self._socket = channel or _open()
         self._sequence = 0
 
     def close(self) -> None:
@@ -208,6 +208,12 @@ class Netlink:
                     return answers
 
 
+def _open() -> socket.socket:
+    channel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+    channel.bind((0, 0))
+    return channel
+
+
 def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
     offset = 0
     while offset + _HEADER.size <= len(data):
@@ -225,6 +231,6 @@ def _link(index: int = 0, flags: int = 0) -> bytes:
 def _parse_link(body: bytes) -> Link:
     _, _, index, flags, _ = _LINK.unpack_from(body)
     found = dict(_attributes(body[_LINK.size :]))
-    master = int.from_bytes(found.get(_IFLA_MASTER, b""), "little")
+    master = int.from_bytes(found.get(_IFLA_MASTER, b""), sys.byteorder)
     name = found.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode()
     return Link(index, name, bool(flags & _IFF_UP), master, found.get(_IFLA_ADDRESS, b""))

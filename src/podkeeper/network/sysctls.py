@@ -21,7 +21,7 @@ class Sysctls:
         noted = self._noted()
         if restore and name not in noted:
             noted[name] = present
-            self._note.write_text(json.dumps(noted))
+            self._write(noted)
         if present != value:
             file.write_text(value)
 
@@ -30,6 +30,12 @@ class Sysctls:
         for name, value in self._noted().items():
             (self._root / name).write_text(value)
         self._note.unlink(missing_ok=True)
+
+    def _write(self, noted: dict[str, str]) -> None:
+        """All of the note or nothing: one that was cut short could not be read at the next start."""
+        fresh = self._note.with_suffix(".new")
+        fresh.write_text(json.dumps(noted))
+        fresh.replace(self._note)
 
     def _noted(self) -> dict[str, str]:
         try:
