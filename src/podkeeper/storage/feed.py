@@ -10,7 +10,7 @@ import asyncio
 import heapq
 from collections.abc import Sequence
 
-from podkeeper.storage.store import Entry, StoreClosed
+from podkeeper.storage.store import Entry, StoreClosed, StoreError
 
 
 class Subscription:
@@ -112,6 +112,14 @@ class Feed:
                 self._waiters = [waiter for waiter in self._waiters if waiter[2] is not future]
                 heapq.heapify(self._waiters)
 
+    def refuse(self, revision: int, error: StoreError) -> None:
+        """Ends those who wait for a revision up to ``revision``: none of them will come."""
+        refused = [waiter for waiter in self._waiters if waiter[0] <= revision]
+        self._waiters = [waiter for waiter in self._waiters if waiter[0] > revision]
+        heapq.heapify(self._waiters)
+        for _, _, future in refused:
+            _resolve(future, error)
+
     def close(self, error: StoreClosed) -> None:
         """Ends every watcher and waiter with ``error``."""
         self._closed = error
@@ -123,7 +131,7 @@ class Feed:
         self._by_prefix, self._lengths, self._waiters = {}, (), []
 
 
-def _resolve(future: asyncio.Future[None], error: StoreClosed | None) -> None:
+def _resolve(future: asyncio.Future[None], error: StoreError | None) -> None:
     if future.done():
         return
     if error is None:

@@ -50,8 +50,12 @@ class RevisionInFuture(StoreError):
         self.revision, self.current = revision, current
 
 
+class StoreFull(StoreError):
+    """There is no room for a write: it did not happen. Reads go on, and so do writes once there is room again."""
+
+
 class StoreClosed(StoreError):
-    """The store was closed, or its engine failed for good (disk full, I/O error: see ``__cause__``)."""
+    """The store was closed, or its engine failed for good (I/O error: see ``__cause__``)."""
 
 
 class Change(Enum):
@@ -96,7 +100,7 @@ class Store(Protocol):
     Writes are linearizable. A write that returned is durable (as durable as the engine promises: sqlite after
     fsync, memory not at all) and is seen by every read that starts afterwards. A write whose caller is cancelled
     may or may not have happened, wholly in either case. Concurrent writes may share one commit; each still has
-    a revision of its own and fails or succeeds alone.
+    a revision of its own and fails or succeeds alone, except that StoreFull may refuse all of them together.
     """
 
     @property

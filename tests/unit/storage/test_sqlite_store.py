@@ -8,15 +8,16 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from podkeeper.foundation import mounts
 from podkeeper.storage.sqlite import DatabaseLocked, SchemaUnsupported, SqliteStore
 from podkeeper.storage.sqlite import heads as heads_module
 from podkeeper.storage.sqlite.heads import Heads
-from podkeeper.storage.store import Change, Entry, Record, StoreClosed
+from podkeeper.storage.store import Change, Entry, KeyExists, Record, StoreClosed, StoreFull
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ async def test_many_watchers_catch_up_from_the_log(store: SqliteStore) -> None:
     assert seen[-1].change is Change.DELETE
 
 
-FULL_DISK = """
+FAILING_DISK = """
 import asyncio, resource, sys
 from podkeeper.storage.sqlite import SqliteStore
 from podkeeper.storage.store import StoreClosed
@@ -234,10 +235,10 @@ asyncio.run(main())
 """
 
 
-async def test_a_full_disk_acknowledges_nothing_and_loses_nothing(path: Path) -> None:
-    """The kernel refuses to let files grow (RLIMIT_FSIZE), as a full disk would."""
+async def test_a_disk_that_fails_acknowledges_nothing_and_loses_nothing(path: Path) -> None:
+    """The kernel refuses to let files grow (RLIMIT_FSIZE), as a disk in trouble would."""
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, timeout=60
+        subprocess.run, [sys.executable, "-c", FAILING_DISK, str(path)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     acknowledged = int(done.stdout)
@@ -247,6 +248,89 @@ async def test_a_full_disk_acknowledges_nothing_and_loses_nothing(path: Path) ->
     assert {record.key for record in page.records} == {f"/k/{number}" for number in range(acknowledged)}
     assert store.revision == acknowledged
     await store.create("/late", b"")
+    await store.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of four megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("a file system of a chosen size needs root to be mounted")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounts.mount("tmpfs", folder, "tmpfs", 0, "size=4m")
+    yield folder
+    mounts.unmount_below(folder)
+
+
+async def fill(store: SqliteStore) -> int:
+    """Creates keys, twenty at a time, until there is no room. Returns how many were acknowledged."""
+    acknowledged = number = 0
+    while True:
+        writes = [store.create(f"/k/{number + n}", b"x" * 3000) for n in range(20)]
+        number += 20
+        outcomes = await asyncio.gather(*writes, return_exceptions=True)
+        acknowledged += sum(isinstance(outcome, int) for outcome in outcomes)
+        refused = [outcome for outcome in outcomes if not isinstance(outcome, int)]
+        if refused:
+            assert {type(each) for each in refused} == {StoreFull}, refused
+            return acknowledged
+
+
+async def test_a_full_disk_refuses_writes_until_there_is_room(disk: Path) -> None:
+    (disk / "ballast").write_bytes(bytes(1 << 20))
+    store = await SqliteStore.open(disk / "store.db")
+    first = await store.create("/first", b"1")
+    acknowledged = await fill(store)
+    page = await store.range("/k/")
+    assert len(page.records) == acknowledged
+    assert await store.get("/first") == Record("/first", b"1", first, first)
+    with pytest.raises(StoreFull, match=r"has no room: .*full"):
+        await store.update("/first", b"2" * 9000, first)
+    with pytest.raises(KeyExists):
+        await store.create("/first", b"")
+    (disk / "ballast").unlink()
+    second = await store.update("/first", b"2", first)
+    assert second > store.oldest + acknowledged
+    await store.delete("/first", second)
+    assert await store.create("/k/late", b"") == store.revision
+    await store.close()
+    again = await SqliteStore.open(disk / "store.db")
+    assert len((await again.range("/k/")).records) == acknowledged + 1
+    await again.close()
+
+
+async def test_what_builds_on_a_refused_write_is_refused_with_it(disk: Path) -> None:
+    (disk / "ballast").write_bytes(bytes(2 << 20))
+    store = await SqliteStore.open(disk / "store.db")
+    kept, gone = await store.create("/kept", b"1"), await store.create("/gone", b"1")
+    await fill(store)
+    watch = store.watch("/", store.revision)
+    following = asyncio.ensure_future(anext(watch))
+    chain = [
+        asyncio.ensure_future(each)
+        for each in (
+            store.update("/kept", b"2" * 100_000, kept),
+            store.delete("/gone", gone),
+            store.create("/gone", b"again" * 30_000),
+            store.create("/new", b"n" * 100_000),
+            store.create("/new", b"second"),
+        )
+    ]
+    outcomes = await asyncio.wait_for(asyncio.gather(*chain, return_exceptions=True), 20)
+    assert {type(outcome) for outcome in outcomes} == {StoreFull}, outcomes
+    (disk / "ballast").unlink()
+    assert await store.create("/new", b"n") == store.revision
+    assert await store.update("/kept", b"2", kept) == store.revision
+    assert await store.delete("/gone", gone) == store.revision
+    seen = list(await following)
+    while len(seen) < 3:
+        seen.extend(await anext(watch))
+    assert [(entry.change, entry.record.key) for entry in seen] == [
+        (Change.CREATE, "/new"),
+        (Change.UPDATE, "/kept"),
+        (Change.DELETE, "/gone"),
+    ]
     await store.close()
 
 

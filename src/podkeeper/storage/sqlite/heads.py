@@ -58,6 +58,14 @@ class Heads:
         self._heads[key] = (revision, 0)
         self._drop(key)
 
+    def restore(self, key: str, revision: int, created: int) -> None:
+        """Goes back to an earlier change of ``key`` (0: there was none), as the later one did not happen."""
+        if revision:
+            self._heads[key] = (revision, created)
+        else:
+            self._heads.pop(key, None)
+        self._drop(key)
+
     def forget(self, key: str, revision: int) -> None:
         """Forgets a key whose deletion at ``revision`` is committed, unless it was created anew."""
         if self._heads.get(key) == (revision, 0):

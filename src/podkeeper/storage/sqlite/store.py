@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
@@ -35,7 +36,10 @@ from podkeeper.storage.store import (
     RevisionInFuture,
     RevisionMismatch,
     StoreClosed,
+    StoreFull,
 )
+
+log = logging.getLogger(__name__)
 
 CONTINUED = 100  # lists under way whose counts are remembered
 
@@ -49,13 +53,13 @@ class SqliteStore:
         self._feed = Feed(newest)
         self._heads = Heads(read_heads(connection))
         self._reader = Reader(path)
-        self._writer = Writer(connection, path, newest, self._acknowledge, self._fail)
+        self._writer = Writer(connection, path, newest, self._acknowledge, self._fail, self._refuse)
         # How many records follow a page: counted for the first page of a list, not for each.
         self._continued: dict[tuple[str, str, int], int] = {}
         self._compacting = asyncio.Lock()
         self._closing = asyncio.Lock()
         self._closed: StoreClosed | None = None
-        self._freed = False
+        self._freed = self._full = False
 
     def __repr__(self) -> str:
         state = f"closed={self._closed!r} " if self._closed else ""
@@ -218,10 +222,24 @@ class SqliteStore:
 
     def _acknowledge(self, writes: Sequence[Write]) -> None:
         """Called by the writer, on the loop, with a committed group."""
+        if self._full:
+            self._full = False
+            log.info("the store %s has room again", self._path)
         for write in writes:
             if write.change is Change.DELETE:
                 self._heads.forget(write.key, write.revision)
         self._feed.publish([write.entry() for write in writes], writes[-1].revision)
+
+    def _refuse(self, writes: Sequence[Write], error: BaseException) -> StoreFull:
+        """Called by the writer with the writes, in order, that did not happen: what they built on holds again."""
+        if not self._full:
+            self._full = True
+            log.error("the store %s has no room, writes are refused until it has: %s", self._path, error)
+        for write in reversed(writes):
+            self._heads.restore(write.key, write.previous, write.created)
+        full = StoreFull(f"the store {self._path} has no room: {error}")
+        self._feed.refuse(writes[-1].revision, full)
+        return full
 
     def _fail(self, error: BaseException) -> StoreClosed:
         """Called by the writer when a commit failed: what is in memory may be ahead of the file, so this is the end."""

@@ -3,7 +3,8 @@
 ```
 append ─► waiting ──(thread idle)──► committing ──► acknowledged (feed first, then the callers)
              ▲                          │ failed
-             └── writes meanwhile       └─► everything waiting and committing fails, for good
+             └── writes meanwhile       ├─► disk full: everything waiting and committing is refused
+                                        └─► otherwise: it fails, and the store with it
 ```
 """
 
@@ -36,10 +37,11 @@ class Writer:
         newest: int,
         acknowledge: Callable[[Sequence[Write]], None],
         fail: Callable[[BaseException], StoreClosed],
+        refuse: Callable[[Sequence[Write], BaseException], StoreError],
     ) -> None:
         self._connection, self._newest = connection, newest
         self._wal = path.with_name(path.name + "-wal")
-        self._acknowledge, self._fail = acknowledge, fail
+        self._acknowledge, self._fail, self._refuse = acknowledge, fail, refuse
         self._thread = ThreadPoolExecutor(1, "store-writer")
         self._waiting: list[tuple[Write, asyncio.Future[int]]] = []
         self._committing: list[tuple[Write, asyncio.Future[int]]] = []
@@ -112,11 +114,16 @@ class Writer:
                 future.set_result(write.revision)
 
     def _give_up(self, error: BaseException) -> None:
-        closed = self._fail(error)
-        for _, future in self._committing + self._waiting:
-            if not future.done():
-                failure = StoreClosed(*closed.args)
-                failure.__cause__ = error
-                future.set_exception(failure)
+        """Nothing of a group that did not fit is in the file; after any other error nobody knows."""
+        group = self._committing + self._waiting
         self._committing, self._waiting = [], []
         self._idle.set()
+        if isinstance(error, sqlite3.Error) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            told: StoreError = self._refuse([write for write, _ in group], error)
+        else:
+            told = self._fail(error)
+        for _, future in group:
+            if not future.done():
+                failure = type(told)(*told.args)
+                failure.__cause__ = error
+                future.set_exception(failure)
