@@ -60,6 +60,11 @@ class PodActor:
         for name in [name for name, delay in self.delays.items() if delay.reason == "CreateContainerConfigError"]:
             del self.delays[name]
 
+    def retry_now(self) -> bool:
+        """A step that failed need not wait for its time; False when none does."""
+        waiting, self.retry_at = self.retry_at is not None, None
+        return waiting
+
     def note(self, plan: Plan) -> None:
         """Takes over what waits and why, and announces back-offs that begin."""
         names = {hold.name for hold in plan.holds} | {start.name for start in plan.starts}

@@ -120,8 +120,15 @@ class PodWorker:
         """Something about the pod's containers or probes changed."""
         self._alarm.ring()
 
+    @property
+    def is_removed(self) -> bool:
+        """Whether the API object is gone."""
+        return self._removed
+
     def room_changed(self) -> None:
-        """Another pod has left: a resize that waits for room may fit now."""
+        """Another pod has left: a resize or a sandbox that waits for what it had may succeed now."""
+        if self._actor.retry_now():
+            self._alarm.ring()
         if self._allocation.pending is not None:
             self.pod = self._allocation.settle(self._wanted, self._fits)
             self._alarm.ring()

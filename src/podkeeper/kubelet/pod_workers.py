@@ -125,10 +125,14 @@ class PodWorkers:
         return admit_resize(pod, self._others(pod), self._room())
 
     def _others(self, pod: v1.Pod) -> list[v1.Pod]:
-        """The pods that hold resources besides ``pod``."""
+        """The pods that count besides ``pod``: those that the API knows and whose containers may still run.
+
+        One that the API has let go before its containers ended does not count, as upstream; whoever takes its place
+        waits where it matters, for a hostPort for instance.
+        """
         active = (PodPhase.SYNCING, PodPhase.TERMINATING)
-        every = self._workers.values()
-        return [each.pod for each in every if each.phase in active and each.uid != pod.metadata.uid]
+        known = (each for each in self._workers.values() if each.phase in active and not each.is_removed)
+        return [each.pod for each in known if each.uid != pod.metadata.uid]
 
     async def _work(self, worker: PodWorker) -> None:
         """Runs a worker to its end. One that crashes is replaced: a defect met by one pod must not stop the node."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from podkeeper.api.core import v1
-from podkeeper.runtime.cri import ContainerState
+from podkeeper.runtime.cri import ContainerState, RuntimeFailure
 
 Make = Callable[..., v1.Pod]
 
@@ -158,6 +158,38 @@ async def test_a_forced_deletion_ends_the_containers_too(node: Any, make_pod: Ma
     await node.settle()
     assert not node.runtime.sandboxes
     assert not node.runtime.containers
+
+
+async def test_a_pod_waits_for_the_host_port_of_one_that_was_forced_away(node: Any, make_pod: Make) -> None:
+    port = v1.ContainerPort(container_port=80, host_port=8080, protocol="TCP")
+    app = v1.Container(name="app", image="app:1", ports=(port,))
+    await node.run(make_pod(containers=(app,)))
+    node.runtime.stubborn.add("app")
+    node.api.drop(v1.Pod, "default", "web")
+    await node.settle()
+    assert node.running() == ["app"]
+    taken = RuntimeFailure("hostPort 8080/TCP still belongs to the pod with address 10.88.0.2")
+    node.runtime.fail_next("run_sandbox", taken)
+    await node.run(make_pod("heir", containers=(app,)))
+    assert node.api.pod("heir").status.phase == "Pending"
+    told = [text for _, reason, text in node.events.seen if reason == "FailedCreatePodSandBox"]
+    assert told == [f"Failed to create pod sandbox: {taken}"]
+    node.runtime.stubborn.clear()
+    await node.pass_time(30.1)
+    assert node.api.pod("heir").status.phase == "Running"
+
+
+async def test_who_waits_to_be_set_up_is_tried_as_soon_as_another_pod_leaves(node: Any, make_pod: Make) -> None:
+    await node.run(make_pod(restart_policy="Never"))
+    for _ in range(7):  # after that many, tries are many seconds apart
+        node.runtime.fail_next("run_sandbox", RuntimeFailure("no room"))
+    await node.run(make_pod("waiting"))
+    for _ in range(35):
+        await node.pass_time(1)
+    assert node.api.pod("waiting").status.phase == "Pending"
+    node.api.ask_deletion("web")
+    await node.settle()
+    assert node.api.pod("waiting").status.phase == "Running"
 
 
 async def test_deletion_interrupts_a_long_pull(node: Any, make_pod: Make, monkeypatch: pytest.MonkeyPatch) -> None:
