@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -10,6 +11,17 @@ from podkeeper.api.errors import ApiError
 from podkeeper.registry.verbs import DeleteOptions
 
 Tree = dict[str, Any]
+
+#: A request for a certificate of "x" that a key of its own has signed, as PEM in base64.
+SIGNING_REQUEST = base64.b64encode(
+    b"-----BEGIN CERTIFICATE REQUEST-----\n"
+    b"MIHHMG4CAQAwDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA\n"
+    b"BMOqCPZ+QFwYXfyXs3lOKtQLYYeFuHLiVQ5tkyHJxqX8N3YiPEv39bdbLIaBJN8Z\n"
+    b"MRu/yXxer7p5gGGk5iDuzpWgADAKBggqhkjOPQQDAgNJADBGAiEA6NxBJ92HDnmo\n"
+    b"JABgonIiZWwUiFwmKTjaQFb6aD8KzGQCIQChKaVYbdTGjkcKhwYiEFzM4Mwym9gW\n"
+    b"ukkRtDxr4rjDuw==\n"
+    b"-----END CERTIFICATE REQUEST-----\n"
+).decode()
 
 
 def pod(name: str = "p", **spec: Any) -> Tree:
@@ -306,7 +318,12 @@ class TestOthers:
         assert outcome.item.tree()["metadata"]["finalizers"] == ["orphan"]
 
     async def test_signing_requests_say_who_asked(self, shop: Any) -> None:
-        spec = {"request": "eA==", "signerName": "example.com/x", "usages": ["client auth"], "username": "somebody"}
+        spec = {
+            "request": SIGNING_REQUEST,
+            "signerName": "example.com/x",
+            "usages": ["client auth"],
+            "username": "somebody",
+        }
         made = await shop.create(
             "certificatesigningrequests", {"metadata": {"name": "c"}, "spec": spec}, "certificates.k8s.io"
         )

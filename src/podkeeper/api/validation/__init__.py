@@ -41,9 +41,6 @@ _RULES: dict[tuple[str, str], str] = {
     ("networking.k8s.io", "IngressClass"): "networking:ingress_class",
     ("networking.k8s.io", "NetworkPolicy"): "networking:network_policy",
     ("apiextensions.k8s.io", "CustomResourceDefinition"): "extensions:custom_resource_definition",
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): "extensions:webhooks",
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): "extensions:webhooks",
-    ("certificates.k8s.io", "CertificateSigningRequest"): "extensions:certificate_request",
     ("", "ConfigMap"): "configuration:config_map",
     ("", "Secret"): "configuration:secret",
     ("", "Service"): "services:service",
@@ -55,15 +52,51 @@ _RULES: dict[tuple[str, str], str] = {
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): "rbac:cluster_role_binding",
     ("policy", "PodDisruptionBudget"): "policies:pod_disruption_budget",
     ("scheduling.k8s.io", "PriorityClass"): "policies:priority_class",
-    ("storage.k8s.io", "StorageClass"): "policies:storage_class",
     ("coordination.k8s.io", "Lease"): "policies:lease",
     ("node.k8s.io", "RuntimeClass"): "policies:runtime_class",
-    ("autoscaling", "HorizontalPodAutoscaler"): "policies:autoscaler",
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"): "admissionpolicies:mutating",
+    ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"): "admissionpolicies:mutating_binding",
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): "webhooks:webhooks",
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): "admissionpolicies:validating",
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"): "admissionpolicies:validating_binding",
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): "webhooks:webhooks",
+    ("apiregistration.k8s.io", "APIService"): "apiservices:api_service",
+    ("autoscaling", "HorizontalPodAutoscaler"): "autoscaling:autoscaler",
+    ("certificates.k8s.io", "CertificateSigningRequest"): "certificates:certificate_request",
+    ("", "Event"): "events:core_event",
+    ("events.k8s.io", "Event"): "events:new_event",
+    ("flowcontrol.apiserver.k8s.io", "FlowSchema"): "flowcontrol:flow_schema",
+    ("flowcontrol.apiserver.k8s.io", "PriorityLevelConfiguration"): "flowcontrol:priority_level",
+    ("networking.k8s.io", "IPAddress"): "addressranges:ip_address",
+    ("networking.k8s.io", "ServiceCIDR"): "addressranges:service_cidr",
+    ("resource.k8s.io", "DeviceClass"): "devices:device_class",
+    ("resource.k8s.io", "ResourceClaim"): "devices:claim",
+    ("resource.k8s.io", "ResourceClaimTemplate"): "devices:claim_template",
+    ("resource.k8s.io", "ResourceSlice"): "devices:resource_slice",
+    ("storage.k8s.io", "CSIDriver"): "storage:csi_driver",
+    ("storage.k8s.io", "CSINode"): "storage:csi_node",
+    ("storage.k8s.io", "CSIStorageCapacity"): "storage:storage_capacity",
+    ("storage.k8s.io", "StorageClass"): "storage:storage_class",
+    ("storage.k8s.io", "VolumeAttachment"): "storage:volume_attachment",
+    ("storage.k8s.io", "VolumeAttributesClass"): "storage:attributes_class",
 }
 #: Subresources that judge changes by rules of their own: (kind, subresource) -> "module:function".
 _BY_SUBRESOURCE = {
     ("Pod", "ephemeralcontainers"): "pods:ephemeral_containers_update",
     ("Pod", "resize"): "pods:resize_update",
+    ("APIService", "status"): "apiservices:api_service_status_update",
+    ("CertificateSigningRequest", "approval"): "certificates:approval_update",
+    ("CertificateSigningRequest", "status"): "certificates:status_update",
+    ("DaemonSet", "status"): "statuses:daemon_set",
+    ("Deployment", "status"): "statuses:deployment",
+    ("HorizontalPodAutoscaler", "status"): "statuses:autoscaler",
+    ("Ingress", "status"): "networking:ingress_status_update",
+    ("Job", "status"): "statuses:job",
+    ("Pod", "status"): "statuses:pod",
+    ("ReplicaSet", "status"): "statuses:replica_set",
+    ("ReplicationController", "status"): "statuses:replica_set",
+    ("ResourceClaim", "status"): "devices:claim_status_update",
+    ("StatefulSet", "status"): "statuses:stateful_set",
 }
 _NOT_SPECIFICATION = ("api_version", "kind", "metadata", "status")
 
@@ -97,12 +130,12 @@ def validate_update(resource: Resource, new: Any, old: Any, subresource: str = "
     """
     found = Found()
     metadata.on_update(found, resource, new.metadata, old.metadata)
-    if _same_specification(new, old):
-        return found
-    rules = _rules(resource.group, resource.kind)
-    if rules is not None:
-        own = _subresource_rule(resource.kind, subresource) or rules[1]
-        own(found, new, old)
+    judge = _subresource_rule(resource.kind, subresource)
+    if judge is None and not _same_specification(new, old):
+        rules = _rules(resource.group, resource.kind)
+        judge = rules[1] if rules is not None else None
+    if judge is not None:
+        judge(found, new, old)
     return found
 
 

@@ -1,23 +1,17 @@
-"""What extends the API: definitions of custom resources, webhooks, certificate requests.
+"""Definitions of custom resources.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from podkeeper.api import names
 from podkeeper.api.validation.fields import Found, indexed
-from podkeeper.api.validation.selectors import label_selector
 
 if TYPE_CHECKING:
     from podkeeper.api.apiextensions import v1 as apiextensions
-    from podkeeper.api.certificates import v1 as certificates
-
-_OPERATIONS = ("*", "CONNECT", "CREATE", "DELETE", "UPDATE")
-_MAX_TIMEOUT = 30
-_MIN_EXPIRATION = 600
 
 
 def custom_resource_definition(found: Found, obj: apiextensions.CustomResourceDefinition) -> None:
@@ -61,81 +55,3 @@ def custom_resource_definition_update(
     if established:
         found.unchanged("spec.scope", new.spec.scope, old.spec.scope)
         found.unchanged("spec.names.kind", new.spec.names.kind, old.spec.names.kind)
-
-
-def webhooks(found: Found, obj: Any) -> None:
-    """A new or changed configuration of mutating or validating webhooks."""
-    seen = set()
-    for path, hook in indexed("webhooks", obj.webhooks):
-        if hook.name.count(".") < 2:
-            found.invalid(
-                f"{path}.name", hook.name, "should be a domain with at least three segments separated by dots"
-            )
-        found.check(f"{path}.name", hook.name, names.dns_subdomain)
-        if hook.name in seen:
-            found.duplicate(f"{path}.name", hook.name)
-        seen.add(hook.name)
-        _webhook(found, path, hook)
-
-
-def webhooks_update(found: Found, new: Any, old: Any) -> None:
-    """Everything may change."""
-    webhooks(found, new)
-
-
-def certificate_request(found: Found, obj: certificates.CertificateSigningRequest) -> None:
-    """A new request for a certificate."""
-    spec = obj.spec
-    if not spec.request:
-        found.required("spec.request")
-    if not spec.usages:
-        found.required("spec.usages")
-    if not spec.signer_name:
-        found.required("spec.signerName")
-    elif "/" not in spec.signer_name:
-        why = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
-        found.invalid("spec.signerName", spec.signer_name, why)
-    seconds = spec.expiration_seconds
-    if seconds is not None and seconds < _MIN_EXPIRATION:
-        why = "may not specify a duration less than 600 seconds (10 minutes)"
-        found.invalid("spec.expirationSeconds", seconds, why)
-
-
-def certificate_request_update(
-    found: Found, new: certificates.CertificateSigningRequest, old: certificates.CertificateSigningRequest
-) -> None:
-    """What was asked for stays."""
-    found.unchanged("spec", new.spec, old.spec)
-
-
-def _webhook(found: Found, at: str, hook: Any) -> None:
-    for path, rule in indexed(f"{at}.rules", hook.rules):
-        for name, attribute in (
-            ("operations", "operations"),
-            ("apiGroups", "api_groups"),
-            ("apiVersions", "api_versions"),
-            ("resources", "resources"),
-        ):
-            if not getattr(rule, attribute):
-                found.required(f"{path}.{name}")
-        for inner, operation in indexed(f"{path}.operations", rule.operations):
-            if operation not in _OPERATIONS:
-                found.unsupported(inner, operation, _OPERATIONS)
-    if not hook.admission_review_versions:
-        found.required(f"{at}.admissionReviewVersions", "must specify one of v1, v1beta1")
-    for name, value, supported in (
-        ("failurePolicy", hook.failure_policy, ("Fail", "Ignore")),
-        ("matchPolicy", hook.match_policy, ("Equivalent", "Exact")),
-    ):
-        if value and value not in supported:
-            found.unsupported(f"{at}.{name}", value, supported)
-    found.one_of(f"{at}.sideEffects", hook.side_effects, ("None", "NoneOnDryRun"))
-    seconds = hook.timeout_seconds
-    if seconds is not None and not 1 <= seconds <= _MAX_TIMEOUT:
-        why = f"the timeout value must be between 1 and {_MAX_TIMEOUT} seconds"
-        found.invalid(f"{at}.timeoutSeconds", seconds, why)
-    label_selector(found, f"{at}.namespaceSelector", hook.namespace_selector)
-    label_selector(found, f"{at}.objectSelector", hook.object_selector)
-    config = hook.client_config
-    if (config.url is None) == (config.service is None):
-        found.required(f"{at}.clientConfig", "exactly one of url or service is required")

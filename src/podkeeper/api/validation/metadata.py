@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -37,20 +38,27 @@ def _cron_job_name(value: str) -> tuple[str, ...]:
     return found
 
 
-def _any(value: str) -> tuple[str, ...]:
-    return ()
+def _address(value: str) -> tuple[str, ...]:
+    try:
+        canonical = str(ipaddress.ip_address(value))
+    except ValueError:
+        return ("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",)
+    return () if canonical == value else (f'must be in canonical form ("{canonical}")',)
 
 
 _BY_KIND: dict[tuple[str, str], Check] = {
     ("", "Namespace"): names.dns_label,
-    ("", "Service"): names.dns_1035_label,
+    ("", "Event"): names.path_segment,
+    ("", "Service"): names.dns_label,
+    ("apiregistration.k8s.io", "APIService"): names.path_segment,
+    ("certificates.k8s.io", "CertificateSigningRequest"): names.path_segment,
     ("apps", "StatefulSet"): names.dns_label,
     ("batch", "CronJob"): _cron_job_name,
     (_RBAC, "Role"): names.path_segment,
     (_RBAC, "ClusterRole"): names.path_segment,
     (_RBAC, "RoleBinding"): names.path_segment,
     (_RBAC, "ClusterRoleBinding"): names.path_segment,
-    ("networking.k8s.io", "IPAddress"): _any,
+    ("networking.k8s.io", "IPAddress"): _address,
 }
 
 

@@ -89,6 +89,19 @@ def outside_address(found: Found, at: str, value: str) -> None:
         found.invalid(at, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
+def canonical_network(found: Found, at: str, value: str) -> None:
+    """A range of addresses written in the one way that newer fields take."""
+    before = len(found)
+    network(found, at, value)
+    if len(found) > before:
+        return
+    interface = ipaddress.ip_interface(value)
+    if interface.ip != interface.network.network_address:
+        found.invalid(at, value, "must not have bits set beyond the prefix length")
+    elif str(interface.network) != value:
+        found.invalid(at, value, f'must be in canonical form ("{interface.network}")')
+
+
 def network(found: Found, at: str, value: str) -> None:
     """A range of addresses in CIDR notation."""
     try:

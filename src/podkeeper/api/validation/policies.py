@@ -1,11 +1,11 @@
-"""Disruption budgets, priority classes, autoscalers, storage and runtime classes, leases.
+"""Disruption budgets, priority classes, runtime classes, leases.
 
 Source: https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/ and the kinds' own pages.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from podkeeper.api import names
 from podkeeper.api.validation.computeresources import amounts
@@ -20,13 +20,10 @@ if TYPE_CHECKING:
     from podkeeper.api.node import v1 as node
     from podkeeper.api.policy import v1 as policy
     from podkeeper.api.scheduling import v1 as scheduling
-    from podkeeper.api.storage import v1 as storage
 
 _HIGHEST_USER_PRIORITY = 1_000_000_000
 _SYSTEM = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 _NOT_CHANGED = "may not be changed in an update."
-_BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
-_CLASS_FORBIDDEN = "updates to {} are forbidden."
 
 
 def pod_disruption_budget(found: Found, obj: policy.PodDisruptionBudget) -> None:
@@ -73,29 +70,6 @@ def priority_class_update(found: Found, new: scheduling.PriorityClass, old: sche
         found.invalid("preemptionPolicy", new.preemption_policy, IMMUTABLE)
 
 
-def storage_class(found: Found, obj: storage.StorageClass) -> None:
-    """A new class."""
-    if not obj.provisioner:
-        found.required("provisioner")
-    else:
-        found.check("provisioner", obj.provisioner.lower(), names.qualified_name)
-    if any(not key for key in obj.parameters):
-        found.invalid("parameters", "", "field can not be empty.")
-    found.one_of("reclaimPolicy", obj.reclaim_policy, ("Delete", "Retain"))
-    found.one_of("volumeBindingMode", obj.volume_binding_mode, _BINDING_MODES)
-
-
-def storage_class_update(found: Found, new: storage.StorageClass, old: storage.StorageClass) -> None:
-    """Only expansion and mount options may change."""
-    if new.parameters != old.parameters:
-        found.forbidden("parameters", _CLASS_FORBIDDEN.format("parameters"))
-    if new.provisioner != old.provisioner:
-        found.forbidden("provisioner", _CLASS_FORBIDDEN.format("provisioner"))
-    if new.reclaim_policy != old.reclaim_policy:
-        found.forbidden("reclaimPolicy", _CLASS_FORBIDDEN.format("reclaimPolicy"))
-    found.unchanged("volumeBindingMode", new.volume_binding_mode, old.volume_binding_mode)
-
-
 def lease(found: Found, obj: coordination.Lease) -> None:
     """A new or changed lease."""
     found.positive("spec.leaseDurationSeconds", obj.spec.lease_duration_seconds)
@@ -120,26 +94,3 @@ def runtime_class(found: Found, obj: node.RuntimeClass) -> None:
 def runtime_class_update(found: Found, new: node.RuntimeClass, old: node.RuntimeClass) -> None:
     """The handler stays."""
     found.unchanged("handler", new.handler, old.handler)
-
-
-def autoscaler(found: Found, obj: Any) -> None:
-    """A new or changed HorizontalPodAutoscaler of either version."""
-    spec = obj.spec
-    least = spec.min_replicas
-    if least is not None and least < 1:
-        found.invalid("spec.minReplicas", least, "must be greater than or equal to 1")
-    if spec.max_replicas < 1:
-        found.invalid("spec.maxReplicas", spec.max_replicas, "must be greater than 0")
-    if least is not None and spec.max_replicas < least:
-        found.invalid("spec.maxReplicas", spec.max_replicas, "must be greater than or equal to `minReplicas`")
-    target = spec.scale_target_ref
-    for name, value in (("kind", target.kind), ("name", target.name)):
-        if not value:
-            found.required(f"spec.scaleTargetRef.{name}")
-        else:
-            found.check(f"spec.scaleTargetRef.{name}", value, names.path_segment)
-
-
-def autoscaler_update(found: Found, new: Any, old: Any) -> None:
-    """Everything may change."""
-    autoscaler(found, new)

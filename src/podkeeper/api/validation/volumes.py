@@ -30,6 +30,7 @@ _HOST_PATH_TYPES = (
 )
 _MIN_TOKEN_SECONDS = 600
 _MAX_TOKEN_SECONDS = 1 << 32
+_MAX_DRIVER_NAME = 63
 #: Members that a source cannot do without, for the sources that have no further rules.
 _NEEDED = {
     "awsElasticBlockStore": ("volumeID",),
@@ -56,6 +57,16 @@ _NEEDED = {
     "secret": ("secretName",),
     "ephemeral": ("volumeClaimTemplate",),
 }
+
+
+def csi_driver_name(found: Found, at: str, name: str) -> None:
+    """The name of a driver, which also names its socket's folder."""
+    if not name:
+        found.required(at)
+        return
+    if len(name) > _MAX_DRIVER_NAME:
+        found.too_long(at, _MAX_DRIVER_NAME)
+    found.check(at, name.lower(), names.dns_subdomain)
 
 
 def volumes(found: Found, at: str, listed: tuple[v1.Volume, ...]) -> dict[str, v1.Volume]:

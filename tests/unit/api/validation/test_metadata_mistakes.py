@@ -9,6 +9,7 @@ import pytest
 from podkeeper.api import resources
 from podkeeper.api.core.v1 import ConfigMap
 from podkeeper.api.meta.v1 import ObjectMeta, OwnerReference
+from podkeeper.api.storage.v1 import CSINode
 from podkeeper.api.validation import validate_create, validate_update
 
 OWNER = OwnerReference(api_version="v1", kind="Pod", name="p", uid="u", controller=True)
@@ -80,7 +81,7 @@ def test_only_one_owner_controls() -> None:
 
 def test_cluster_wide_kinds_have_no_namespace() -> None:
     meta = ObjectMeta(name="a", namespace="n")
-    causes = validate_create(row("storage.k8s.io", "v1", "csinodes"), {}, ConfigMap(metadata=meta))
+    causes = validate_create(row("storage.k8s.io", "v1", "csinodes"), {}, CSINode(metadata=meta))
     assert ("metadata.namespace", "Forbidden: not allowed on this type") in [(c.field, c.message) for c in causes]
 
 
