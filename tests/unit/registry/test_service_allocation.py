@@ -129,6 +129,43 @@ class TestServices:
         assert "nodePort" not in changed["spec"]["ports"][0]
         await shop.create("services", service("t", type="NodePort", ports=[{"port": 80, "nodePort": 30002}]))
 
+    @pytest.mark.parametrize(
+        ("before", "after", "gone"),
+        [
+            ({"type": "NodePort"}, {"type": "ClusterIP"}, {"externalTrafficPolicy"}),
+            ({"externalIPs": ["192.0.2.1"]}, {"externalIPs": None}, {"externalTrafficPolicy"}),
+            (
+                {"type": "LoadBalancer", "loadBalancerClass": "example.com/c"},
+                {"type": "NodePort"},
+                {"allocateLoadBalancerNodePorts", "loadBalancerClass"},
+            ),
+            (
+                {"type": "LoadBalancer", "externalTrafficPolicy": "Local"},
+                {"externalTrafficPolicy": "Cluster"},
+                {"healthCheckNodePort"},
+            ),
+            (
+                {"type": "LoadBalancer", "externalTrafficPolicy": "Local"},
+                {"type": "ClusterIP"},
+                {"allocateLoadBalancerNodePorts", "externalTrafficPolicy", "healthCheckNodePort"},
+            ),
+            (
+                {},
+                {"type": "ExternalName", "externalName": "example.com"},
+                {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"},
+            ),
+            (
+                {"clusterIP": "None"},
+                {"type": "ExternalName", "externalName": "example.com"},
+                {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"},
+            ),
+        ],
+    )
+    async def test_what_the_new_type_has_not_goes(self, shop: Any, before: Tree, after: Tree, gone: set[str]) -> None:
+        made = (await shop.create("services", service("s", **before)))["spec"]
+        changed = (await shop.patch("services", "s", {"spec": after}))["spec"]
+        assert gone == set(made) - set(changed) - {name for name, value in after.items() if value is None}
+
     async def test_an_external_name_has_no_address(self, shop: Any) -> None:
         made = await shop.create("services", service("s", type="ExternalName", externalName="example.com"))
         assert not {"clusterIP", "clusterIPs", "ipFamilies"} & made["spec"].keys()

@@ -28,3 +28,5 @@ class JobStrategy(Strategy):
         labels |= {OLD_UID_LABEL: metadata["uid"], UID_LABEL: metadata["uid"]}
         selector = spec["selector"] = dict(spec.get("selector") or {})
         selector["matchLabels"] = (selector.get("matchLabels") or {}) | {UID_LABEL: metadata["uid"]}
+        # A job without labels of its own has its template's: so says the default, which saw the template too early.
+        metadata["labels"] = metadata.get("labels") or dict(labels)

@@ -274,22 +274,37 @@ def _carry_allocated(new: Tree, old: Tree) -> None:
 
 def _drop_unneeded(new: Tree, old: Tree) -> None:
     """Fields that the old type had and the new has not go, where the client just left them as they were."""
-    if _has_address(old) and new.get("type") == "ExternalName":
-        for member in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
-            if new.get(member) == old.get(member):
-                new.pop(member, None)
+    if _has_address(old) and not _has_address(new):
+        if (new.get("clusterIP"), new.get("clusterIPs")) == (old.get("clusterIP"), old.get("clusterIPs")):
+            new.pop("clusterIP", None)
+            new.pop("clusterIPs", None)
+        _drop_unchanged(new, old, "ipFamilies", "ipFamilyPolicy")
     if old.get("type") in _PORT_TYPES and new.get("type") not in _PORT_TYPES:
         before = {_port_id(port): port.get("nodePort") for port in old.get("ports") or ()}
         for port in new.get("ports") or ():
             if port.get("nodePort") and port["nodePort"] == before.get(_port_id(port)):
                 del port["nodePort"]
-    unused = _needs_health_port(old) and not _needs_health_port(new)
-    if unused and new.get("healthCheckNodePort") == old.get("healthCheckNodePort"):
-        new.pop("healthCheckNodePort", None)
+    if _needs_health_port(old) and not _needs_health_port(new):
+        _drop_unchanged(new, old, "healthCheckNodePort")
+    if old.get("type") == "LoadBalancer" and new.get("type") != "LoadBalancer":
+        _drop_unchanged(new, old, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+    if _takes_outside_traffic(old) and not _takes_outside_traffic(new):
+        _drop_unchanged(new, old, "externalTrafficPolicy")
+
+
+def _drop_unchanged(new: Tree, old: Tree, *members: str) -> None:
+    for member in members:
+        if new.get(member) == old.get(member):
+            new.pop(member, None)
 
 
 def _has_address(spec: Tree) -> bool:
-    return spec.get("type") != "ExternalName" and spec.get("clusterIP") != _NONE
+    """Headless Services included: they hold the word that they want none."""
+    return spec.get("type") != "ExternalName"
+
+
+def _takes_outside_traffic(spec: Tree) -> bool:
+    return spec.get("type") in _PORT_TYPES or bool(spec.get("type") == "ClusterIP" and spec.get("externalIPs"))
 
 
 def _port_id(port: Tree) -> tuple[Any, Any]:
