@@ -377,6 +377,46 @@ class TestWatch:
             assert entry.previous == values.get(entry.record.key)
             values[entry.record.key] = entry.record
 
+    async def test_a_watcher_that_does_not_keep_up_misses_nothing(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("podkeeper.storage.feed.QUEUED", 10)
+        watch = store.watch("/a/", 0)
+        first = await store.create("/a/0", b"")
+        seen = list(await anext(watch))
+        for number in range(1, 40):
+            await store.create(f"/a/{number}", b"")
+            await store.create(f"/b/{number}", b"")
+        while len(seen) < 40:
+            seen.extend(await anext(watch))
+        late = asyncio.ensure_future(anext(watch))
+        await store.create("/a/40", b"")
+        seen.extend(await late)
+        assert [entry.record.key for entry in seen] == [f"/a/{number}" for number in range(41)]
+        assert seen[0].record.revision == first
+        await watch.aclose()  # type: ignore[attr-defined]
+
+    async def test_a_watcher_that_sleeps_through_a_compaction_is_told(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("podkeeper.storage.feed.QUEUED", 10)
+        await store.create("/a/0", b"")
+        quiet, loud = store.watch("/q/", store.revision), store.watch("/a/", 0)
+        await anext(loud)
+        waiting = asyncio.ensure_future(anext(quiet))
+        await asyncio.sleep(0)
+        for number in range(1, 40):
+            await store.create(f"/a/{number}", b"")
+        await store.compact(store.revision)
+        with pytest.raises(RevisionCompacted):
+            _ = [batch async for batch in loud]
+        for number in range(12):
+            await store.create(f"/q/{number}", b"")
+        seen = list(await waiting)
+        while len(seen) < 12:
+            seen.extend(await anext(quiet))
+        await quiet.aclose()  # type: ignore[attr-defined]
+
     async def test_what_a_watch_shows_can_be_read(self, store: Store) -> None:
         async def follow() -> None:
             seen = 0

@@ -1,7 +1,8 @@
 """Hands entries to watchers as they are committed, in order, and lets callers wait for a revision.
 
-Everything here runs on one event loop; ``publish`` never blocks and a slow watcher costs memory alone. An entry finds
-its watchers by looking up one prefix of its key per distinct prefix length, so that many watchers cost little.
+Everything here runs on one event loop; ``publish`` never blocks. A watcher that does not keep up loses its queue,
+not its entries: it reads them from the log. An entry finds its watchers by looking up one prefix of its key per distinct
+prefix length, so that many watchers cost little.
 """
 
 from __future__ import annotations
@@ -12,6 +13,16 @@ from collections.abc import Sequence
 
 from podkeeper.storage.store import Entry, StoreClosed, StoreError
 
+QUEUED = 4096  # entries that wait for one watcher
+
+
+class FellBehind(Exception):
+    """The queue was given up; ``first`` is the revision of the first entry that was in it."""
+
+    def __init__(self, first: int) -> None:
+        super().__init__(f"the watcher fell behind at revision {first}")
+        self.first = first
+
 
 class Subscription:
     """One watcher's queue: entries under ``prefix`` that were published since it was made. For one consumer."""
@@ -19,6 +30,7 @@ class Subscription:
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
         self._entries: list[Entry] = []
+        self._lost_from = 0
         self._waiting: asyncio.Future[None] | None = None
         self._closed: StoreClosed | None = None
 
@@ -26,8 +38,14 @@ class Subscription:
         return f"<Subscription {self.prefix!r} queued={len(self._entries)} closed={self._closed!r}>"
 
     async def wait_for_entries(self) -> list[Entry]:
-        """Everything queued, at least one entry. Raises the feed's closing error once the queue is empty."""
+        """Everything queued, at least one entry. Raises the feed's closing error once the queue is empty.
+
+        Raises FellBehind when the queue was given up; it is filled again with what is published from then on.
+        """
         while not self._entries:
+            if self._lost_from:
+                first, self._lost_from = self._lost_from, 0
+                raise FellBehind(first)
             if self._closed is not None:
                 raise _again(self._closed)
             self._waiting = asyncio.get_running_loop().create_future()
@@ -39,8 +57,13 @@ class Subscription:
         return entries
 
     def put_nowait(self, entry: Entry) -> None:
-        """Queues one entry."""
+        """Queues one entry, unless there are too many."""
+        if self._lost_from:
+            return
         self._entries.append(entry)
+        if len(self._entries) > QUEUED:
+            self._lost_from = self._entries[0].record.revision
+            self._entries = []
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

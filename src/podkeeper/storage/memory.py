@@ -6,7 +6,7 @@ import asyncio
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncIterator, Sequence
 
-from podkeeper.storage.feed import Feed
+from podkeeper.storage.feed import Feed, FellBehind
 from podkeeper.storage.keys import first_key
 from podkeeper.storage.store import (
     Change,
@@ -100,20 +100,19 @@ class MemoryStore:
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Sequence[Entry]]:
         """See ``Store.watch``."""
         self._refuse_when_closed()
-        if after + 1 < self._oldest:
-            raise RevisionCompacted(after + 1, self._oldest)
+        past = self._past(prefix, after)
         subscription = self._feed.subscribe(prefix)
         try:
-            first = bisect_right(self._log, after, key=_revision_of)
-            past = [entry for entry in self._log[first:] if entry.record.key.startswith(prefix)]
-            if past:
-                yield past
             while True:
-                entries = await subscription.wait_for_entries()
+                if past:
+                    yield past
+                try:
+                    entries = await subscription.wait_for_entries()
+                except FellBehind as behind:
+                    past = self._past(prefix, max(after, behind.first - 1))
+                    continue
                 # A watcher may ask for revisions after one that is yet to come.
-                fresh = [entry for entry in entries if entry.record.revision > after]
-                if fresh:
-                    yield fresh
+                past = [entry for entry in entries if entry.record.revision > after]
         finally:
             self._feed.unsubscribe(subscription)
 
@@ -172,6 +171,12 @@ class MemoryStore:
             self._current[record.key] = record
         self._feed.publish((entry,), record.revision)
         return record.revision
+
+    def _past(self, prefix: str, after: int) -> list[Entry]:
+        if after + 1 < self._oldest:
+            raise RevisionCompacted(after + 1, self._oldest)
+        first = bisect_right(self._log, after, key=_revision_of)
+        return [entry for entry in self._log[first:] if entry.record.key.startswith(prefix)]
 
     def _as_of(self, key: str, revision: int) -> Record | None:
         history = self._history.get(key, [])

@@ -151,9 +151,9 @@ class Store(Protocol):
         """Every entry under ``prefix`` with a revision greater than ``after``, in order, none twice, none missing.
 
         Yields non-empty batches as they become durable; past entries come first. Raises RevisionCompacted at the
-        first step if ``after + 1`` is no longer held and an entry could have been lost. A watcher that does not
-        keep up costs memory, not entries. Ends with StoreClosed when the store closes. Closing the iterator
-        (``aclose``) frees it.
+        first step if ``after + 1`` is no longer held and an entry could have been lost, and later to a watcher that
+        has not kept up for so long that what it missed is compacted; its queue is bounded. Ends with StoreClosed
+        when the store closes. Closing the iterator (``aclose``) frees it.
         """
         ...
 

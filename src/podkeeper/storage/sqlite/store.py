@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from podkeeper.storage.feed import Feed
+from podkeeper.storage.feed import Feed, FellBehind
 from podkeeper.storage.sqlite import compaction
 from podkeeper.storage.sqlite.heads import Head, Heads
 from podkeeper.storage.sqlite.log import Write
@@ -152,19 +152,23 @@ class SqliteStore:
         return page
 
     async def watch(self, prefix: str, after: int) -> AsyncIterator[Sequence[Entry]]:
-        """See ``Store.watch``. Entries up to now come from the log; the feed has every later one."""
+        """See ``Store.watch``. Entries up to now come from the log; the feed has every later one, or as many as fit."""
         self._refuse_when_closed()
         if after + 1 < self._oldest:
             raise RevisionCompacted(after + 1, self._oldest)
         subscription, now = self._feed.subscribe(prefix), self.revision
         try:
-            while after < now:
-                past = await self._reader.run(partial(read_entries, keys=span(prefix), after=after, until=now))
-                after = past[-1].record.revision if len(past) else now
-                if past:
-                    yield past
             while True:
-                entries = await subscription.wait_for_entries()
+                while after < now:
+                    past = await self._reader.run(partial(read_entries, keys=span(prefix), after=after, until=now))
+                    after = past[-1].record.revision if past else now
+                    if past:
+                        yield past
+                try:
+                    entries = await subscription.wait_for_entries()
+                except FellBehind as behind:
+                    after, now = max(after, behind.first - 1), self.revision
+                    continue
                 fresh = [entry for entry in entries if entry.record.revision > after]
                 if fresh:
                     yield fresh
