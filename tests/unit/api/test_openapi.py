@@ -59,3 +59,22 @@ def test_the_protobuf_form_carries_definitions_by_name() -> None:
     assert b"\x0a\x01c\x12\x0b\xb2\x01\x08\x0a\x06string" in encoded
     assert b"\x0a\x03a.B" in encoded
     assert b'[{"kind":"B"}]' in encoded
+
+
+def test_version_3_tells_what_an_amount_and_a_port_can_be_and_what_they_are_if_not_given() -> None:
+    """As upstream's does, so that clients can tell a Quantity from a text; version 2 has no way to say it."""
+    schemas = openapi.v3_document(openapi.v3_documents(SERVED)["api/v1"], "v1.36.0")["components"]["schemas"]
+    amount = schemas["io.k8s.apimachinery.pkg.api.resource.Quantity"]
+    assert amount["oneOf"] == [{"type": "string"}, {"type": "number"}]
+    assert "type" not in amount
+    either = schemas["io.k8s.apimachinery.pkg.util.intstr.IntOrString"]
+    assert either["oneOf"] == [{"type": "integer"}, {"type": "string"}]
+    assert either["format"] == "int-or-string"
+    port = schemas["io.k8s.api.core.v1.ContainerPort"]["properties"]
+    assert port["containerPort"]["default"] == 0
+    assert "default" not in port["hostPort"]
+    pod = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]
+    assert pod["containers"]["items"]["default"] == {}
+    assert "default" not in pod["containers"]
+    assert pod["nodeSelector"]["additionalProperties"] == {"type": "string", "default": ""}
+    assert pod["overhead"]["additionalProperties"].keys() == {"$ref"}

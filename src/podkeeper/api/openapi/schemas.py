@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from podkeeper.api import schema
@@ -13,12 +14,16 @@ Tree = dict[str, Any]
 V2_PREFIX = "#/definitions/"
 V3_PREFIX = "#/components/schemas/"
 
+#: Scalars that version 3 tells all types of; version 2 cannot.
+_ONE_OF = {"Quantity": ("string", "number"), "IntOrString": ("integer", "string")}
+_ZEROS: Mapping[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False}
+
 
 class Schemas:
     """Collects the schemas of everything that was referred to. ``prefix`` tells where a document keeps them."""
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+        self._prefix, self._is_third = prefix, prefix == V3_PREFIX
         self._done: dict[str, Tree] = {}
         self._pending: list[TypeSchema] = []
         self._descriptions = Descriptions()
@@ -48,7 +53,7 @@ class Schemas:
         tree: Tree = _described({"type": "object"}, self._descriptions.of_type(found))
         if found.properties:
             tree["properties"] = {
-                name: self._property(each, self._descriptions.of_field(found, name))
+                name: self._property(each, self._descriptions.of_field(found, name), name in found.required)
                 for name, each in found.properties.items()
             }
         if found.required:
@@ -62,8 +67,7 @@ class Schemas:
             tree["x-kubernetes-unions"] = list(found.unions)
         return tree
 
-    def _property(self, value: Property, description: str) -> Tree:
-        tree = self._shape(value)
+    def _property(self, value: Property, description: str, is_required: bool) -> Tree:
         beside = {
             "description": description,
             "x-kubernetes-list-type": value.list_type,
@@ -72,10 +76,8 @@ class Schemas:
             "x-kubernetes-patch-merge-key": value.merge_key,
             "x-kubernetes-patch-strategy": ",".join(value.strategies),
         }
-        present = {name: text for name, text in beside.items() if text}
-        if "$ref" in tree and self._prefix == V3_PREFIX and (value.is_value or present):
-            tree = {"allOf": [tree]} | ({"default": {}} if value.is_value else {})
-        return tree | present
+        default = self._default(value) if value.is_value or is_required else {}
+        return self._beside(self._shape(value), default | {name: text for name, text in beside.items() if text})
 
     def _shape(self, value: Property) -> Tree:
         if value.form == "list":
@@ -88,7 +90,20 @@ class Schemas:
 
     def _member(self, value: Property) -> Tree:
         assert value.member is not None, "lists and maps have members"
-        return self._shape(value.member)
+        return self._beside(self._shape(value.member), self._default(value.member))
+
+    def _default(self, value: Property) -> Tree:
+        """What Go has for a value that is not given; only version 3 tells it, and not for lists, maps and times."""
+        if not self._is_third or value.form not in ("struct", "scalar"):
+            return {}
+        zero = {} if value.form == "struct" else _ZEROS.get(value.name.partition(":")[0])
+        return {} if zero is None or value.name.endswith(":byte") else {"default": zero}
+
+    def _beside(self, tree: Tree, more: Tree) -> Tree:
+        """Version 3 lets nothing stand beside a reference, which goes into allOf then."""
+        if more and "$ref" in tree and self._is_third:
+            return {"allOf": [tree]} | more
+        return tree | more
 
     def _scalar(self, name: str) -> Tree:
         if name.startswith("="):
@@ -99,7 +114,11 @@ class Schemas:
     def _refer_to_scalar(self, name: str) -> Tree:
         full = self._scalars[name]
         if full not in self._done:
-            self._done[full] = _described(dict(schema.scalar_definitions()[full]), self._descriptions.of_scalar(name))
+            tree = dict(schema.scalar_definitions()[full])
+            if self._is_third and name in _ONE_OF:
+                del tree["type"]
+                tree["oneOf"] = [{"type": each} for each in _ONE_OF[name]]
+            self._done[full] = _described(tree, self._descriptions.of_scalar(name))
         return {"$ref": self._prefix + full}
 
 
