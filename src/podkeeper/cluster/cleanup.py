@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from podkeeper.cluster import settings
+from podkeeper.cluster import process_table, remains, settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
-from podkeeper.foundation.mounts import is_mount_point, mounts_below, unmount_below
+from podkeeper.foundation.mounts import is_mount_point, unmount_below
 from podkeeper.foundation.trees import remove_tree
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork, remove_traces
-from podkeeper.network.nftables import open_nftables
-from podkeeper.network.pod_rules import TABLE
-from podkeeper.network.rtnetlink import Netlink
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.engine import Engine
 from podkeeper.runtime.engine.sweep import sweep
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
+
+#: How long an OCI runtime that a killed node has left at work may take to end.
+OCI_SECONDS = 10.0
 
 
 def stop_containers(layout: Layout) -> None:
@@ -54,22 +52,30 @@ async def _stop_sandboxes(layout: Layout, chosen: settings.Settings) -> None:
 def remove_everything(layout: Layout) -> Sequence[str]:
     """Removes all there is and returns what could not be removed, which is nothing when all is well.
 
-    The data directory itself goes when nothing else is in it and no file system is mounted on it.
+    The cluster's own processes must have ended. The data directory itself goes when nothing else is in it and no file
+    system is mounted on it.
     """
-    entries, chosen, had_network = layout.entries(), settings.load(layout.settings), layout.network.exists()
+    entries, had_network = layout.entries(), layout.network.exists()
+    process_table.wait(remains.sandbox_starts(layout), OCI_SECONDS)
     try:
-        asyncio.run(sweep(layout.runtime))
+        asyncio.run(_sweep(layout))
         if had_network:  # the bridge may be another cluster's otherwise
             remove_traces(layout.network)
         for each in entries:
             unmount_below(each)
     except (RuntimeFailure, OSError) as error:
         return [str(error)]
-    left = list(_processes(layout.root)) if entries else []
+    left = list(remains.of_machine(layout))
     if not left:
         _remove_files(layout.root, entries)
     left += [f"file {each}" for each in layout.entries()]
-    return [*left, *_remains(layout, chosen), *(_remains_of_network() if had_network else ())]
+    return [*left, *(remains.of_network() if had_network else ())]
+
+
+async def _sweep(layout: Layout) -> None:
+    await sweep(layout.runtime)
+    for build in sorted(layout.builds.iterdir()) if layout.builds.is_dir() else ():
+        await sweep(build)
 
 
 def _remove_files(root: Path, entries: Sequence[Path]) -> None:
@@ -80,37 +86,3 @@ def _remove_files(root: Path, entries: Sequence[Path]) -> None:
             each.unlink()
     if root.exists() and not is_mount_point(root) and not any(root.iterdir()):
         root.rmdir()
-
-
-def _remains(layout: Layout, chosen: settings.Settings | None) -> Iterator[str]:
-    """Looks at the machine, not at what we believe to have done."""
-    for point in mounts_below(layout.root):
-        if point.path != layout.root:
-            yield f"mount {point.path}"
-    if chosen is not None:
-        for group in Path("/sys/fs/cgroup").glob(f"**{layout.cgroup(chosen.node_name)}"):
-            yield f"control group {group}"
-
-
-def _remains_of_network() -> Iterator[str]:
-    with Netlink() as netlink:
-        for link in netlink.links():
-            if link.name == BridgeConfig(Path(), IPv4Network(0)).bridge:
-                yield f"interface {link.name}"
-    for found in open_nftables().query("list tables"):
-        if found.get("table", {}).get("name") == TABLE:
-            yield f"nftables table {TABLE}"
-
-
-def _processes(root: Path) -> Iterator[str]:
-    """Processes that name the data directory on their command line: components, monitors, runtimes."""
-    ours = {os.getpid(), os.getppid()}  # the command that is running, and what may have started it
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(entry.name) not in ours and any(word == str(root) or word.startswith(f"{root}/") for word in words):
-            yield f"process {entry.name} ({json.dumps(' '.join(words[:4]))})"

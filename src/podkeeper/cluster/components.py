@@ -53,6 +53,7 @@ def _supervise(layout: Layout) -> None:
     from podkeeper.cluster.lifecycle import REPORT_FD
     from podkeeper.cluster.supervisor import Supervisor, SupervisorLock
 
+    _existing(layout)  # a directory that was removed meanwhile must not come back
     report = int(os.environ.pop(REPORT_FD, "1"))
 
     def tell(line: str) -> None:
@@ -73,10 +74,15 @@ def _serve(name: str, layout: Layout, options: argparse.Namespace) -> None:
     from podkeeper.foundation.logs import log_to_stderr
 
     log_to_stderr(logging.DEBUG if options.verbose else logging.INFO)
-    chosen = settings.load(layout.settings)
-    if chosen is None:
-        raise ClusterError(f"there is no cluster in {layout.root}", "podkeeper up --detach")
+    chosen = _existing(layout)
     gc.set_threshold(50_000, 20, 20)  # objects here live long: fewer, larger collections
     process = PROCESSES[name]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(process(layout, chosen, options))
+
+
+def _existing(layout: Layout) -> settings.Settings:
+    chosen = settings.load(layout.settings)
+    if chosen is None:
+        raise ClusterError(f"there is no cluster in {layout.root}", "podkeeper up --detach")
+    return chosen

@@ -118,12 +118,17 @@ class Layout:
         """Container logs by pod."""
         return self.node / "logs"
 
+    @property
+    def digest(self) -> str:
+        """A short name of the data directory, which no other one on the machine has."""
+        return hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]
+
     def cgroup(self, node_name: str) -> str:
         """The control group of everything that the node runs, ``/podkeeper-NODE-DIGEST``.
 
         The name is for people; the digest of the directory tells clusters apart whose nodes have one name.
         """
-        return f"/podkeeper-{node_name}-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:8]}"
+        return f"/podkeeper-{node_name}-{self.digest}"
 
     def kubeconfig(self, component: str) -> Path:
         """The kubeconfig of one of our own components."""

@@ -12,13 +12,15 @@ from collections.abc import Callable, Iterator
 
 from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
+from podkeeper.cluster.launch import command, open_log
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.pki import make_credentials
 from podkeeper.cluster.requirements import check_addresses, check_machine
-from podkeeper.cluster.supervisor import COMPONENTS, SupervisorLock, command, open_log
+from podkeeper.cluster.supervisor import COMPONENTS, SupervisorLock
 
 REPORT_FD = "PODKEEPER_REPORT_FD"
 START_SECONDS = 120.0
+ORPHAN_SECONDS = 15.0
 
 
 def prepare(layout: Layout, wishes: settings.Wishes) -> settings.Settings:
@@ -76,7 +78,21 @@ def become_supervisor(layout: Layout) -> None:
 
 
 def stop(layout: Layout) -> bool:
-    """Ends the supervisor and with it every component; containers keep running. False when nothing ran."""
+    """Ends the supervisor and with it every component; containers keep running. False when nothing ran.
+
+    Components whose supervisor was killed are on their way to end; so is a supervisor that has only just begun.
+    """
+    from podkeeper.cluster import process_table, remains
+
+    stopped = _stop_supervisor(layout)
+    orphans = remains.components(layout)
+    left = process_table.end(orphans, ORPHAN_SECONDS)
+    if left:
+        raise ClusterError(f"cannot end {', '.join(map(str, left))}", "the kernel holds it: see /proc/PID/stack")
+    return stopped or bool(orphans)
+
+
+def _stop_supervisor(layout: Layout) -> bool:
     holder = SupervisorLock(layout).holder()
     if holder is None:
         return False

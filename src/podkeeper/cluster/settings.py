@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 import socket
 from dataclasses import asdict, dataclass, replace
@@ -79,9 +80,12 @@ def decide(present: Settings | None, wishes: Wishes) -> Settings:
 
 
 def save(path: Path, settings: Settings) -> None:
-    """Writes the settings atomically."""
+    """Writes the settings; after a power cut there are the old ones or the new ones, never a part."""
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(asdict(settings), indent=2) + "\n")
+    with open(temporary, "w") as file:
+        file.write(json.dumps(asdict(settings), indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from podkeeper.cluster.errors import ClusterError
+from podkeeper.cluster.launch import command, open_log
 from podkeeper.cluster.layout import Layout
-from podkeeper.cluster.supervisor import SupervisorLock, command, open_log
+from podkeeper.cluster.supervisor import SupervisorLock
 
 
 def test_a_program_started_by_a_relative_path_is_found_from_anywhere(
@@ -43,7 +44,7 @@ def test_a_lock_ends_with_its_holder(tmp_path: Path) -> None:
 
 
 def test_a_log_that_has_grown_too_long_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("podkeeper.cluster.supervisor.LOG_LIMIT", 10)
+    monkeypatch.setattr("podkeeper.cluster.launch.LOG_LIMIT", 10)
     layout = Layout.at(tmp_path)
     layout.create()
     layout.log("node").write_text("x" * 11)
