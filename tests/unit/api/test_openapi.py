@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from podkeeper.api import openapi
-from podkeeper.api.openapi import gnostic
 from podkeeper.api.resources import RESOURCES
 
 SERVED = [row for row in RESOURCES if row.enabled]
@@ -45,20 +44,6 @@ def test_patches_take_field_validation_so_that_kubectl_leaves_it_to_the_server()
 def test_the_index_names_each_document_by_its_hash() -> None:
     index = openapi.v3_index({"api/v1": "ABC"})
     assert index == {"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=ABC"}}}
-
-
-def test_the_protobuf_form_carries_definitions_by_name() -> None:
-    document = {
-        "swagger": "2.0",
-        "info": {"title": "T", "version": "v"},
-        "definitions": {"a.B": {"type": "object", "properties": {"c": {"type": "string"}}, "x-y": [{"kind": "B"}]}},
-    }
-    encoded = gnostic.encode(document)
-    assert encoded.startswith(b"\x0a\x032.0\x12\x06\x0a\x01T\x12\x01v")
-    assert b"\xb2\x01\x08\x0a\x06object" in encoded
-    assert b"\x0a\x01c\x12\x0b\xb2\x01\x08\x0a\x06string" in encoded
-    assert b"\x0a\x03a.B" in encoded
-    assert b'[{"kind":"B"}]' in encoded
 
 
 def test_version_3_tells_what_an_amount_and_a_port_can_be_and_what_they_are_if_not_given() -> None:

@@ -1,7 +1,7 @@
 """The version 2 document in the protobuf form that client-go asks for (gnostic's openapi.v2.Document).
 
-Source of the field numbers: openapiv2/OpenAPIv2.proto of google/gnostic-models. Definitions are carried whole,
-paths are not: clients of this form look up types in it, and find operations in version 3.
+Source of the field numbers: openapiv2/OpenAPIv2.proto of google/gnostic-models. Of the many fields those are written
+that our documents have.
 """
 
 from __future__ import annotations
@@ -14,24 +14,69 @@ import msgspec
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 ANSWER_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
-_LENGTH_DELIMITED = 2
+Tree = Mapping[str, Any]
+
+_VARINT, _LENGTH_DELIMITED = 0, 2
+_METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
+#: Of NonBodyParameter, by place; and where ``type`` and ``uniqueItems`` are in the message of that place.
+_PLACES = {"query": (3, 6, 20), "path": (4, 5, 19)}
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
+def encode(document: Tree) -> bytes:
     """The bytes of a version 2 document, as ``v2.document`` builds it."""
     info = document["info"]
+    paths = b"".join(_named(2, path, _path_item(tree)) for path, tree in document["paths"].items())
     definitions = b"".join(_named(1, name, _schema(tree)) for name, tree in document["definitions"].items())
     return b"".join(
         (
             _text(1, document["swagger"]),
             _field(2, _text(1, info["title"]) + _text(2, info["version"])),
-            _field(8, b""),
+            _field(8, paths),
             _field(9, definitions),
+            *(_field(12, _named(1, name, b"")) for each in document["security"] for name in each),
+            _field(13, b"".join(_security(name, tree) for name, tree in document["securityDefinitions"].items())),
         )
     )
 
 
-def _schema(tree: Mapping[str, Any]) -> bytes:
+def _path_item(tree: Tree) -> bytes:
+    methods = b"".join(_field(_METHODS[name], _operation(each)) for name, each in tree.items() if name in _METHODS)
+    return methods + b"".join(_parameter(9, each) for each in tree.get("parameters", ()))
+
+
+def _operation(tree: Tree) -> bytes:
+    parts = [_text(1, tag) for tag in tree["tags"]]
+    parts.append(_text(5, tree["operationId"]))
+    parts += [_text(6, name) for name in tree["produces"]]
+    parts += [_text(7, name) for name in tree.get("consumes", ())]
+    parts += [_parameter(8, each) for each in tree.get("parameters", ())]
+    parts.append(_field(9, b"".join(_named(1, code, _response(each)) for code, each in tree["responses"].items())))
+    parts += [_text(10, name) for name in tree["schemes"]]
+    return b"".join([*parts, *_extensions(13, tree)])
+
+
+def _response(tree: Tree) -> bytes:
+    schema = _field(2, _field(1, _schema(tree["schema"]))) if "schema" in tree else b""
+    return _field(1, _text(1, tree["description"]) + schema)
+
+
+def _parameter(number: int, tree: Tree) -> bytes:
+    place, required = tree["in"], tree.get("required", False)
+    if place == "body":
+        body = _text(2, tree["name"]) + _text(3, place) + _true(4, required) + _field(5, _schema(tree["schema"]))
+        return _field(number, _field(1, _field(1, body)))
+    message, kind, unique = _PLACES[place]
+    found = _true(1, required) + _text(2, place) + _text(4, tree["name"])
+    found += _text(kind, tree["type"]) + _true(unique, tree.get("uniqueItems", False))
+    return _field(number, _field(1, _field(2, _field(message, found))))
+
+
+def _security(name: str, tree: Tree) -> bytes:
+    key = _text(1, tree["type"]) + _text(2, tree["name"]) + _text(3, tree["in"])
+    return _named(1, name, _field(2, key))
+
+
+def _schema(tree: Tree) -> bytes:
     parts = [_text(1, tree.get("$ref", "")), _text(2, tree.get("format", "")), _text(4, tree.get("description", ""))]
     parts += [_text(19, name) for name in tree.get("required", ())]
     if "additionalProperties" in tree:
@@ -43,15 +88,14 @@ def _schema(tree: Mapping[str, Any]) -> bytes:
     if "properties" in tree:
         named = b"".join(_named(1, name, _schema(each)) for name, each in tree["properties"].items())
         parts.append(_field(25, named))
-    parts += _extensions(tree)
-    return b"".join(parts)
+    return b"".join([*parts, *_extensions(31, tree)])
 
 
-def _extensions(tree: Mapping[str, Any]) -> Iterable[bytes]:
+def _extensions(number: int, tree: Tree) -> Iterable[bytes]:
     for name, value in tree.items():
         if name.startswith("x-"):
             yaml = msgspec.json.encode(value).decode()  # JSON is YAML
-            yield _named(31, name, _text(2, yaml))
+            yield _named(number, name, _text(2, yaml))
 
 
 def _named(number: int, name: str, value: bytes) -> bytes:
@@ -60,6 +104,10 @@ def _named(number: int, name: str, value: bytes) -> bytes:
 
 def _text(number: int, text: str) -> bytes:
     return _field(number, text.encode()) if text else b""
+
+
+def _true(number: int, value: bool) -> bytes:
+    return _varint(number << 3 | _VARINT) + b"\x01" if value else b""
 
 
 def _field(number: int, payload: bytes) -> bytes:
