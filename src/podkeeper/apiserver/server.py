@@ -97,6 +97,8 @@ class ApiServer:
             (config.bind_address, config.port), family=_family(config.bind_address), backlog=1024
         )
         listener.setblocking(False)
+        # Accepted connections inherit it: an answer must not wait for the acknowledgement of what went before it.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._port = listener.getsockname()[1]
         try:
             await self._prepare()

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.foundation.http.client import Exchange, request_message
+from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.testing.api_server import TestServer, running_api_server
 
 
@@ -40,6 +40,7 @@ class Client:
     def __init__(self, server: TestServer) -> None:
         self.server = server
         self.token = server.admin_token
+        self._contexts: dict[KeyPair | None, ssl.SSLContext] = {}
 
     async def __call__(
         self,
@@ -66,9 +67,24 @@ class Client:
         names = {name.decode(): value.decode() for name, value in exchange.headers}
         return Reply(exchange.status, names, b"".join(parts))
 
+    async def first_line(self, path: str) -> Any:
+        """The first thing that a watch says, which is closed then."""
+        lines = [(b"host", b"test"), (b"authorization", f"Bearer {self.token}".encode())]
+        address = ("127.0.0.1", self.server.server.port)
+        exchange = await Exchange.send(address, self._tls(None), request_message("GET", path, lines))
+        said = b""
+        async for piece in exchange.pieces():
+            said += piece
+            if b"\n" in said:
+                break
+        exchange.close()
+        return json.loads(said.partition(b"\n")[0])
+
     def _tls(self, pair: KeyPair | None) -> ssl.SSLContext:
-        context = self.server.tls(pair)
-        context.check_hostname = False
+        context = self._contexts.get(pair)
+        if context is None:
+            context = self._contexts[pair] = self.server.tls(pair)
+            context.check_hostname = False
         return context
 
 
