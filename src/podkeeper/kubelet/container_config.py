@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet import labels
@@ -21,7 +21,7 @@ from podkeeper.kubelet.resources import container_resources
 from podkeeper.kubelet.security import container_security
 from podkeeper.kubelet.volumes.plugin import VolumeContext
 from podkeeper.kubelet.volumes.pod_volumes import VolumePaths, volume_mounts
-from podkeeper.runtime.cri import ContainerConfig, ImageStatus, Mount
+from podkeeper.runtime.cri import ContainerConfig, ImageStatus, Mount, Resources
 
 HOSTS = "/etc/hosts"
 
@@ -62,11 +62,16 @@ async def build_container_config(
         stdin=bool(container.stdin),
         stdin_once=bool(container.stdin_once),
         tty=bool(container.tty),
-        resources=container_resources(pod, container, parts.memory_capacity, parts.config.pod_pids_limit),
+        resources=_resources(parts, pod, container),
         security=container_security(pod, container, image, place.target_id),
         stop_signal=container.lifecycle.stop_signal if container.lifecycle else "",
     )
     return config, environment
+
+
+def _resources(parts: KubeletParts, pod: v1.Pod, container: v1.Container) -> Resources:
+    wanted = container_resources(pod, container, parts.memory_capacity, parts.config.pod_pids_limit)
+    return replace(wanted, unified=parts.cgroups.container_settings)
 
 
 def _refuse_unsupported(container: v1.Container) -> None:

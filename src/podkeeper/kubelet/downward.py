@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from podkeeper.api.core import v1
 from podkeeper.api.quantity import Quantity
 from podkeeper.kubelet.pods import container_named
+from podkeeper.kubelet.resources import shared_limits
 
 _SUBSCRIPT = re.compile(r"^metadata\.(labels|annotations)\['([^']*)'\]$")
 
@@ -66,7 +67,8 @@ def _quoted(text: str) -> str:
 
 
 def resource_value(pod: v1.Pod, selector: v1.ResourceFieldSelector, container_name: str, node: NodeFacts) -> str:
-    """The value of a resourceFieldRef: divided by its divisor and rounded up; a limit that is not set is the node's."""
+    """The value of a resourceFieldRef: divided by its divisor and rounded up; a limit that is not set is the pod's,
+    else the node's."""
     name = selector.container_name or container_name
     container = container_named(pod, name)
     if container is None:
@@ -74,15 +76,17 @@ def resource_value(pod: v1.Pod, selector: v1.ResourceFieldSelector, container_na
     kind, _, resource = selector.resource.partition(".")
     if kind not in ("limits", "requests") or not resource:
         raise UnsupportedField(f"unsupported container resource: {selector.resource}")
-    amount = _amount(container, kind, resource, node)
+    amount = _amount(container, kind, resource, node, shared_limits(pod))
     return str(_divide(amount, selector.divisor, resource))
 
 
-def _amount(container: v1.Container, kind: str, resource: str, node: NodeFacts) -> Quantity:
+def _amount(
+    container: v1.Container, kind: str, resource: str, node: NodeFacts, shared: Mapping[str, Quantity]
+) -> Quantity:
     resources = container.resources
     if kind == "requests":
         return resources.requests.get(resource) or Quantity("0")
-    limit = resources.limits.get(resource)
+    limit = resources.limits.get(resource) or shared.get(resource)
     if limit is None and resource in ("cpu", "memory", "ephemeral-storage"):
         limit = node.allocatable.get(resource)
     return limit or Quantity("0")

@@ -8,11 +8,11 @@ ROOT/besteffort/podUID    shares: 2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods import qos
-from podkeeper.foundation.cgroups import Cgroups, CgroupUsage, Limits
+from podkeeper.foundation.cgroups import Cgroups, CgroupsV2, CgroupUsage, Limits
 from podkeeper.kubelet.resources import MIN_SHARES, pod_request, pod_resources, shares
 from podkeeper.runtime.cri import Resources
 
@@ -32,6 +32,11 @@ class PodCgroups:
         self._cgroups.create(self.root)
         self._cgroups.create(f"{self.root}/besteffort", Limits(cpu_shares=MIN_SHARES))
         self._cgroups.create(f"{self.root}/burstable", Limits(cpu_shares=MIN_SHARES))
+
+    @property
+    def container_settings(self) -> Mapping[str, str]:
+        """Raw version 2 settings of every container: one process too much for the memory ends them all, as one."""
+        return {"memory.oom.group": "1"} if isinstance(self._cgroups, CgroupsV2) else {}
 
     def path(self, pod: v1.Pod) -> str:
         """The pod's group."""

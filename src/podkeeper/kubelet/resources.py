@@ -35,7 +35,7 @@ def container_resources(
     pod: v1.Pod, container: v1.Container, memory_capacity: int, pids_limit: int | None = None
 ) -> Resources:
     """What the runtime gives a container's cgroup; ``memory_capacity`` is the node's, in bytes."""
-    limits = container.resources.limits
+    limits = {**shared_limits(pod), **container.resources.limits}
     cpu_limit = limits.get("cpu", ZERO).milli_value()
     cpu_request = container.resources.requests.get("cpu", ZERO).milli_value() or cpu_limit
     memory = limits.get("memory", ZERO).value()
@@ -47,8 +47,13 @@ def container_resources(
         memory_limit=memory or None,
         oom_score_adj=oom_score_adj(pod, container, memory_capacity),
         pids_limit=pids_limit,
-        hugepage_limits=_hugepages(limits),
+        hugepage_limits=_hugepages(container.resources.limits),
     )
+
+
+def shared_limits(pod: v1.Pod) -> Mapping[str, Quantity]:
+    """The pod's own limits: they hold for each container that declares none."""
+    return pod.spec.resources.limits if pod.spec.resources is not None else {}
 
 
 def _hugepages(limits: Mapping[str, Quantity]) -> dict[str, int]:
@@ -65,17 +70,26 @@ def oom_score_adj(pod: v1.Pod, container: v1.Container, memory_capacity: int) ->
         return GUARANTEED_OOM
     if level == qos.BEST_EFFORT:
         return BEST_EFFORT_OOM
-    score = _burstable_score(container, memory_capacity)
+    score = _burstable_score(pod, container, memory_capacity)
     if is_sidecar(container) and container in pod.spec.init_containers:
-        score = min([score, *(_burstable_score(each, memory_capacity) for each in pod.spec.containers)])
+        score = min([score, *(_burstable_score(pod, each, memory_capacity) for each in pod.spec.containers)])
     return score
 
 
-def _burstable_score(container: v1.Container, memory_capacity: int) -> int:
-    requested = container.resources.requests.get("memory", ZERO).value()
+def _burstable_score(pod: v1.Pod, container: v1.Container, memory_capacity: int) -> int:
+    requested = container.resources.requests.get("memory", ZERO).value() + _share_of_the_rest(pod)
     score = 1000 - 1000 * requested // max(memory_capacity, 1)
     floor = 1000 + GUARANTEED_OOM
     return floor if score < floor else min(score, BEST_EFFORT_OOM - 1)
+
+
+def _share_of_the_rest(pod: v1.Pod) -> int:
+    """What each container gets of the pod's own memory request beyond what the containers ask for (KEP-2837)."""
+    if pod.spec.resources is None or "memory" not in pod.spec.resources.requests:
+        return 0
+    asked = requests.of_containers(pod.spec).get("memory", ZERO)
+    rest = pod.spec.resources.requests["memory"].value() - asked.value()
+    return max(rest, 0) // (len(pod.spec.containers) + len(sidecars(pod)))
 
 
 def pod_resources(pod: v1.Pod, pids_limit: int | None = None) -> Resources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from podkeeper.api.core import v1
 from podkeeper.api.pods import affinity
 from podkeeper.api.quantity import Quantity
+from podkeeper.foundation.cgroups import CgroupMode, CgroupsV2, Layout
 from podkeeper.kubelet.admission import NodeRoom, admit
+from podkeeper.kubelet.downward import NodeFacts, resource_value
 from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.resources import container_resources, oom_score_adj, pod_resources, quota, shares
 from podkeeper.kubelet.security import RefusedUser, container_security, pod_namespaces
@@ -63,6 +66,29 @@ def test_oom_scores_follow_the_class_and_the_request(make_pod: Make) -> None:
     assert score(asks(cpu="1")) == 999
     assert score(asks(memory="8Gi")) == 3
     assert score(asks(), priority=2_000_001_000) == -997
+
+
+def test_a_pods_own_resources_hold_for_containers_that_declare_none(make_pod: Make) -> None:
+    own = v1.ResourceRequirements(
+        requests={"cpu": Quantity("200m"), "memory": Quantity("3Gi")},
+        limits={"cpu": Quantity("500m"), "memory": Quantity("4Gi")},
+    )
+    free, limited = asks("free"), asks("limited", memory="1Gi", limits={"memory": "1Gi"})
+    pod = make_pod(containers=(free, limited), resources=own)
+    found = container_resources(pod, free, 8 * GIB)
+    assert (found.cpu_shares, found.cpu_quota, found.memory_limit) == (512, 50000, 4 * GIB)
+    assert container_resources(pod, limited, 8 * GIB).memory_limit == GIB
+    # The pod asks for 2 GiB more than its containers: each of the two counts with half of that.
+    assert (oom_score_adj(pod, free, 8 * GIB), oom_score_adj(pod, limited, 8 * GIB)) == (875, 750)
+    selector = v1.ResourceFieldSelector(container_name="free", resource="limits.memory")
+    node = NodeFacts("node", (), {"memory": Quantity("8Gi")})
+    assert resource_value(pod, selector, "free", node) == str(4 * GIB)
+
+
+async def test_version_2_ends_a_container_as_one_when_memory_runs_out(tmp_path: Path, fake_cgroups: Any) -> None:
+    version_2 = CgroupsV2(Layout(CgroupMode.UNIFIED, {}, tmp_path))
+    assert PodCgroups(version_2, "/node").container_settings == {"memory.oom.group": "1"}
+    assert PodCgroups(fake_cgroups, "/node").container_settings == {}
 
 
 def test_a_pod_is_limited_only_when_all_its_containers_are(make_pod: Make) -> None:

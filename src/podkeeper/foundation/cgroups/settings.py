@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -20,8 +21,13 @@ class Setting:
 
 
 def weight(shares: int) -> int:
-    """cpu.weight for version 1's shares, by the linear mapping that the OCI runtimes use (2..262144 to 1..10000)."""
-    return 1 + (min(max(shares, 2), 262144) - 2) * 9999 // 262142
+    """cpu.weight for version 1's shares, by the mapping of today's OCI runtimes (crun 1.23, runc 1.3.2).
+
+    It is quadratic in the logarithms and meets three points: least (2 -> 1), default (1024 -> 100), most
+    (262144 -> 10000). https://kubernetes.io/blog/2026/01/30/new-cgroup-v1-to-v2-cpu-conversion-formula/
+    """
+    magnitude = math.log2(min(max(shares, 2), 262144))
+    return math.ceil(round(10 ** ((magnitude * magnitude + 125 * magnitude) / 612 - 7 / 34), 6))
 
 
 def version_1(limits: Limits) -> Iterator[Setting]:

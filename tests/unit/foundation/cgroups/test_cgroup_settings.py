@@ -42,7 +42,7 @@ def test_version_1_has_a_file_per_value() -> None:
 
 def test_version_2_counts_swap_alone_and_has_weights() -> None:
     assert values(version_2(FULL)) == {
-        "cpu.weight": "39",
+        "cpu.weight": "100",
         "cpu.max": "50000 100000",
         "memory.max": "1048576",
         "memory.swap.max": "2097152",
@@ -74,7 +74,10 @@ def test_nothing_asked_for_is_nothing_written() -> None:
     assert list(version_2(Limits())) == []
 
 
-@pytest.mark.parametrize(("shares", "expected"), [(0, 1), (2, 1), (1024, 39), (262144, 10000), (1 << 30, 10000)])
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [(0, 1), (2, 1), (102, 17), (512, 59), (1024, 100), (2048, 174), (262144, 10000), (1 << 30, 10000)],
+)
 def test_weights_are_those_of_the_oci_runtimes(shares: int, expected: int) -> None:
     assert weight(shares) == expected
 

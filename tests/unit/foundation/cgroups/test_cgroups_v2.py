@@ -77,7 +77,7 @@ def test_creating_hands_the_wanted_controllers_down_on_the_way(cgroups: CgroupsV
     assert recorder.written == [
         *(("cgroup.subtree_control", f"+{controller}") for controller in down[0]),
         *(("node/cgroup.subtree_control", f"+{controller}") for controller in down[1]),
-        ("node/pod/cpu.weight", "39"),
+        ("node/pod/cpu.weight", "100"),
         ("node/pod/cpu.max", "50000 100000"),
         ("node/pod/memory.max", "1048576"),
         ("node/pod/pids.max", "9"),
