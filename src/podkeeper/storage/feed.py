@@ -1,7 +1,7 @@
 """Hands entries to watchers as they are committed, in order, and lets callers wait for a revision.
 
 Everything here runs on one event loop; ``publish`` never blocks. A watcher that does not keep up loses its queue,
-not its entries: it reads them from the log. An entry finds its watchers by looking up one prefix of its key per distinct
+not its entries: it reads them from the log. An entry finds its watchers by one prefix of its key per distinct
 prefix length, so that many watchers cost little.
 """
 

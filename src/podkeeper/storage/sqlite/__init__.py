@@ -9,5 +9,6 @@ get, range, watchers' past ─► reader threads (snapshots)       └─► ack
 
 from podkeeper.storage.sqlite.schema import DatabaseLocked, SchemaUnsupported
 from podkeeper.storage.sqlite.store import SqliteStore
+from podkeeper.storage.sqlite.wal import StoreDamaged
 
-__all__ = ["DatabaseLocked", "SchemaUnsupported", "SqliteStore"]
+__all__ = ["DatabaseLocked", "SchemaUnsupported", "SqliteStore", "StoreDamaged"]

@@ -12,6 +12,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from podkeeper.storage.sqlite.wal import refuse_emptied, refuse_unreachable
 from podkeeper.storage.store import StoreError
 
 APPLICATION_ID = 0x506F646B  # "Podk", in the header of the file
@@ -59,7 +60,12 @@ def lock(path: Path) -> int:
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
-    """The connection that writes; makes the file and its tables where there are none. Raises SchemaUnsupported."""
+    """The connection that writes; makes the file and its tables where there are none.
+
+    Raises SchemaUnsupported, StoreDamaged.
+    """
+    refuse_emptied(path)
+    refuse_unreachable(path)
     # Made by hand so that the file, and the log and index beside it, are never readable by others.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)

@@ -25,6 +25,7 @@ from podkeeper.storage.sqlite.reader import (
     span,
 )
 from podkeeper.storage.sqlite.schema import lock, open_writer
+from podkeeper.storage.sqlite.wal import StoreDamaged
 from podkeeper.storage.sqlite.writer import Writer
 from podkeeper.storage.store import (
     Change,
@@ -69,7 +70,10 @@ class SqliteStore:
 
     @classmethod
     async def open(cls, path: Path | str) -> SqliteStore:
-        """Opens or makes the store at ``path``. Raises DatabaseLocked, SchemaUnsupported or sqlite3.Error."""
+        """Opens or makes the store at ``path``.
+
+        Raises DatabaseLocked, SchemaUnsupported, StoreDamaged or (no room, no permission) sqlite3.OperationalError.
+        """
         return await asyncio.to_thread(cls._open, Path(path))
 
     @classmethod
@@ -78,7 +82,10 @@ class SqliteStore:
             descriptor = lock(path)
             undo.callback(os.close, descriptor)
             connection = undo.enter_context(contextlib.closing(open_writer(path)))
-            store = cls(path, descriptor, connection)
+            try:
+                store = cls(path, descriptor, connection)
+            except sqlite3.DatabaseError as error:
+                raise StoreDamaged(f"{path} cannot be read: {error}: restore it from a backup") from error
             undo.pop_all()
             return store
 
