@@ -68,7 +68,11 @@ class LeaderElector:
 
         Raises LeadershipLost, with ``work`` cancelled, when the lease cannot be renewed.
         """
+        standing_by = False
         while not await self._try():
+            if not standing_by:
+                log.info("%r: stands by, %s leads", self, self.leader or "nobody yet")
+                standing_by = True
             await self._clock.sleep(self._config.retry_period)
         log.info("%r: became the leader", self)
         self.leading = True
@@ -104,6 +108,8 @@ class LeaderElector:
             return False
 
     async def _take_or_renew(self) -> bool:
+        if self.leading and self._seen is not None and await self._renew(self._seen):
+            return True
         try:
             lease = await self._leases.get(self._config.name, self._config.namespace)
         except ApiError as error:
@@ -116,6 +122,16 @@ class LeaderElector:
         if not may_hold(lease, self._config.identity, self._clock.monotonic() - self._seen_at):
             return False
         self._observe(await self._leases.update(self._held(lease)))
+        return True
+
+    async def _renew(self, seen: coordination.Lease) -> bool:
+        """The leader's way: one request, as long as nobody has touched the lease."""
+        try:
+            self._observe(await self._leases.update(self._held(seen)))
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+            return False
         return True
 
     def _observe(self, lease: coordination.Lease) -> None:

@@ -42,6 +42,10 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"podkeeper {name}", description=SUMMARIES[name])
     parser.add_argument("--data-dir", default=str(DEFAULT_DATA_DIR), help="where the cluster keeps everything")
     parser.add_argument("--verbose", action="store_true", help="log details too")
+    if name in ("controllers", "scheduler"):
+        from podkeeper.cluster.election import add_flags
+
+        add_flags(parser)
     if name == "controllers":
         parser.add_argument("--no-scheduler", action="store_true", help="leave scheduling to another process")
     return parser

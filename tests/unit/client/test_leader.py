@@ -19,7 +19,7 @@ class Leases:
 
     def __init__(self) -> None:
         self.lease: coordination.Lease | None = None
-        self.version = 0
+        self.version = self.reads = 0
         self.away = False
 
     def of(self, kind: type[coordination.Lease]) -> Leases:
@@ -27,6 +27,7 @@ class Leases:
 
     async def get(self, name: str, namespace: str = "") -> coordination.Lease:
         self._answer()
+        self.reads += 1
         if self.lease is None:
             raise not_found("leases", "coordination.k8s.io", name)
         return self.lease
@@ -89,6 +90,34 @@ async def test_the_first_leads_and_renews() -> None:
     assert leases.lease.spec.renew_time > first.renew_time
     await one.stop()
     await two.stop()
+
+
+async def test_a_renewal_is_one_request_unless_somebody_has_touched_the_lease() -> None:
+    leases, clock = Leases(), FakeClock()
+    one = Candidate(leases, clock, "one")
+    await clock.settle()
+    before = leases.reads, leases.version
+    await clock.advance(6)
+    assert (leases.reads - before[0], leases.version - before[1]) == (0, 3)
+    assert leases.lease is not None
+    leases._store(leases.lease)
+    await clock.advance(2)
+    assert (leases.reads - before[0], leases.version - before[1]) == (1, 5)
+    assert one.working
+    await one.stop()
+
+
+async def test_a_leader_whose_lease_was_taken_stops() -> None:
+    leases, clock = Leases(), FakeClock()
+    one = Candidate(leases, clock, "one")
+    await clock.settle()
+    assert leases.lease is not None
+    stolen = msgspec.structs.replace(leases.lease.spec, holder_identity="two")
+    leases._store(msgspec.structs.replace(leases.lease, spec=stolen))
+    await clock.advance(2)
+    with pytest.raises(LeadershipLost, match="held by two"):
+        await one.task
+    assert leases.lease.spec.holder_identity == "two"
 
 
 async def test_a_leader_that_ends_hands_over_at_once() -> None:

@@ -1,4 +1,7 @@
-"""The controllers' process; the scheduler lives here too unless it is run apart, and shares the informers."""
+"""The controllers' process; the scheduler lives here too unless it is run apart, and shares the informers.
+
+Each of the two acts as long as it holds its lease; one that does not keeps its local copies warm.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import contextlib
 from random import SystemRandom
 
 from podkeeper.client.informer import InformerFactory
+from podkeeper.cluster import election
 from podkeeper.cluster.children import stop_on_request, tell_ready
 from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.layout import Layout
@@ -22,20 +26,25 @@ async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) 
     clock = SystemClock()
     certificate = Credentials.of(layout).authority.certificate.read_text()
     async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(election.ending_with_leadership())
         stop = await stack.enter_async_context(stop_on_request())
+        own = stack.enter_context(election.identity(layout, "controllers")) if options.leader_elect else ""
         api = await stack.enter_async_context(connected(layout, "controllers", clock))
         informers = InformerFactory(api, clock)
         manager = ControllerManager(ControllersConfig(certificate), api, informers, clock)
-        work = [informers.run(), manager.run()]
+        candidate = election.elector(api, clock, election.CONTROLLERS, own, options) if own else None
+        work = [(candidate, manager.run)]
         if not options.no_scheduler:
             from podkeeper.scheduler.scheduler import Scheduler, SchedulerConfig
 
-            own = await stack.enter_async_context(connected(layout, "scheduler", clock))
-            scheduler = Scheduler(SchedulerConfig(), own, informers, clock, SystemRandom())
-            work.append(scheduler.run())
+            theirs = await stack.enter_async_context(connected(layout, "scheduler", clock))
+            scheduler = Scheduler(SchedulerConfig(), theirs, informers, clock, SystemRandom())
+            candidate = election.elector(theirs, clock, election.SCHEDULER, own, options) if own else None
+            work.append((candidate, scheduler.run))
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(each) for each in work]
+            running = [tasks.create_task(informers.run(), name="informers")]
             await informers.wait_for_sync()
+            running += [tasks.create_task(election.lead(*each)) for each in work]
             tell_ready()
             await stop.wait()
             for task in running:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 from random import SystemRandom
 
 from podkeeper.client.informer import InformerFactory
+from podkeeper.cluster import election
 from podkeeper.cluster.children import stop_on_request, tell_ready
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.processes.connection import connected
@@ -15,18 +17,21 @@ from podkeeper.foundation.clock import SystemClock
 from podkeeper.scheduler.scheduler import Scheduler, SchedulerConfig
 
 
-async def run(layout: Layout, _settings: Settings, _options: argparse.Namespace) -> None:
-    """Schedules until told to stop."""
+async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) -> None:
+    """Schedules, while it holds the lease, until told to stop."""
     clock = SystemClock()
-    async with stop_on_request() as stop, connected(layout, "scheduler", clock) as api:
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(election.ending_with_leadership())
+        stop = await stack.enter_async_context(stop_on_request())
+        own = stack.enter_context(election.identity(layout, "scheduler")) if options.leader_elect else ""
+        api = await stack.enter_async_context(connected(layout, "scheduler", clock))
         informers = InformerFactory(api, clock)
         scheduler = Scheduler(SchedulerConfig(), api, informers, clock, SystemRandom())
+        candidate = election.elector(api, clock, election.SCHEDULER, own, options) if own else None
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(informers.run(), name="informers"),
-                tasks.create_task(scheduler.run(), name="scheduler"),
-            ]
+            running = [tasks.create_task(informers.run(), name="informers")]
             await informers.wait_for_sync()
+            running.append(tasks.create_task(election.lead(candidate, scheduler.run), name="scheduler"))
             tell_ready()
             await stop.wait()
             for task in running:
