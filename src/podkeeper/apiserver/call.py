@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
-from podkeeper.apiserver.negotiation import Rendering, accepted
+from podkeeper.apiserver.negotiation import PROTOBUF, Rendering, accepted
 from podkeeper.apiserver.options import WriteOptions
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer, Request
@@ -21,9 +22,12 @@ class Call:
     info: RequestInfo
     user: UserInfo
 
-    def rendering(self) -> Rendering:
-        """How the client wants the answer. Raises 406."""
-        rendering = accepted(self.request.headers.get(b"accept", b""))
+    def rendering(self, resource: Resource | None = None) -> Rendering:
+        """How the client wants the answer, whose objects are of ``resource``. Raises 406."""
+        accept = self.request.headers.get(b"accept", b"")
+        rendering = accepted(accept)
+        if rendering.media_type == PROTOBUF and resource is not None and not _has_protobuf(resource):
+            rendering = accepted(accept, custom=True)
         if self.info.query and self.info.first("pretty") in ("1", "true"):
             return Rendering(rendering.media_type, rendering.transform, rendering.version, pretty=True)
         return rendering
@@ -38,6 +42,12 @@ class Call:
             field_validation=options.field_validation,
             user_agent=agent,
         )
+
+
+def _has_protobuf(resource: Resource) -> bool:
+    from podkeeper.api import protobuf  # not every client wants it
+
+    return protobuf.is_kind(resource.api_version, resource.kind)
 
 
 Handle = Callable[[Call], Awaitable[Answer]]

@@ -1,19 +1,20 @@
 """Content negotiation: which rendering a client gets for its Accept header, which bodies can be read.
 
-Protobuf is read and not written: a client that offers it beside JSON gets JSON, one that takes nothing else gets 406.
+Objects of custom resources are not written as protobuf, only their metadata are, and Tables never: a client that offers
+JSON beside it gets that, one that takes nothing else gets 406.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from podkeeper.api.errors import not_acceptable, unsupported_media_type
 
 JSON = "application/json"
 YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
-SERVED = (JSON, YAML)
-READ = (JSON, YAML, PROTOBUF)
+SERVED = READ = (JSON, YAML, PROTOBUF)
 TRANSFORMS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
 _META_GROUP = "meta.k8s.io"
 
@@ -33,33 +34,23 @@ class Rendering:
         return not self.transform and self.media_type == JSON and not self.pretty
 
 
-_PLAIN = Rendering()
-_known: dict[bytes, Rendering] = {b"": _PLAIN, b"*/*": _PLAIN, b"application/json": _PLAIN}
-
-
-def accepted(header: bytes) -> Rendering:
-    """The rendering for an Accept header. Raises 406."""
-    rendering = _known.get(header)
-    if rendering is None:
-        rendering = _choose(header.decode("latin-1"))
-        if len(_known) > 1024:
-            _known.clear()
-        _known[header] = rendering
-    return rendering
-
-
-def _choose(header: str) -> Rendering:
-    for media, parameters in clauses(header):
-        served = {"*/*": JSON, "application/*": JSON, JSON: JSON, YAML: YAML}.get(media)
-        if served is None:
+@lru_cache(maxsize=1024)
+def accepted(header: bytes, custom: bool = False) -> Rendering:
+    """The rendering for an Accept header; ``custom`` tells that objects cannot be protobuf. Raises 406."""
+    if not header:
+        return Rendering()
+    for media, parameters in clauses(header.decode("latin-1")):
+        served = {"*/*": JSON, "application/*": JSON}.get(media, media)
+        if served not in SERVED:
             continue
         kind = parameters.get("as", "")
-        if not kind:
+        if not kind and not (custom and served == PROTOBUF):
             return Rendering(served, pretty=parameters.get("pretty") == "1")
         version = parameters.get("v", "")
-        if kind in TRANSFORMS and parameters.get("g") == _META_GROUP and version in ("v1", "v1beta1"):
+        can = kind in TRANSFORMS and (kind != "Table" or served != PROTOBUF)
+        if can and parameters.get("g") == _META_GROUP and version in ("v1", "v1beta1"):
             return Rendering(served, kind, version)
-    raise not_acceptable(SERVED)
+    raise not_acceptable((JSON, YAML) if custom else SERVED)
 
 
 def clauses(header: str) -> list[tuple[str, dict[str, str]]]:

@@ -1,20 +1,25 @@
-"""Answers: prepared headers, trees as JSON or YAML, Status objects for errors, Warning headers."""
+"""Answers: prepared headers, trees as JSON, YAML or protobuf, Status objects for errors, Warning headers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
 
 from podkeeper.api.errors import ApiError
-from podkeeper.apiserver.negotiation import YAML, Rendering
+from podkeeper.apiserver.negotiation import PROTOBUF, YAML, Rendering, accepted
 from podkeeper.foundation.http import Request, Response
 from podkeeper.foundation.http.messages import Headers
 
 _NO_CACHE = b"Cache-Control: no-cache, private\r\n"
 JSON_HEAD = _NO_CACHE + b"Content-Type: application/json\r\n"
 YAML_HEAD = _NO_CACHE + b"Content-Type: application/yaml\r\n"
+PROTOBUF_HEAD = _NO_CACHE + b"Content-Type: application/vnd.kubernetes.protobuf\r\n"
+WATCH_HEADS = {
+    YAML: YAML_HEAD,
+    PROTOBUF: _NO_CACHE + b"Content-Type: application/vnd.kubernetes.protobuf;stream=watch\r\n",
+}
 TEXT_HEAD = _NO_CACHE + b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
 
 _PLAIN = Rendering()
@@ -31,9 +36,22 @@ def tree(value: Any, rendering: Rendering = _PLAIN, status: int = 200, headers: 
         from podkeeper.apiserver import yamls  # few clients ask for it
 
         return Response(status, YAML_HEAD, yamls.dump(value), headers)
+    if rendering.media_type == PROTOBUF:
+        return Response(status, PROTOBUF_HEAD, in_protobuf(value), headers)
     if rendering.pretty:
         return Response(status, JSON_HEAD, orjson.dumps(value, option=orjson.OPT_INDENT_2), headers)
     return Response(status, JSON_HEAD, orjson.dumps(value) + b"\n", headers)
+
+
+def in_protobuf(value: Mapping[str, Any]) -> bytes:
+    """An object as a protobuf body. Raises 406 for a kind that protobuf does not know."""
+    from podkeeper.api import protobuf  # not every client wants it
+
+    api_version, kind = value.get("apiVersion", "v1"), value["kind"]
+    if not protobuf.is_kind(api_version, kind):
+        why = "does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
+        raise ApiError(406, "NotAcceptable", f"object *{api_version.rpartition('/')[2]}.{kind} {why}")
+    return protobuf.encode({"apiVersion": api_version, **value})
 
 
 def text(message: str, status: int = 200, headers: Headers = ()) -> Response:
@@ -50,9 +68,11 @@ def unchanged(request: Request, etag: bytes) -> bool:
 
 
 def failure(error: ApiError, request: Request) -> Response:
-    """An error as its Status object, in YAML for a client that takes nothing else."""
-    accept = request.headers.get(b"accept", b"")
-    rendering = Rendering(YAML) if b"yaml" in accept and b"json" not in accept else _PLAIN
+    """An error as its Status object, in JSON for a client that takes nothing that we have."""
+    try:
+        rendering = Rendering(accepted(request.headers.get(b"accept", b"")).media_type)
+    except ApiError:
+        rendering = _PLAIN
     headers: Headers = ()
     if error.retry_after:
         headers = ((b"Retry-After", b"%d" % error.retry_after),)

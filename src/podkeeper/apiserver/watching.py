@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
 import orjson
 
@@ -17,8 +19,8 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
-from podkeeper.apiserver.handlers.rendering import Renderer, partial
-from podkeeper.apiserver.negotiation import YAML, Rendering
+from podkeeper.apiserver.handlers.rendering import Renderer
+from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, Rendering
 from podkeeper.apiserver.options import list_options
 from podkeeper.foundation.http import Answer, BodyWriter, Streaming
 from podkeeper.foundation.http.messages import frame_chunk
@@ -39,7 +41,7 @@ class WatchStreams:
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
-        self._framer = Framer()
+        self._framers = {JSON: Framer(attrgetter("frame")), PROTOBUF: Framer(attrgetter("protobuf"))}
         self._open: set[WatchStream] = set()
 
     def __len__(self) -> int:
@@ -48,17 +50,18 @@ class WatchStreams:
     async def open(self, call: Call, verbs: ResourceVerbs, namespace: str) -> Answer:
         """A streaming answer. Raises what the registry raises, but a version that is gone is told inside the stream."""
         options = list_options(call.info)
-        rendering = call.rendering()
-        encode = None if rendering.plain else self._encoder(call, verbs.resource, rendering)
+        rendering = call.rendering(verbs.resource)
+        framer = None if rendering.transform else self._framers.get(rendering.media_type)
+        encode = self._encoder(call, verbs.resource, rendering)
         timeout = options.timeout or random.uniform(MIN_TIMEOUT, 2 * MIN_TIMEOUT)  # noqa: S311 - spreads reconnects
-        stream = WatchStream(self._framer, encode, timeout, self._open)
-        head = responses.YAML_HEAD if rendering.media_type == YAML else responses.JSON_HEAD
+        stream = WatchStream(framer, encode, timeout, self._open)
+        head = responses.WATCH_HEADS.get(rendering.media_type, responses.JSON_HEAD)
         try:
             stream.watch = await verbs.watch(namespace, options, stream.take, stream.end)
         except ApiError as error:
             if error.code != 410:
                 raise
-            stream.fail(error)
+            stream.fail(_framed({"type": "ERROR", "object": error.status()}, rendering.media_type))
         return Streaming(200, head, stream.run, abandon=stream.stop)
 
     def end_all(self) -> None:
@@ -81,37 +84,55 @@ class WatchStreams:
                     table["columnDefinitions"] = None
                 headed = True
                 tree["object"] = table
-            elif event.item is not None and rendering.transform:
-                tree["object"] = partial(event.item, rendering.version)
-            if rendering.media_type == YAML:
-                from podkeeper.apiserver import yamls  # few clients ask for it
-
-                return b"---\n" + yamls.dump(tree)
-            return orjson.dumps(tree) + b"\n"
+            elif rendering.transform and rendering.transform != "Table":
+                names = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{rendering.version}"}
+                tree["object"] = {**names, "metadata": tree["object"]["metadata"]}
+            return _framed(tree, rendering.media_type)
 
         return encode
 
 
-class Framer:
-    """The chunk of a batch of events, made once although the batch goes to many watches one after the other."""
+def _framed(event: Mapping[str, Any], media_type: str) -> bytes:
+    """One event as a client reads it that wants this media type."""
+    if media_type == YAML:
+        from podkeeper.apiserver import yamls  # few clients ask for it
 
-    def __init__(self) -> None:
+        return b"---\n" + yamls.dump(event)
+    if media_type == PROTOBUF:
+        from podkeeper.api import protobuf  # not every client wants it
+
+        return protobuf.frame(event["type"], responses.in_protobuf(event["object"]))
+    return orjson.dumps(event) + b"\n"
+
+
+class Framer:
+    """The chunk of a batch of events, made once although the batch goes to many watches one after the other.
+
+    ``form`` gives an event's frame in one form.
+    """
+
+    def __init__(self, form: Callable[[WatchEvent], bytes]) -> None:
+        self._form = form
         self._events: Sequence[WatchEvent] = ()
         self._chunk = b""
+
+    def join(self, events: Sequence[WatchEvent]) -> bytes:
+        """All events of the batch."""
+        frames = [self._form(event) for event in events]
+        return frames[0] if len(frames) == 1 else b"".join(frames)
 
     def frame(self, events: Sequence[WatchEvent]) -> bytes:
         """All events of the batch as one chunk."""
         if events is not self._events:
-            frames = [event.frame for event in events]
-            self._chunk = frame_chunk(frames[0] if len(frames) == 1 else b"".join(frames))
+            self._chunk = frame_chunk(self.join(events))
             self._events = events
         return self._chunk
 
 
 class WatchStream:
-    """One client's watch."""
+    """One client's watch. Its frames come from ``framer``, which others share, or else from ``encode``."""
 
-    def __init__(self, framer: Framer, encode: Encode | None, timeout: float, open_streams: set[WatchStream]) -> None:
+    def __init__(self, framer: Framer | None, encode: Encode, timeout: float, open_streams: set[WatchStream]) -> None:
         self._framer, self._encode, self._timeout = framer, encode, timeout
         self._open = open_streams
         self._waiting: deque[Sequence[WatchEvent]] = deque()
@@ -138,9 +159,9 @@ class WatchStream:
                 self.stop()
                 writer.abort()
 
-    def fail(self, error: ApiError) -> None:
-        """The stream will consist of this error."""
-        self._last_words = orjson.dumps({"type": "ERROR", "object": error.status()}) + b"\n"
+    def fail(self, last_words: bytes) -> None:
+        """The stream will consist of this error's frame."""
+        self._last_words = last_words
         self.end()
 
     def end(self) -> None:
@@ -177,9 +198,9 @@ class WatchStream:
             self._count = 0
 
     def _write(self, writer: BodyWriter, events: Sequence[WatchEvent]) -> None:
-        if self._encode is not None:
+        if self._framer is None:
             writer.write(b"".join([self._encode(event) for event in events]))
         elif writer.chunked:
             writer.write_framed(self._framer.frame(events))
         else:
-            writer.write(b"".join([event.frame for event in events]))
+            writer.write(self._framer.join(events))

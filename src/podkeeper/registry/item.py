@@ -50,6 +50,7 @@ class StoredItem:
 
     __slots__ = (
         "_head",
+        "_message",
         "_obj",
         "_rendered",
         "_tree",
@@ -66,6 +67,7 @@ class StoredItem:
         self.shape, self.key, self.namespace, self.name, self.revision = shape, key, namespace, name, revision
         self._value: bytes | None = value
         self._rendered: bytes | None = None
+        self._message: bytes | None = None
         self._tree: dict[str, Any] | None = None
         self._obj: Any = None
         self._head: Head | None = None
@@ -86,6 +88,20 @@ class StoredItem:
             rendered = b'%b"resourceVersion":"%d",%b' % (value[:offset], self.revision, value[offset:])
             self._rendered, self._value = rendered, None
         return rendered
+
+    @property
+    def type(self) -> tuple[str, str]:
+        """apiVersion and kind."""
+        return self.shape.api_version, self.shape.kind
+
+    @property
+    def message(self) -> bytes:
+        """See ``verbs.Item.message``."""
+        if self._message is None:
+            from podkeeper.api import protobuf  # not every client wants it
+
+            self._message = protobuf.message(*self.type, self.json)
+        return self._message
 
     @property
     def value(self) -> bytes:

@@ -64,6 +64,18 @@ class Item(Protocol):
         """The object as JSON with its resourceVersion."""
         ...
 
+    @property
+    def type(self) -> tuple[str, str]:
+        """apiVersion and kind."""
+        ...
+
+    @property
+    def message(self) -> bytes:
+        """The object in protobuf, without the envelope: made when first asked for, then kept as ``json`` is.
+
+        Raises ProtobufError for a kind that protobuf does not know."""
+        ...
+
     def tree(self) -> dict[str, Any]:
         """The object as a plain tree, decoded once; callers must not change it."""
         ...
@@ -73,7 +85,8 @@ class Item(Protocol):
 class Listing:
     """An answer to LIST. ``continuation`` and ``remaining`` (None: unknown or nothing) belong in the list's metadata.
 
-    ``json`` is the whole List object, joined once and kept while nothing changed.
+    ``json`` is the whole List object, joined once and kept while nothing changed. ``renderings`` are other bodies of
+    the same list by media type: who has made one may leave it there for the next reader.
     """
 
     items: Sequence[Item]
@@ -81,6 +94,7 @@ class Listing:
     continuation: str
     remaining: int | None
     json: bytes
+    renderings: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +123,8 @@ class DeleteOptions:
 
 
 class WatchEvent(Protocol):
-    """One event for watchers. ``frame`` is ``{"type":...,"object":...}`` and a newline, built once for all watchers."""
+    """One event for watchers. ``frame`` is ``{"type":...,"object":...}`` and a newline, ``protobuf`` the same with its
+    length before it; each is built once for all watchers."""
 
     @property
     def type(self) -> str:
@@ -121,6 +136,9 @@ class WatchEvent(Protocol):
 
     @property
     def frame(self) -> bytes: ...
+
+    @property
+    def protobuf(self) -> bytes: ...
 
 
 class Watch(Protocol):

@@ -70,11 +70,12 @@ class ConvertedView:
 class ConvertedItem:
     """Implements ``verbs.Item`` for a version that is not stored."""
 
-    __slots__ = ("_json", "_stored", "_view")
+    __slots__ = ("_json", "_message", "_stored", "_view")
 
     def __init__(self, stored: StoredItem, view: ConvertedView) -> None:
         self._stored, self._view = stored, view
         self._json: bytes | None = None
+        self._message: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<ConvertedItem {self._view.api_version} of {self._stored!r}>"
@@ -105,6 +106,20 @@ class ConvertedItem:
         if self._json is None:
             self._json = self._view.render(self._stored)
         return self._json
+
+    @property
+    def type(self) -> tuple[str, str]:
+        """apiVersion and kind."""
+        return self._view.api_version, self._view.kind
+
+    @property
+    def message(self) -> bytes:
+        """See ``verbs.Item.message``."""
+        if self._message is None:
+            from podkeeper.api import protobuf  # not every client wants it
+
+            self._message = protobuf.message(*self.type, self.json)
+        return self._message
 
     def tree(self) -> dict[str, Any]:
         """The object in this version as a plain tree."""

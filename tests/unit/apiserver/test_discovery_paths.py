@@ -29,7 +29,7 @@ async def test_kubectls_accept_header_gets_the_aggregated_form(api: Any) -> None
         ("*/*", "APIGroupList"),
         (f"application/json,application/json;{FORM}", "APIGroupList"),
         (f"application/json;q=0.5,application/json;{FORM}", "APIGroupDiscoveryList"),
-        (f"application/vnd.kubernetes.protobuf;{FORM},application/json", "APIGroupList"),
+        (f"application/cbor;{FORM},application/json", "APIGroupList"),
         (f"text/html,*/*;{FORM}", "APIGroupDiscoveryList"),
     ],
 )

@@ -1,5 +1,5 @@
-"""Objects and lists in the form that the client asked for: the kept bytes, YAML, Tables, metadata alone; compressed
-if long."""
+"""Objects and lists in the form that the client asked for: the kept bytes, protobuf, YAML, Tables, metadata alone;
+compressed if long."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
-from podkeeper.apiserver.negotiation import Rendering
+from podkeeper.apiserver.negotiation import PROTOBUF, Rendering
 from podkeeper.apiserver.tables.table import HasTree, TableMaker
 from podkeeper.foundation.http import Request, Response
 from podkeeper.foundation.http.messages import Headers
@@ -24,6 +24,8 @@ from podkeeper.registry.verbs import Item, Listing
 #: Bodies from here on are compressed for clients that take gzip (upstream's threshold).
 COMPRESSED_FROM = 128 << 10
 _KEPT_BYTES = 16 << 20
+#: Messages that are made before others have their turn: some milliseconds.
+_MADE_TOGETHER = 50
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -47,6 +49,10 @@ class Renderer:
         headers = responses.warnings(warnings) if warnings else ()
         if rendering.plain:
             return Response(status, responses.JSON_HEAD, item.json, headers)
+        if rendering.media_type == PROTOBUF and not rendering.transform:
+            from podkeeper.api import protobuf  # not every client wants it
+
+            return Response(status, responses.PROTOBUF_HEAD, protobuf.wrap(*item.type, item.message), headers)
         if rendering.transform == "Table":
             tree = self.table(call, resource, (item,), {"resourceVersion": str(item.revision)}, rendering.version)
         elif rendering.transform == "PartialObjectMetadata":
@@ -61,6 +67,9 @@ class Renderer:
         """A list, compressed if it is long and the client takes that."""
         if rendering.plain:
             return await self.sized(call.request, listing.json)
+        if rendering.media_type == PROTOBUF and not rendering.transform:
+            body = await _list_in_protobuf(resource, listing)
+            return await self.sized(call.request, body, responses.PROTOBUF_HEAD)
         if rendering.transform == "Table":
             tree = self.table(call, resource, listing.items, _list_metadata(listing), rendering.version)
         elif rendering.transform == "PartialObjectMetadataList":
@@ -128,6 +137,21 @@ def partial(item: Item, version: str) -> dict[str, Any]:
     """An object's metadata alone."""
     metadata = item.tree()["metadata"]
     return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": metadata}
+
+
+async def _list_in_protobuf(resource: Resource, listing: Listing) -> bytes:
+    """The list joined of its items' messages, kept with the listing."""
+    from podkeeper.api import protobuf  # not every client wants it
+
+    body = listing.renderings.get(PROTOBUF)
+    if body is None:
+        messages: list[bytes] = []
+        for start in range(0, len(listing.items), _MADE_TOGETHER):
+            messages += [item.message for item in listing.items[start : start + _MADE_TOGETHER]]
+            await asyncio.sleep(0)  # messages that are not there yet take a while: others have their turn
+        body = protobuf.join(resource.api_version, f"{resource.kind}List", _list_metadata(listing), messages)
+        listing.renderings[PROTOBUF] = body
+    return body
 
 
 def _list_metadata(listing: Listing) -> dict[str, Any]:

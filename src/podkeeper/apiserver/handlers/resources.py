@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from podkeeper.api import codec
@@ -13,9 +14,10 @@ from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.negotiation import JSON, body_type
 from podkeeper.apiserver.options import delete_options, list_options, write_options
+from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation.http import Answer, Response
-from podkeeper.registry.verbs import Deleted, FieldValidation, PatchType, RequestContext, ResourceVerbs
+from podkeeper.registry.verbs import Deleted, FieldValidation, Listing, PatchType, RequestContext, ResourceVerbs
 
 Tree = dict[str, Any]
 _Handler = Callable[[Call, ResourceVerbs], Awaitable[Answer]]
@@ -62,19 +64,20 @@ class ResourceHandlers:
     async def __call__(self, call: Call, verbs: ResourceVerbs) -> Answer:
         """Answers, or raises 404 and 405 for paths and verbs that the resource has not."""
         check_path(call, verbs.resource)
+        call.rendering(verbs.resource)  # 406 before anything is changed
         return await self._handlers[call.info.verb](call, verbs)
 
     async def _get(self, call: Call, verbs: ResourceVerbs) -> Answer:
         info = call.info
         version = info.first("resourceVersion") if info.query else None
         item = await verbs.get(namespace_of(call, verbs.resource), info.name, version, info.subresource)
-        rendering = call.rendering()
+        rendering = call.rendering(verbs.resource)
         if rendering.plain:
             return Response(200, responses.JSON_HEAD, item.json)
         return self._renderer.item(call, verbs.resource, item, rendering)
 
     async def _list(self, call: Call, verbs: ResourceVerbs) -> Answer:
-        rendering = call.rendering()
+        rendering = call.rendering(verbs.resource)
         listing = await verbs.list(namespace_of(call, verbs.resource), list_options(call.info))
         return await self._renderer.listing(call, verbs.resource, listing, rendering)
 
@@ -85,7 +88,7 @@ class ResourceHandlers:
         context = call.context(write_options(call.info, "CreateOptions"))
         tree = self._body(call, verbs.resource, context)
         item = await verbs.create(context, namespace_of(call, verbs.resource), tree)
-        return self._renderer.item(call, verbs.resource, item, call.rendering(), 201, context.warnings)
+        return self._renderer.item(call, verbs.resource, item, call.rendering(verbs.resource), 201, context.warnings)
 
     async def _update(self, call: Call, verbs: ResourceVerbs) -> Answer:
         info = call.info
@@ -94,7 +97,7 @@ class ResourceHandlers:
         namespace = namespace_of(call, verbs.resource)
         item, created = await verbs.update(context, namespace, info.name, tree, info.subresource)
         status = 201 if created else 200
-        return self._renderer.item(call, verbs.resource, item, call.rendering(), status, context.warnings)
+        return self._renderer.item(call, verbs.resource, item, call.rendering(verbs.resource), status, context.warnings)
 
     async def _patch(self, call: Call, verbs: ResourceVerbs) -> Answer:
         info, request = call.info, call.request
@@ -107,7 +110,7 @@ class ResourceHandlers:
         forced = bool(options.force)
         item, created = await verbs.patch(context, namespace, info.name, patch, patch_type, info.subresource, forced)
         status = 201 if created else 200
-        return self._renderer.item(call, verbs.resource, item, call.rendering(), status, context.warnings)
+        return self._renderer.item(call, verbs.resource, item, call.rendering(verbs.resource), status, context.warnings)
 
     async def _delete(self, call: Call, verbs: ResourceVerbs) -> Answer:
         resource = verbs.resource
@@ -119,8 +122,8 @@ class ResourceHandlers:
         if deleted.gone and (resource.group, resource.name) not in RETURNED_WHEN_DELETED:
             uid = deleted.item.tree()["metadata"].get("uid", "")
             tree = responses.success(deleted.item.name, resource.group, resource.name, uid)
-            return responses.tree(tree, call.rendering(), status, responses.warnings(context.warnings))
-        return self._renderer.item(call, resource, deleted.item, call.rendering(), status, context.warnings)
+            return responses.tree(tree, call.rendering(resource), status, responses.warnings(context.warnings))
+        return self._renderer.item(call, resource, deleted.item, call.rendering(resource), status, context.warnings)
 
     async def _delete_collection(self, call: Call, verbs: ResourceVerbs) -> Answer:
         resource = verbs.resource
@@ -129,7 +132,9 @@ class ResourceHandlers:
         context.dry_run = dry_run
         selection = list_options(call.info)
         outcomes = await verbs.delete_collection(context, namespace_of(call, resource), selection, options)
-        return responses.json_body(_deleted_list(resource, outcomes), headers=responses.warnings(context.warnings))
+        rendering = call.rendering(resource)
+        answer = await self._renderer.listing(call, resource, _deleted_listing(resource, outcomes), rendering)
+        return dataclasses.replace(answer, headers=(*answer.headers, *responses.warnings(context.warnings)))
 
     def _body(self, call: Call, resource: Resource, context: RequestContext) -> Tree:
         """The object in the body, of the kind that the path speaks."""
@@ -158,8 +163,12 @@ def check_path(call: Call, resource: Resource) -> None:
             raise path_not_found()
         if info.verb not in sub.verbs:
             raise method_not_allowed()
-    elif info.verb not in resource.verbs or (info.verb == "create" and info.name):
+    elif info.verb not in resource.verbs or (info.verb == "create" and info.name) or _nameless(info):
         raise method_not_allowed()
+
+
+def _nameless(info: RequestInfo) -> bool:
+    return not info.name and info.verb in ("update", "patch")
 
 
 def path_not_found() -> ApiError:
@@ -191,7 +200,8 @@ def _report_duplicates(call: Call, decoded: Any, kind: tuple[str, str], context:
         decoded, call.request.body
     ):
         return
-    found = [f'duplicate field "{path}"' for path in codec.duplicate_keys(call.request.body)]
+    text = bodies.with_replacements(call.request.body)
+    found = [f'duplicate field "{path}"' for path in codec.duplicate_keys(text)]
     if found and context.field_validation is FieldValidation.STRICT:
         name, version = kind
         why = f"strict decoding error: {', '.join(found)}"
@@ -208,9 +218,9 @@ def _delete_body(call: Call) -> Mapping[str, Any] | None:
     return tree
 
 
-def _deleted_list(resource: Resource, outcomes: Any) -> bytes:
-    deleted: list[Deleted] = list(outcomes)
-    revision = max((each.item.revision for each in deleted), default=0)
+def _deleted_listing(resource: Resource, deleted: Sequence[Deleted]) -> Listing:
+    items = [each.item for each in deleted]
+    revision = max((item.revision for item in items), default=0)
     head = f'{{"kind":"{resource.kind}List","apiVersion":"{resource.api_version}",'
     head += f'"metadata":{{"resourceVersion":"{revision}"}},"items":['
-    return head.encode() + b",".join(each.item.json for each in deleted) + b"]}\n"
+    return Listing(items, revision, "", None, head.encode() + b",".join(item.json for item in items) + b"]}\n")

@@ -40,13 +40,14 @@ class View(Protocol):
 
 
 class RenderedEvent:
-    """Implements ``verbs.WatchEvent``; the frame is made when first asked for."""
+    """Implements ``verbs.WatchEvent``; frames are made when first asked for."""
 
-    __slots__ = ("_frame", "item", "type")
+    __slots__ = ("_frame", "_protobuf", "item", "type")
 
     def __init__(self, type_: str, item: Item) -> None:
         self.type, self.item = type_, item
         self._frame: bytes | None = None
+        self._protobuf: bytes | None = None
 
     def __repr__(self) -> str:
         return f"<RenderedEvent {self.type} {self.item!r}>"
@@ -58,11 +59,20 @@ class RenderedEvent:
             self._frame = b'{"type":"%b","object":%b}\n' % (self.type.encode(), self.item.json)
         return self._frame
 
+    @property
+    def protobuf(self) -> bytes:
+        """One frame of a watch's body in protobuf."""
+        if self._protobuf is None:
+            from podkeeper.api import protobuf  # not every client wants it
+
+            self._protobuf = protobuf.frame(self.type, protobuf.wrap(*self.item.type, self.item.message))
+        return self._protobuf
+
 
 class Bookmark:
     """A BOOKMARK event: only the revision up to which everything has been sent."""
 
-    __slots__ = ("frame", "item", "revision", "type")
+    __slots__ = ("_object", "frame", "item", "revision", "type")
 
     def __init__(self, view: View, revision: int, initial_events_end: bool = False) -> None:
         self.type, self.item, self.revision = "BOOKMARK", None, revision
@@ -70,6 +80,14 @@ class Bookmark:
         body = f'"kind":"{view.kind}","apiVersion":"{view.api_version}","metadata":'
         body += f'{{"resourceVersion":"{revision}"{annotations}}}'
         self.frame = f'{{"type":"BOOKMARK","object":{{{body}}}}}\n'.encode()
+        self._object = f"{{{body}}}".encode()
+
+    @property
+    def protobuf(self) -> bytes:
+        """One frame of a watch's body in protobuf."""
+        from podkeeper.api import protobuf  # not every client wants it
+
+        return protobuf.frame(self.type, protobuf.encode(self._object))
 
 
 _Memo = dict[tuple[int, bool], RenderedEvent]
