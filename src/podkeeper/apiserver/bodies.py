@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -18,6 +19,8 @@ LIMIT = 3 << 20
 _SUMMARY = 30
 _SPACE = b" \t\r\n"
 _decode = msgspec.json.Decoder().decode
+#: An escape of half a surrogate pair. Escaped backslashes and whole pairs are matched first, to be left as they are.
+_ESCAPES = re.compile(rb"(\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..")
 
 
 def decode(request: Request, kind: str) -> Any:
@@ -41,9 +44,18 @@ def _decode_json(body: bytes, kind: str) -> Any:
     try:
         return _decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        mended = with_replacements(body)
+        if mended != body:
+            return _decode_json(mended, kind)
         raise _unrecognized(
             body, kind, f"couldn't get version/kind; json parse error: {_json_complaint(body)}"
         ) from None
+
+
+def with_replacements(body: bytes) -> bytes:
+    """As Go reads JSON: bytes that are no UTF-8 and halves of surrogate pairs become U+FFFD."""
+    text = body.decode("utf-8", "replace").encode()
+    return _ESCAPES.sub(lambda found: found[1] or rb"\ufffd", text)
 
 
 def is_complete(decoded: Any, body: bytes) -> bool:
@@ -86,17 +98,15 @@ def _summary(body: bytes) -> str:
 def _json_complaint(body: bytes) -> str:
     """What is wrong with a malformed body, in the words of Go's encoding/json."""
     try:
-        json.loads(body)
+        json.loads(body.decode())
     except RecursionError:
         return "exceeded max depth"
-    except UnicodeDecodeError:
-        return "invalid UTF-8 in string"
     except json.JSONDecodeError as error:
         if error.pos >= len(error.doc.rstrip()):
             return "unexpected end of JSON input"
         character = error.doc[error.pos]
         return f"invalid character {character!r} {_looking_for(error.msg)}"
-    return "exceeded max depth"
+    return "invalid character in numeric literal"
 
 
 def _looking_for(message: str) -> str:
@@ -118,8 +128,10 @@ def _looking_for(message: str) -> str:
 def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "") -> dict[str, Any]:
     """Checks apiVersion and kind against what the path expects, fills them in where they are missing. Raises 400."""
     expected_kind, expected_version = kind or resource.kind, api_version or resource.api_version
+    if tree is None:
+        tree = {}  # to Go, null is an object without members
     if not isinstance(tree, dict):
-        found = {str: "string", bool: "bool", list: "array", type(None): "null"}.get(type(tree), "number")
+        found = _go_type(tree)
         raise bad_request(
             f"the object provided is unrecognized (must be of type {expected_kind}): couldn't get version/kind; "
             f"json parse error: json: cannot unmarshal {found} into Go value of type struct "
@@ -131,12 +143,12 @@ def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "
         return tree
     for name, value in (("apiVersion", found_version), ("kind", found_kind)):
         if value is not None and not isinstance(value, str):
-            raise bad_request(
-                f"couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field .{name} "
-                f"of type string"
+            why = f"json: cannot unmarshal {_go_type(value)} into Go struct field .{name} of type string"
+            raise _unrecognized(
+                orjson.dumps(tree), expected_kind, f"couldn't get version/kind; json parse error: {why}"
             )
     found_version, found_kind = found_version or expected_version, found_kind or expected_kind
-    if found_kind != expected_kind:
+    if found_kind != expected_kind or not _is_known(found_kind, found_version, expected_version):
         raise _wrong_kind(found_kind, found_version, expected_kind)
     if found_version != expected_version:
         why = f"does not match the expected API version ({expected_version})"
@@ -145,11 +157,20 @@ def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "
     return tree
 
 
-def _wrong_kind(kind: str, version: str, expected: str) -> ApiError:
+def _go_type(value: Any) -> str:
+    return {str: "string", bool: "bool", list: "array", dict: "object"}.get(type(value), "number")
+
+
+def _is_known(kind: str, version: str, expected_version: str) -> bool:
     from podkeeper.api import resources
 
     group, _, short = version.rpartition("/")
-    if resources.for_kind(group, short, kind) is None:
+    return version == expected_version or resources.for_kind(group, short, kind) is not None
+
+
+def _wrong_kind(kind: str, version: str, expected: str) -> ApiError:
+    short = version.rpartition("/")[2]
+    if not _is_known(kind, version, ""):
         why = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
     else:
         why = f"converting ({short}.{kind}) to ({short}.{expected}): unknown conversion"

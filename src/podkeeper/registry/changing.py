@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from podkeeper.api import codec
-from podkeeper.api.errors import ApiError, Cause, conflict, modified, not_found
+from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, modified, not_found
 from podkeeper.registry import checks, deleting
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.creating import refuse
@@ -240,6 +240,23 @@ def carry_over(new: Tree, old: Tree) -> None:
         else:
             new.pop(member, None)
     new.pop("resourceVersion", None)
+
+
+def check_identity(kind: ServedKind, metadata: Tree, target: Target) -> None:
+    """A new state must be of the object that the URL names; a namespace that it leaves out is filled in. Raises 400."""
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    if not name:
+        why = "was undeterminable: name must be provided"
+        raise bad_request(f"the name of the object ({target.name} based on URL) {why}")
+    if name != target.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
+    if not kind.resource.namespaced:
+        metadata.pop("namespace", None)
+    elif not namespace:
+        metadata["namespace"] = target.namespace
+    elif namespace != target.namespace:
+        why = f"does not match the namespace on the request ({target.namespace})"
+        raise bad_request(f"the namespace of the object ({namespace}) {why}")
 
 
 def finalizer_mistakes(new: Tree, old: Tree) -> list[Cause]:

@@ -56,10 +56,10 @@ async def create(kind: ServedKind, context: RequestContext, namespace: str, tree
 
 
 def _settle_namespace(kind: ServedKind, metadata: Tree, namespace: str) -> None:
-    own = metadata.get("namespace", "")
-    if kind.resource.namespaced and not own:
-        metadata["namespace"] = namespace
-    elif own != namespace:
+    """The request says the namespace; one that stands in a cluster-wide object means nothing."""
+    if not kind.resource.namespaced:
+        metadata.pop("namespace", None)
+    elif metadata.setdefault("namespace", namespace) != namespace:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 

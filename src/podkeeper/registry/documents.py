@@ -22,6 +22,15 @@ Tree = dict[str, Any]
 
 #: Set by the server alone, or kept elsewhere: never taken from a body.
 _NOT_TAKEN = ("managedFields", "selfLink")
+#: Set by the server whatever a body says.
+_OVERWRITTEN = (
+    *_NOT_TAKEN,
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "uid",
+)
 
 
 def check_kind(resource: Resource, tree: Any) -> None:
@@ -56,11 +65,19 @@ def take_in(kind: ServedKind, context: RequestContext, tree: Tree, vouched: bool
         typed(kind.resource, kind.served_class, tree)
     if not vouched and context.field_validation is not FieldValidation.IGNORE:
         _report_unknown(kind, context, tree)
+    _check_overwritten(kind, metadata)
     for member in _NOT_TAKEN:
         metadata.pop(member, None)
     with blaming_types(kind, tree):
         defaults.apply(kind.resource, tree)
     return tree
+
+
+def _check_overwritten(kind: ServedKind, metadata: Tree) -> None:
+    """What the server sets itself is dropped without a look at its type later on."""
+    given = {member: metadata[member] for member in _OVERWRITTEN if member in metadata}
+    if given:
+        typed(kind.resource, kind.served_class, {"metadata": given})
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from podkeeper.api import schema
 from podkeeper.api.errors import bad_request, unsupported_media_type
 from podkeeper.api.patches import json_patch, merge_patch, strategic
 from podkeeper.registry import unknown_fields
-from podkeeper.registry.changing import Proposal, Target, change
+from podkeeper.registry.changing import Proposal, Target, change, check_identity
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.verbs import PatchType, RequestContext
@@ -31,11 +31,14 @@ async def patch(
 
     vouched = patch_type is not PatchType.JSON and _is_plain(kind, body)
 
-    def patched(current: StoredItem) -> Proposal:
+    def make(current: StoredItem) -> Proposal:
         base = kind.view.from_storage(current.fresh_tree())
-        return Proposal(apply(kind, base, body, patch_type), vouched)
+        patched = apply(kind, base, body, patch_type)
+        if isinstance(patched.get("metadata"), dict):
+            check_identity(kind, patched["metadata"], target)
+        return Proposal(patched, vouched)
 
-    return await change(kind, context, target, patched)
+    return await change(kind, context, target, make)
 
 
 def refuse_unsupported(patch_type: PatchType) -> None:

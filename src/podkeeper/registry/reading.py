@@ -60,7 +60,7 @@ def selection_of(kind: ServedKind, namespace: str, options: ListOptions) -> Sele
     try:
         labels = label_selectors.parse(options.label_selector)
     except label_selectors.SelectorError as error:
-        raise bad_request(f"unable to parse requirement: {error}") from error
+        raise bad_request(str(error)) from error
     return Selection(namespace, labels, kind.field_labels.parse(options.field_selector))
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from podkeeper.api.errors import Cause, bad_request, conflict, not_found
+from podkeeper.api.errors import Cause, conflict, not_found
 from podkeeper.registry import creating
-from podkeeper.registry.changing import Proposal, Target, change
+from podkeeper.registry.changing import Proposal, Target, change, check_identity
 from podkeeper.registry.creating import refuse
 from podkeeper.registry.documents import check_kind
 from podkeeper.registry.item import StoredItem
@@ -22,7 +22,7 @@ async def update(kind: ServedKind, context: RequestContext, target: Target, tree
     """PUT. Raises ApiError: 400, 404, 409, 422. Returns the object and whether it was created."""
     check_kind(kind.resource, tree)
     metadata = tree["metadata"] = tree["metadata"] or {}
-    _check_identity(kind, metadata, target)
+    check_identity(kind, metadata, target)
     if await kind.present(target.namespace, target.name) is None:
         return await _create_instead(kind, context, target, tree)
     if not metadata.get("resourceVersion") and not kind.strategy.rules.unconditional_update:
@@ -31,18 +31,6 @@ async def update(kind: ServedKind, context: RequestContext, target: Target, tree
     body = msgspec.json.encode(tree)
     # What one turn did to a tree must not be seen by the next.
     return await change(kind, context, target, lambda _: Proposal(msgspec.json.decode(body))), False
-
-
-def _check_identity(kind: ServedKind, metadata: Tree, target: Target) -> None:
-    name = metadata.setdefault("name", target.name) or target.name
-    if name != target.name:
-        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
-    metadata["name"] = name
-    own = metadata.get("namespace") or ""
-    if kind.resource.namespaced and not own:
-        metadata["namespace"] = target.namespace
-    elif own != target.namespace:
-        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
 async def _create_instead(

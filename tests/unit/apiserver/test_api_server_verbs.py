@@ -76,8 +76,9 @@ async def test_a_collection_is_deleted_by_label(api: Any, make_config_map: Any) 
             '"v1" in scheme "pkg/api/legacyscheme/scheme.go:30"',
         ),
         (
-            b'{"kind":"ConfigMap","apiVersion":"v2"}',
-            "the API version in the data (v2) does not match the expected API version (v1)",
+            b'{"kind":"Event","apiVersion":"events.k8s.io/v1"}',
+            'Event in version "v1" cannot be handled as a ConfigMap: '
+            "converting (v1.Event) to (v1.ConfigMap): unknown conversion",
         ),
     ],
 )
