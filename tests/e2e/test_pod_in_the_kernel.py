@@ -193,10 +193,13 @@ def test_cgroups_carry_requests_and_limits(cluster: Cluster, place: Any) -> None
         assert int((cpu / "cpu.cfs_quota_us").read_text()) == 50_000
         assert int((cpu / "cpu.shares").read_text()) == 256
         assert int((memory.parent / "memory.limit_in_bytes").read_text()) == 64 << 20
+        pids = Path("/sys/fs/cgroup/pids" + groups["pids"])
+        assert [int((each / "pids.max").read_text()) for each in (pids, pids.parent)] == [4096, 4096]
     else:
         group = Path("/sys/fs/cgroup" + groups[""])
         assert int((group / "memory.max").read_text()) == 64 << 20
         assert (group / "cpu.max").read_text().split() == ["50000", "100000"]
+        assert [int((each / "pids.max").read_text()) for each in (group, group.parent)] == [4096, 4096]
 
 
 def test_init_containers_run_in_order_before_the_others(cluster: Cluster, place: Any) -> None:

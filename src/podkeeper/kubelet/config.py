@@ -18,7 +18,8 @@ class KubeletConfig:
     ``root_dir`` holds volumes and files of pods, ``log_dir`` the containers' logs (default: ``root_dir/logs``).
     Without ``serving`` and ``client_ca`` the node's HTTPS server is not started. ``resolv_conf`` is what pods with
     dnsPolicy Default inherit. ``registration_taints`` are key -> (value, effect).
-    ``cgroup_root`` is the control group that everything of the node is below.
+    ``cgroup_root`` is the control group that everything of the node is below. ``pod_pids_limit`` is finite, unlike
+    upstream's default: a pod that forks without end must not take the node's last process.
     """
 
     node_name: str
@@ -37,7 +38,7 @@ class KubeletConfig:
     cluster_domain: str = "cluster.local"
     resolv_conf: Path = Path("/etc/resolv.conf")
     max_pods: int = 110
-    pod_pids_limit: int | None = None
+    pod_pids_limit: int | None = 4096
     system_reserved_cpu_millis: int = 0
     system_reserved_memory: int = 0
     node_labels: Mapping[str, str] = field(default_factory=dict)

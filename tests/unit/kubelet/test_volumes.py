@@ -329,6 +329,17 @@ async def test_a_sub_path_is_expanded_made_and_bound(bench: Bench, make_pod: Mak
     assert mounts.mounts_below(bench.pods_dir) == []
 
 
+async def test_a_sub_path_that_leads_out_says_nothing_about_the_node(bench: Bench, make_pod: Make) -> None:
+    mount = v1.VolumeMount(name="v", mount_path="/data", sub_path="link/secret")
+    pod = with_volume(make_pod, v1.Volume(name="v", empty_dir=v1.EmptyDirVolumeSource()), mount)
+    paths = await bench.set_up(pod)
+    (paths["v"] / "link").symlink_to("/etc")
+    with pytest.raises(VolumeFailure) as caught:
+        volume_mounts(bench.context(pod), pod.spec.containers[0], paths, {})
+    name = pod.spec.containers[0].name
+    assert str(caught.value) == f'failed to prepare subPath for volumeMount "v" of container "{name}"'
+
+
 @needs_mounts
 def test_a_sub_path_of_a_config_map_shows_the_new_file_after_a_restart(pods_dir: Path) -> None:
     volume = pods_dir / "volume"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from podkeeper.kubelet.volumes.plugin import VolumeContext, VolumeFailure
 from podkeeper.kubelet.volumes.plugins import plugin_for
 from podkeeper.kubelet.volumes.sub_path import pin_sub_path
 from podkeeper.runtime.cri import Mount, MountPropagation
+
+log = logging.getLogger(__name__)
 
 VolumePaths = Mapping[str, Path]
 
@@ -61,7 +64,7 @@ def _mount(
             raise VolumeFailure(f"missing value for {error.args[0]!r} in subPathExpr") from error
     if sub_path:
         pinned = sub_paths_dir(context.pods_dir, context.pod.metadata.uid) / mount.name / container.name / str(index)
-        path = pin_sub_path(path, sub_path, pinned)
+        path = _pin(path, sub_path, pinned, f'volumeMount "{mount.name}" of container "{container.name}"')
     recursive = mount.recursive_read_only in ("Enabled", "IfPossible")
     target = mount.mount_path if mount.mount_path.startswith("/") else f"/{mount.mount_path}"
     return Mount(
@@ -71,6 +74,15 @@ def _mount(
         recursive_readonly=bool(mount.read_only) and recursive,
         propagation=_PROPAGATION[mount.mount_propagation or ""],
     )
+
+
+def _pin(volume: Path, sub_path: str, target: Path, what: str) -> Path:
+    """The cause of a failure stays in the node's log: it could tell a pod's owner about files of the node."""
+    try:
+        return pin_sub_path(volume, sub_path, target)
+    except VolumeFailure as error:
+        log.warning("subPath for %s: %s", what, error)
+        raise VolumeFailure(f"failed to prepare subPath for {what}") from error
 
 
 def sub_paths_dir(pods_dir: Path, uid: str) -> Path:
