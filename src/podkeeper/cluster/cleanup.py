@@ -73,7 +73,8 @@ def remove_everything(layout: Layout) -> Sequence[str]:
 
 
 async def _sweep(layout: Layout) -> None:
-    await sweep(layout.runtime)
+    groups = {f"/{group.name}" for group in remains.control_groups(layout)}
+    await sweep(layout.runtime, sorted(groups))
     for build in sorted(layout.builds.iterdir()) if layout.builds.is_dir() else ():
         await sweep(build)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from podkeeper.cluster import process_table
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.process_table import Listed
+from podkeeper.foundation.cgroups import detect
 from podkeeper.foundation.mounts import mounts_below
 from podkeeper.network.bridge import BridgeConfig
 from podkeeper.network.nftables import open_nftables
@@ -51,14 +52,18 @@ def sandbox_starts(layout: Layout) -> list[Listed]:
     return [each for each in found if os.path.basename(each.words[0]) in _OCI_RUNTIMES and "run" in each.words]
 
 
+def control_groups(layout: Layout) -> list[Path]:
+    """The directories of the groups of the cluster and of its builds, in every hierarchy, whatever the node is named."""
+    return [group for top in detect().hierarchies for group in top.glob(f"podkeeper-*-{layout.digest}*")]
+
+
 def of_machine(layout: Layout) -> Iterator[str]:
     """Processes, mounts and control groups, each in words for an operator."""
     yield from (str(each) for each in (*components(layout), *engine_programs(layout)))
     for point in mounts_below(layout.root):
         if point.path != layout.root:
             yield f"mount {point.path}"
-    for group in Path("/sys/fs/cgroup").glob(f"**/podkeeper-*-{layout.digest}*"):
-        yield f"control group {group}"
+    yield from (f"control group {each}" for each in control_groups(layout))
 
 
 def of_network() -> Iterator[str]:

@@ -10,10 +10,10 @@ import contextlib
 import fcntl
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from podkeeper.foundation.cgroups import CgroupError, Cgroups, open_cgroups
+from podkeeper.foundation.cgroups import CgroupError, detect, open_cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine import hidden_hierarchies
@@ -39,9 +39,10 @@ def lock(directories: Directories) -> int:
     return descriptor
 
 
-async def sweep(root: Path) -> None:
+async def sweep(root: Path, groups: Sequence[str] = ()) -> None:
     """Removes processes, mounts, control groups and files of the engine in ``root``; returns when they are gone.
 
+    ``groups`` are control groups that are known to be its too, in case that its own files are damaged.
     RuntimeFailure when an engine is open there or when something cannot be removed. Silent when nothing is there.
     """
     directories = Directories(root)
@@ -50,7 +51,7 @@ async def sweep(root: Path) -> None:
     except FileNotFoundError:
         return
     try:
-        await _sweep(directories, open_cgroups())
+        await _sweep(directories, groups)
     except (CgroupError, OSError) as error:
         raise RuntimeFailure(f"cannot remove everything of the engine in {root}: {error}") from error
     finally:
@@ -58,20 +59,24 @@ async def sweep(root: Path) -> None:
     erase_directory(root)
 
 
-async def _sweep(directories: Directories, cgroups: Cgroups) -> None:
-    settings = EngineSettings.load(directories)
-    groups = list(settings.groups) if settings else []
+async def _sweep(directories: Directories, known: Sequence[str]) -> None:
+    layout, settings = detect(), EngineSettings.load(directories)
+    hidden = settings.hidden if settings else hidden_hierarchies.stray_controllers(layout)
+    groups = {*known, *(settings.groups if settings else ())}
     monitors = list(_monitors(directories))
-    records = [record for _, record in load_all(directories.sandboxes, SandboxRecord)]
-    groups += [record.cgroup for record in records if record is not None]
-    groups += [record.cgroup for _, record in load_all(directories.containers, ContainerRecord) if record is not None]
-    for group in groups:
-        await cgroups.remove(group)
+    for group in (*groups, *_recorded_groups(directories)):
+        await open_cgroups(layout).remove(group)
     for monitor in monitors:
         await _end(monitor)
-    for controller in settings.hidden if settings else ():
-        for group in settings.groups if settings else ():
+    for controller in hidden:
+        for group in groups:
             await hidden_hierarchies.release(controller, group, directories.root / "hierarchy")
+
+
+def _recorded_groups(directories: Directories) -> list[str]:
+    sandboxes = [record for _, record in load_all(directories.sandboxes, SandboxRecord)]
+    containers = [record for _, record in load_all(directories.containers, ContainerRecord)]
+    return [record.cgroup for record in (*sandboxes, *containers) if record is not None]
 
 
 def _monitors(directories: Directories) -> Iterator[ProcessIdentity]:
