@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sqlite3
+from pathlib import Path
 
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.server import ApiServer
 from podkeeper.cluster.children import stop_on_request, tell_ready
 from podkeeper.cluster.credentials import Credentials
+from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.settings import Settings
 from podkeeper.foundation.clock import SystemClock
 from podkeeper.registry.assembly import RegistryConfig, open_registry
 from podkeeper.storage.compaction import compact_periodically
 from podkeeper.storage.sqlite import SqliteStore
+from podkeeper.storage.store import StoreError
 
 
 async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) -> None:
     """Serves until told to stop; what was acknowledged is on disk, whatever ends this process."""
     clock, config = SystemClock(), server_config(layout, settings)
     async with stop_on_request() as stop:
-        store = await SqliteStore.open(layout.store / "log.db")
+        store = await _open_store(layout.store / "log.db")
         try:
             admission = AdmissionChain(config.admission)
             registry = await open_registry(store, admission, clock, RegistryConfig(settings.service_cidr))
@@ -62,3 +66,10 @@ def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
         kubernetes_service_ip=settings.kubernetes_service_ip,
         kubelet_ca=made.authority.certificate,
     )
+
+
+async def _open_store(path: Path) -> SqliteStore:
+    try:
+        return await SqliteStore.open(path)
+    except (StoreError, sqlite3.Error) as error:
+        raise ClusterError(f"the store cannot be opened: {error}") from error
