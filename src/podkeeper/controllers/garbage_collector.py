@@ -1,10 +1,8 @@
 """Garbage collector: dependents go when their last owner is gone; finalizers orphan and foregroundDeletion are served.
 
-Every watched kind costs a connection, so only those are followed that the built-in workloads own or are owned by
-(``KINDS``). Owners may be of any built-in kind: one that is not followed is looked up when a dependent changes.
-Left out, and so neither collected nor released from the two finalizers: everything that configures the cluster
-(roles and bindings, storage and priority classes, admission, CRDs, API services), network policies, ingresses,
-quotas, limit ranges, disruption budgets, autoscalers, volumes, resource claims, and custom resources.
+It follows every built-in kind that can be listed, watched and deleted, whether owner or dependent, but for events,
+which go by themselves. Each costs a connection and nothing else while nothing happens. Custom resources are not
+followed: no definition is served yet.
 """
 
 from __future__ import annotations
@@ -16,39 +14,27 @@ from typing import Any
 
 import msgspec
 
-from podkeeper.api.apps import v1 as apps
-from podkeeper.api.batch import v1 as batch
+from podkeeper.api import codec
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.coordination import v1 as coordination
-from podkeeper.api.core import v1
-from podkeeper.api.discovery import v1 as discovery
 from podkeeper.api.errors import ApiError
 from podkeeper.api.meta import v1 as meta
-from podkeeper.api.resources import for_kind, for_type
+from podkeeper.api.resources import RESOURCES, for_kind, for_type
 from podkeeper.controllers import garbage
 from podkeeper.controllers.framework import Key, Tools, Watch
 
 log = logging.getLogger(__name__)
 
-KINDS: tuple[type[Any], ...] = (
-    v1.Pod,
-    v1.ReplicationController,
-    v1.ConfigMap,
-    v1.Secret,
-    v1.Service,
-    v1.ServiceAccount,
-    v1.PersistentVolumeClaim,
-    v1.Node,
-    apps.ReplicaSet,
-    apps.Deployment,
-    apps.StatefulSet,
-    apps.DaemonSet,
-    apps.ControllerRevision,
-    batch.Job,
-    batch.CronJob,
-    discovery.EndpointSlice,
-    coordination.Lease,
-)
+
+def _followed() -> tuple[type[Any], ...]:
+    """The struct class of every kind in its preferred version."""
+    rows: dict[str, Resource] = {}
+    for row in RESOURCES:
+        if row.enabled and row.name != "events" and row.type_name and {"list", "watch", "delete"} <= set(row.verbs):
+            rows.setdefault(row.qualified_name, row)
+    return tuple(codec.struct_class(row) for row in rows.values())
+
+
+KINDS = _followed()
 INDEX = "owner"
 REMEMBERED_ABSENT = 500
 

@@ -8,6 +8,10 @@ import pytest
 
 from podkeeper.api.apps import v1 as apps
 from podkeeper.api.core import v1
+from podkeeper.api.networking import v1 as networking
+from podkeeper.api.rbac import v1 as rbac
+from podkeeper.api.resources import for_type
+from podkeeper.api.scheduling import v1 as scheduling
 from podkeeper.controllers.deployment import Deployments
 from podkeeper.controllers.garbage_collector import GarbageCollector
 from podkeeper.controllers.replica_set import ReplicaSets
@@ -114,3 +118,37 @@ async def test_an_owner_whose_kind_is_not_followed_is_asked_for(house: Any) -> N
     await house.create(config_map("kept", owner(role)))
     await house.create(config_map("stray", owner(role, uid="other")))
     await house.until(v1.ConfigMap, lambda found: names(found) == {"kept"})
+
+
+@pytest.mark.parametrize("policy", ["Orphan", "Foreground"])
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (rbac.ClusterRole, {"rules": []}),
+        (networking.NetworkPolicy, {"spec": {"podSelector": {}}}),
+        (scheduling.PriorityClass, {"value": 5}),
+        (v1.ResourceQuota, {"spec": {"hard": {"pods": "5"}}}),
+    ],
+)
+async def test_every_kind_is_released_and_followed(house: Any, kind: type[Any], body: Any, policy: str) -> None:
+    house.start(GarbageCollector)
+    row = for_type(kind)
+    made = await house.create({"apiVersion": row.api_version, "kind": row.kind, "metadata": {"name": "own"}, **body})
+    await house.create(config_map("owned", owner(made, blockOwnerDeletion=True)))
+    await house.until(v1.ConfigMap, lambda found: "owned" in names(found))
+    await house.api.of(kind).delete("own", made.metadata.namespace, propagation=policy)
+    await house.until(kind, lambda found: all(each.metadata.uid != made.metadata.uid for each in found))
+    if policy == "Orphan":
+        left = await house.api.of(v1.ConfigMap).get("owned", "default")
+        assert left.metadata.owner_references == ()
+    else:
+        await house.until(v1.ConfigMap, lambda found: "owned" not in names(found))
+
+
+async def test_dependents_of_every_kind_go_with_their_owner(house: Any) -> None:
+    house.start(GarbageCollector)
+    made = await house.create(config_map("first"))
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}}
+    await house.create({**policy, "metadata": {"name": "second", "ownerReferences": [owner(made)]}})
+    await house.api.of(v1.ConfigMap).delete("first", "default")
+    await house.until(networking.NetworkPolicy, lambda found: not found)
