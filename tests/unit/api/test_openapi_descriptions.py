@@ -54,6 +54,16 @@ def test_no_field_is_described_in_words_that_a_general_description_has_already()
     assert not [where for where, text in TEXTS if text in general and not where.startswith(descriptions.GENERAL)]
 
 
+def test_a_field_says_something_else_than_its_type() -> None:
+    """kubectl explain shows both, one below the other."""
+    found = descriptions.Descriptions()
+    for kind in TYPES.values():
+        for field, value in kind.properties.items():
+            inner = schema.struct_of(value)
+            if inner is not None and found.of_field(kind, field):
+                assert found.of_field(kind, field) != found.of_type(inner), (kind.name, field)
+
+
 def spoken(documents: list[dict[str, Any]]) -> set[str]:
     found = set()
     for tree in documents:
