@@ -155,7 +155,8 @@ class TestCreate:
         assert len(metadata["uid"]) == 36
         assert metadata["creationTimestamp"] == "2023-11-14T22:13:20Z"
         assert int(metadata["resourceVersion"]) == house.store.revision
-        assert "managedFields" not in metadata
+        (entry,) = metadata["managedFields"]
+        assert (entry["manager"], entry["fieldsV1"]) == ("kube-apiserver", {"f:data": {".": {}, "f:k": {}}})
 
     async def test_what_was_created_is_read_at_once(self, house: House) -> None:
         made = await house.create("configmaps", config_map("a"))
@@ -382,10 +383,13 @@ class TestPatch:
         (container,) = tree_of(item)["spec"]["containers"]
         assert (container["name"], container["image"]) == ("c", "j")
 
-    async def test_apply_is_refused_by_name(self, house: House) -> None:
-        await house.create("configmaps", config_map("a"))
-        work = house.of("configmaps").patch(house.context, "default", "a", {}, PatchType.APPLY)
-        assert (await refusal(415, work)).reason == "UnsupportedMediaType"
+    async def test_a_configuration_makes_what_is_not_there(self, house: House) -> None:
+        config, config_maps = config_map("a", k="v") | {"apiVersion": "v1"}, house.of("configmaps")
+        made, created = await config_maps.patch(house.context, "default", "a", config, PatchType.APPLY)
+        assert (tree_of(made)["data"], created) == ({"k": "v"}, True)
+        config["data"] = {"l": "w"}
+        changed, created = await config_maps.patch(house.context, "default", "a", config, PatchType.APPLY)
+        assert (tree_of(changed)["data"], created) == ({"l": "w"}, False)
 
     async def test_a_missing_object_is_not_found(self, house: House) -> None:
         await refusal(404, house.patch("configmaps", "a", {}))

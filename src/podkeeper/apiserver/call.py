@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
+from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.negotiation import PROTOBUF, Rendering, accepted
 from podkeeper.apiserver.options import WriteOptions
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -21,6 +22,7 @@ class Call:
     request: Request
     info: RequestInfo
     user: UserInfo
+    authorizer: Authorizer
 
     def rendering(self, resource: Resource | None = None) -> Rendering:
         """How the client wants the answer, whose objects are of ``resource``. Raises 406."""
@@ -41,7 +43,12 @@ class Call:
             field_manager=options.field_manager or agent.partition("/")[0][:128] or "unknown",
             field_validation=options.field_validation,
             user_agent=agent,
+            require_create=self._require_create,
         )
+
+    async def _require_create(self) -> None:
+        """Raises 403 unless the user may also create what the request would update."""
+        await self.authorizer.require(self.user, replace(self.info, verb="create"))
 
 
 def _has_protobuf(resource: Resource) -> bool:

@@ -48,4 +48,4 @@ class Chain:
         if b"impersonate-user" in request.headers:
             user = await impersonate(request, user, self._authorizer)
         await self._authorizer.require(user, info)
-        return await self._handle(Call(request, info, user))
+        return await self._handle(Call(request, info, user, self._authorizer))

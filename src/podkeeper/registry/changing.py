@@ -56,10 +56,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A new state in the served version. ``vouched``: it has no nulls and no unknown fields, known without a look."""
+    """A new state in the served version.
+
+    vouched: it has no nulls and no unknown fields, known without a look.
+    applied: it comes from server-side apply, and its field managers are known.
+    face: the subresource by which it came, where that is not the target's.
+    """
 
     tree: Tree
     vouched: bool = False
+    applied: bool = False
+    face: str = ""
 
 
 #: Makes the new state from the present one; called again when another write came first.
@@ -141,6 +148,10 @@ class _Turn:
         attributes = self._attributes()
         tree = attributes.tree = self._complete(proposal, attributes.old or {})
         with blaming_types(kind, tree):
+            if not proposal.applied:
+                managers = kind.field_managers
+                face = managers.of(proposal.face or self.target.subresource)
+                face.record(attributes.old, tree, managers.writer(self.context))
             await kind.backing.admission.mutate(attributes)
             new, old = kind.view.to_storage(tree), self.current.tree()
             carry_over(new["metadata"], old["metadata"])

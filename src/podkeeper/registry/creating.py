@@ -38,8 +38,13 @@ class Draft:
     reservation: Reservation | None
 
 
-async def create(kind: ServedKind, context: RequestContext, namespace: str, tree: Tree) -> StoredItem:
-    """Appends a new object. Raises ApiError: 400, 403, 404 (namespace), 409 (name), 422."""
+async def create(
+    kind: ServedKind, context: RequestContext, namespace: str, tree: Tree, applied: bool = False
+) -> StoredItem:
+    """Appends a new object. Raises ApiError: 400, 403, 404 (namespace), 409 (name), 422.
+
+    ``applied``: the tree comes from server-side apply, and its field managers are known.
+    """
     check_kind(kind.resource, tree)
     tree = take_in(kind, context, tree)
     metadata = tree["metadata"]
@@ -47,6 +52,8 @@ async def create(kind: ServedKind, context: RequestContext, namespace: str, tree
     if metadata.get("resourceVersion"):
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
     generated = _settle_name(kind, metadata)
+    if not applied:
+        kind.field_managers.of().record(None, tree, kind.field_managers.writer(context))
     if kind.resource.namespaced:
         await kind.backing.namespaces.check_create(kind.resource, namespace, metadata.get("name", ""))
     draft = await _draft(kind, context, namespace, tree)

@@ -8,7 +8,7 @@ from typing import Any
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, method_not_allowed
-from podkeeper.registry import creating, deleting, patching, reading, updating
+from podkeeper.registry import applying, creating, deleting, patching, reading, updating
 from podkeeper.registry.changing import Target
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.subresources import scale
@@ -94,7 +94,10 @@ class GenericVerbs:
         """See ``ResourceVerbs.patch``; ``force`` means something to apply patches only."""
         target = self._target(namespace, name, subresource, "patch")
         if subresource == _SCALE:
-            return await scale.patch(self._kind, context, target, patch, patch_type), False
+            return await scale.patch(self._kind, context, target, patch, patch_type, force), False
+        if patch_type is PatchType.APPLY:
+            item, created = await applying.apply(self._kind, context, target, patch, force)
+            return self._kind.show(item), created
         return self._kind.show(await patching.patch(self._kind, context, target, patch, patch_type)), False
 
     async def delete(self, context: RequestContext, namespace: str, name: str, options: DeleteOptions) -> Deleted:

@@ -1,4 +1,4 @@
-"""PATCH: a read-modify-append loop over JSON, merge and strategic merge patches. Apply patches are refused by name."""
+"""PATCH: a read-modify-append loop over JSON, merge and strategic merge patches. Apply patches: see ``applying``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from podkeeper.api import schema
-from podkeeper.api.errors import bad_request, unsupported_media_type
+from podkeeper.api.errors import bad_request
 from podkeeper.api.patches import json_patch, merge_patch, strategic
 from podkeeper.registry import unknown_fields
 from podkeeper.registry.changing import Proposal, Target, change, check_identity
@@ -17,8 +17,6 @@ from podkeeper.registry.verbs import PatchType, RequestContext
 
 Tree = dict[str, Any]
 
-SUPPORTED = (PatchType.JSON, PatchType.MERGE, PatchType.STRATEGIC)
-
 
 async def patch(
     kind: ServedKind, context: RequestContext, target: Target, body: Any, patch_type: PatchType
@@ -27,8 +25,6 @@ async def patch(
 
     409 only if the patched object itself names another resourceVersion or uid.
     """
-    refuse_unsupported(patch_type)
-
     vouched = patch_type is not PatchType.JSON and _is_plain(kind, body)
 
     def make(current: StoredItem) -> Proposal:
@@ -39,12 +35,6 @@ async def patch(
         return Proposal(patched, vouched)
 
     return await change(kind, context, target, make)
-
-
-def refuse_unsupported(patch_type: PatchType) -> None:
-    """Raises 415 for server-side apply, which this registry does not do."""
-    if patch_type not in SUPPORTED:
-        raise unsupported_media_type([each.value for each in SUPPORTED])
 
 
 def _is_plain(kind: ServedKind, body: Any) -> bool:

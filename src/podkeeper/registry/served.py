@@ -15,6 +15,7 @@ from podkeeper.registry.cache.joined import JoinedLists
 from podkeeper.registry.cache.mirror import Mirror
 from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels
+from podkeeper.registry.field_managers import FieldManagers
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.namespaces import Namespaces
 from podkeeper.registry.strategies.base import Strategy
@@ -56,6 +57,11 @@ class ServedKind:
     def served_class(self) -> type[msgspec.Struct]:
         """The struct class of what is served."""
         return codec.struct_class(self.resource)
+
+    @cached_property
+    def field_managers(self) -> FieldManagers:
+        """Who manages which fields of the objects."""
+        return FieldManagers(self)
 
     @property
     def converted(self) -> bool:

@@ -42,4 +42,6 @@ async def _create_instead(
         why = f"Precondition failed: UID in precondition: {tree['metadata']['uid']}, UID in object meta: "
         raise conflict(kind.resource.name, kind.resource.group, target.name, why)
     tree["metadata"].pop("resourceVersion", None)
+    if context.require_create is not None:
+        await context.require_create()
     return await creating.create(kind, context, target.namespace, tree), True

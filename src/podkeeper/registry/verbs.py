@@ -6,7 +6,7 @@ changed. Errors are ``api.errors.ApiError``, whatever the store or a strategy ra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -34,7 +34,10 @@ class FieldValidation(Enum):
 
 @dataclass(slots=True)
 class RequestContext:
-    """Who writes and how. ``warnings`` collects what becomes Warning headers."""
+    """Who writes and how. ``warnings`` collects what becomes Warning headers.
+
+    ``require_create`` raises ApiError 403 unless the user may create the object that an update or patch is about.
+    """
 
     user: UserInfo
     dry_run: bool = False
@@ -42,6 +45,7 @@ class RequestContext:
     field_validation: FieldValidation = FieldValidation.WARN
     user_agent: str = ""
     warnings: list[str] = field(default_factory=list)
+    require_create: Callable[[], Awaitable[None]] | None = None
 
 
 class Item(Protocol):

@@ -84,7 +84,11 @@ _MODIFIED: _Changes = (None, None, {})
 def _compare(old: Any, new: Any, node: Node) -> _Changes:
     if old == new and type(old) is type(new):
         return _NOTHING
-    if node.by_value and not (old and new):
+    if node.omit_empty:
+        old, new = old or None, new or None
+        if old is new:
+            return _NOTHING
+    elif node.by_value and not (old and new):
         empty: Any = [] if node.form == "list" else {}
         old, new = old or empty, new or empty
     if old is None or new is None:
@@ -136,7 +140,7 @@ def _everything(value: Any, node: Node) -> FieldSet:
     else:
         for name, below in value.items():
             child = node.child(name)
-            if child is not None:
+            if child is not None and (below or not child.omit_empty):
                 found[f"f:{name}"] = _everything(below, child)
         found |= {f"f:{name}": {} for name in node.always if name not in value}
     return packed(found)

@@ -24,6 +24,7 @@ from podkeeper.api.apply.managers import (
     Manager,
     Managers,
     capped,
+    check,
     decode,
     encode,
 )
@@ -101,7 +102,7 @@ class FieldManager:
         self._check(config)
         manager = Manager(writer.name, APPLY, "", self._subresource)
         current = live or {"apiVersion": self._version, "kind": self._kind, "metadata": {}}
-        managers = self._managers_of(current)
+        managers = decode(current["metadata"].get("managedFields"))
         if live is not None and not managers:
             before = Manager(BEFORE_FIRST_APPLY, UPDATE, self._version, self._subresource)
             managers = self._updater.update({}, live, {}, before)
@@ -160,16 +161,14 @@ class FieldManager:
         entries = new["metadata"].get("managedFields")
         if entries == [{}]:
             return {}
-        if not self._subresource and entries:
-            try:
-                return decode(entries)
-            except MalformedEntry:
-                pass
-        return self._managers_of(live) if live else {}
-
-    def _managers_of(self, tree: Tree) -> Managers:
-        """The managers of an object in the store, which are well formed."""
-        return decode(tree["metadata"].get("managedFields"))
+        known = live["metadata"].get("managedFields") if live else None
+        if self._subresource or not entries or entries == known:
+            return decode(known)
+        try:
+            check(entries)
+        except MalformedEntry:
+            return decode(known)
+        return decode(entries)
 
     def _visible(self, tree: Tree) -> Tree:
         visible = {name: value for name, value in tree.items() if name not in self._hidden}

@@ -58,28 +58,27 @@ class MalformedEntry(ValueError):
 
 
 def decode(entries: Any) -> Managers:
-    """The managers of an object. Raises MalformedEntry."""
+    """The managers of an object, from entries that are well formed."""
     found: Managers = {}
     for entry in entries or ():
-        manager, claim = _decode(entry)
-        found[manager] = claim
+        operation, version = entry["operation"], entry["apiVersion"]
+        identity = "" if operation == APPLY else version
+        manager = Manager(entry.get("manager", ""), operation, identity, entry.get("subresource", ""))
+        found[manager] = Claim(entry["fieldsV1"], version, entry.get("time") or "")
     return found
 
 
-def _decode(entry: Any) -> tuple[Manager, Claim]:
-    if not isinstance(entry, dict):
-        raise MalformedEntry("an entry of metadata.managedFields must be an object")
-    operation, version = entry.get("operation", ""), entry.get("apiVersion", "")
-    fields: Any = entry.get("fieldsV1")
-    if operation not in (APPLY, UPDATE):
-        raise MalformedEntry(f"invalid operation {operation!r} in metadata.managedFields")
-    if entry.get("fieldsType") != "FieldsV1" or not _is_field_set(fields):
-        raise MalformedEntry("metadata.managedFields holds something else than FieldsV1")
-    if not version:
-        raise MalformedEntry("an entry of metadata.managedFields has no apiVersion")
-    identity = "" if operation == APPLY else version
-    manager = Manager(entry.get("manager", ""), operation, identity, entry.get("subresource", ""))
-    return manager, Claim(fields, version, entry.get("time") or "")
+def check(entries: Any) -> None:
+    """Raises MalformedEntry unless a client's entries can be understood."""
+    for entry in entries if isinstance(entries, list) else [entries]:
+        if not isinstance(entry, dict):
+            raise MalformedEntry("an entry of metadata.managedFields must be an object")
+        if entry.get("operation") not in (APPLY, UPDATE):
+            raise MalformedEntry(f"invalid operation {entry.get('operation')!r} in metadata.managedFields")
+        if entry.get("fieldsType") != "FieldsV1" or not _is_field_set(entry.get("fieldsV1")):
+            raise MalformedEntry("metadata.managedFields holds something else than FieldsV1")
+        if not entry.get("apiVersion"):
+            raise MalformedEntry("an entry of metadata.managedFields has no apiVersion")
 
 
 def _is_field_set(fields: Any) -> bool:

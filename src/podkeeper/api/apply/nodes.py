@@ -25,6 +25,7 @@ class Node:
     atomic: owned and replaced as a whole.
     keys, key_defaults: of a list that is a map; a list that is neither atomic nor has keys is a set.
     by_value: something that is always there for upstream's types, so that its absence is an empty one.
+    omit_empty: a list or map that upstream's types leave out when it is empty, so that the two are one.
     always: a struct's fields that are structs by value.
     """
 
@@ -33,6 +34,7 @@ class Node:
     keys: tuple[str, ...] = ()
     key_defaults: Mapping[str, Any] = field(default_factory=dict)
     by_value: bool = False
+    omit_empty: bool = False
     always: tuple[str, ...] = ()
     member: Node | None = None
     find: Callable[[str], Node | None] = lambda name: None
@@ -80,7 +82,14 @@ def _of_property(place: Property, required: bool = False) -> Node:
     assert place.member is not None, "lists and maps have members"
     member = _of_property(place.member)
     if place.form == "map":
-        return Node("map", place.map_type == "atomic", by_value=required, member=member)
-    defaults = {key: value for key, value in _KEY_DEFAULTS.items() if key in place.map_keys}
-    atomic = place.list_type not in ("map", "set")
-    return Node("list", atomic, place.map_keys, defaults, required, member=member)
+        atomic = place.map_type == "atomic"
+        return Node("map", atomic, by_value=required, omit_empty=not required, member=member)
+    return Node(
+        "list",
+        atomic=place.list_type not in ("map", "set"),
+        keys=place.map_keys,
+        key_defaults={key: value for key, value in _KEY_DEFAULTS.items() if key in place.map_keys},
+        by_value=required,
+        omit_empty=not required,
+        member=member,
+    )

@@ -14,7 +14,7 @@ from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
 from podkeeper.api.selectors import labels as label_selectors
 from podkeeper.registry.changing import Proposal, Target, change
 from podkeeper.registry.item import Shape, StoredItem
-from podkeeper.registry.patching import apply, refuse_unsupported
+from podkeeper.registry.patching import apply
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.verbs import Item, PatchType, RequestContext
 
@@ -38,9 +38,12 @@ async def update(kind: ServedKind, context: RequestContext, target: Target, scal
     return await _write(kind, context, target, lambda current: scale)
 
 
-async def patch(kind: ServedKind, context: RequestContext, target: Target, body: Any, patch_type: PatchType) -> Item:
-    """PATCH of a Scale."""
-    refuse_unsupported(patch_type)
+async def patch(
+    kind: ServedKind, context: RequestContext, target: Target, body: Any, patch_type: PatchType, force: bool = False
+) -> Item:
+    """PATCH of a Scale; ``force`` means something to apply patches only."""
+    if patch_type is PatchType.APPLY:
+        return await _apply(kind, context, target, body, force)
     # Scale has no lists to merge by key, so a strategic patch of it is a merge patch.
     plain = PatchType.MERGE if patch_type is PatchType.STRATEGIC else patch_type
 
@@ -63,9 +66,25 @@ async def _write(kind: ServedKind, context: RequestContext, target: Target, make
             tree["metadata"].pop(member, None)
             if metadata.get(member):
                 tree["metadata"][member] = metadata[member]
-        return Proposal(tree, vouched=True)
+        return Proposal(tree, vouched=True, face=target.subresource)
 
     item = await change(kind, context, Target(target.namespace, target.name), changed)
+    return read(kind, item)
+
+
+async def _apply(kind: ServedKind, context: RequestContext, target: Target, scale: Tree, force: bool) -> Item:
+    """Server-side apply of a Scale is one of the object's replicas."""
+    _check_kind(scale)
+    config: Tree = {"apiVersion": kind.resource.api_version, "metadata": dict(scale.get("metadata") or {})}
+    if "replicas" in (scale.get("spec") or {}):
+        config["spec"] = {"replicas": _replicas(target, scale)}
+    manager, writer = kind.field_managers.of(target.subresource), kind.field_managers.writer(context)
+
+    def applied(current: StoredItem) -> Proposal:
+        live = kind.view.from_storage(current.tree())
+        return Proposal(manager.apply(live, config, writer, force), applied=True)
+
+    item = await change(kind, context, Target(target.namespace, target.name), applied)
     return read(kind, item)
 
 
