@@ -9,13 +9,13 @@ import click
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError
-from podkeeper.api.resources import for_kind
 from podkeeper.cli import manifests, session
 from podkeeper.cli.getting import GetRequest, show
 from podkeeper.cli.kinds import Kinds, label
 from podkeeper.cli.options import data_dir, namespace
 from podkeeper.cli.targets import Target, parse
 from podkeeper.client.api import PatchKind
+from podkeeper.client.identity import version_of
 from podkeeper.client.rest import RestApi
 from podkeeper.cluster.layout import Layout
 
@@ -25,9 +25,9 @@ from podkeeper.cluster.layout import Layout
 @namespace
 @click.option("-f", "--filename", "files", multiple=True, required=True, help="A file, a directory, a URL, or - .")
 def apply(layout: Layout, namespace: str, files: tuple[str, ...]) -> None:
-    """Create what is not there, and patch what differs.
+    """Make the cluster's objects what the manifests say, by server-side apply.
 
-    What a manifest no longer mentions stays as it is.
+    What an earlier manifest said and this one no longer mentions goes, unless somebody else manages it.
     """
     objects = manifests.read_all(files)
 
@@ -49,19 +49,18 @@ def apply(layout: Layout, namespace: str, files: tuple[str, ...]) -> None:
 
 
 async def apply_object(api: RestApi, resource: Resource, home: str, tree: dict[str, Any]) -> str:
-    """Creates the object, or merges the manifest into what is there: created, configured or unchanged."""
+    """Applies the manifest and tells what that was: created, configured or unchanged."""
     client, name = api.of_resource(resource), tree["metadata"]["name"]
     try:
-        present = await client.get(name, home)
+        before = version_of(await client.get(name, home))
     except ApiError as error:
         if error.code != 404:
             raise
-        await client.create(tree, home)
+        before = ""
+    after = version_of(await client.patch(name, tree, home, kind=PatchKind.APPLY))
+    if not before:
         return "created"
-    built_in = for_kind(resource.group, resource.version, resource.kind) is not None
-    after = await client.patch(name, tree, home, kind=PatchKind.STRATEGIC if built_in else PatchKind.MERGE)
-    same = present["metadata"]["resourceVersion"] == after["metadata"]["resourceVersion"]
-    return "unchanged" if same else "configured"
+    return "unchanged" if before == after else "configured"
 
 
 @click.command()

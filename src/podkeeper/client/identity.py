@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
 
 
 class ObjectKey(NamedTuple):
@@ -30,3 +34,17 @@ def version_of(obj: Any) -> str:
         return version
     found: str = obj.metadata.resource_version
     return found
+
+
+def without_managed_fields(obj: T) -> T:
+    """The object without the book-keeping that no controller reads and that weighs as much as the rest of it."""
+    if isinstance(obj, dict):
+        metadata = obj.get("metadata") or {}
+        if "managedFields" not in metadata:
+            return obj
+        kept = {name: value for name, value in metadata.items() if name != "managedFields"}
+        return obj | {"metadata": kept}  # type: ignore[return-value]
+    metadata = getattr(obj, "metadata", None)
+    if not getattr(metadata, "managed_fields", ()):
+        return obj
+    return msgspec.structs.replace(obj, metadata=msgspec.structs.replace(metadata, managed_fields=()))  # type: ignore[type-var]

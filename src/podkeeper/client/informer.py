@@ -1,6 +1,7 @@
 """Informers: a local copy of a resource with indexes, whose changes call handlers in order.
 
-Objects are shared with everyone who reads the copy; structs are frozen, and trees must not be changed either.
+Objects are shared with everyone who reads the copy; structs are frozen, and trees must not be changed either. Their
+managedFields are left out.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.client.api import Api, ResourceClient, WatchEvent
-from podkeeper.client.identity import ObjectKey, key_of, version_of
+from podkeeper.client.identity import ObjectKey, key_of, version_of, without_managed_fields
 from podkeeper.client.reflector import Reflector, Selection
 from podkeeper.foundation.clock import Clock, SystemClock
 
@@ -151,6 +152,7 @@ class Informer(Generic[T]):
             self._put(key, event.object)
 
     def _put(self, key: ObjectKey, obj: T) -> None:
+        obj = without_managed_fields(obj)
         old = self.lister.put(key, obj)
         if old is None or version_of(old) != version_of(obj):
             self._call(old, obj)

@@ -14,7 +14,7 @@ from podkeeper.api.core import v1
 from podkeeper.api.meta import v1 as meta
 from podkeeper.api.resources import for_type
 from podkeeper.client.api import ObjectList, WatchEvent
-from podkeeper.client.identity import ObjectKey, key_of, version_of
+from podkeeper.client.identity import ObjectKey, key_of, version_of, without_managed_fields
 from podkeeper.client.informer import Informer, InformerFactory, Lister
 from podkeeper.client.reflector import Selection
 from podkeeper.testing.fake_clock import FakeClock
@@ -151,3 +151,14 @@ async def test_a_factory_shares_informers_and_runs_those_asked_for_later() -> No
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
+
+
+def test_book_keeping_of_field_managers_is_not_kept() -> None:
+    entry = meta.ManagedFieldsEntry(manager="m", operation="Update")
+    obj = v1.ConfigMap(metadata=meta.ObjectMeta(name="a", managed_fields=(entry,)), data={"k": "v"})
+    trimmed = without_managed_fields(obj)
+    assert (trimmed.metadata.managed_fields, trimmed.metadata.name, trimmed.data) == ((), "a", {"k": "v"})
+    assert without_managed_fields(trimmed) is trimmed
+    tree = {"metadata": {"name": "a", "managedFields": [{}]}, "data": {}}
+    assert without_managed_fields(tree) == {"metadata": {"name": "a"}, "data": {}}
+    assert "managedFields" in tree["metadata"]
