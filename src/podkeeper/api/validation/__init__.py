@@ -131,7 +131,7 @@ def validate_update(resource: Resource, new: Any, old: Any, subresource: str = "
     found = Found()
     metadata.on_update(found, resource, new.metadata, old.metadata)
     judge = _subresource_rule(resource.kind, subresource)
-    if judge is None and not _same_specification(new, old):
+    if judge is None and (not _same_specification(new, old) or _other_annotations(resource.kind, new, old)):
         rules = _rules(resource.group, resource.kind)
         judge = rules[1] if rules is not None else None
     if judge is not None:
@@ -143,6 +143,11 @@ def _same_specification(new: Any, old: Any) -> bool:
     return all(
         getattr(new, name) == getattr(old, name) for name in new.__struct_fields__ if name not in _NOT_SPECIFICATION
     )
+
+
+def _other_annotations(kind: str, new: Any, old: Any) -> bool:
+    """Whether annotations have changed of a kind whose rules read them."""
+    return kind == "Pod" and new.metadata.annotations != old.metadata.annotations
 
 
 @cache

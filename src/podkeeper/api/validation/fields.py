@@ -17,6 +17,8 @@ from podkeeper.api.names import Check
 from podkeeper.api.quantity import Quantity
 
 IMMUTABLE = "field is immutable"
+#: In place of a value that would only make a message long.
+OMITTED = object()
 NOT_NEGATIVE = "must be greater than or equal to 0"
 POSITIVE = "must be greater than 0"
 
@@ -36,7 +38,8 @@ class Found(list[Cause]):
 
     def invalid(self, field: str, value: object, why: str) -> None:
         """A malformed value."""
-        self._add("FieldValueInvalid", f"Invalid value: {shown(value)}", field, why)
+        what = "Invalid value" if value is OMITTED else f"Invalid value: {shown(value)}"
+        self._add("FieldValueInvalid", what, field, why)
 
     def unsupported(self, field: str, value: object, supported: Iterable[str]) -> None:
         """A value outside an enumeration; the supported ones are shown in the order given, sets sorted."""

@@ -6,12 +6,11 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/service-resources/in
 from __future__ import annotations
 
 import ipaddress
-import re
 from typing import TYPE_CHECKING
 
 from podkeeper.api import names
 from podkeeper.api.validation.fields import Found, indexed
-from podkeeper.api.validation.paths import PROTOCOLS, address, is_address, network, port, port_number
+from podkeeper.api.validation.paths import PROTOCOLS, address, is_address, network, port, port_number, prefixed_path
 from podkeeper.api.validation.selectors import label_selector
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ _NOT_A_NAME = "must be a DNS name, not an IP address"
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _FORBIDDEN_PIECES = ("//", "/./", "/../", "%2f", "%2F")
 _MAX_CONTROLLER = 250
-_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 _CLASS_ANNOTATION = "kubernetes.io/ingress.class"
 
 
@@ -82,7 +80,7 @@ def ingress_class(found: Found, obj: networking.IngressClass) -> None:
     controller = obj.spec.controller
     if len(controller) > _MAX_CONTROLLER:
         found.too_long("spec.controller", _MAX_CONTROLLER)
-    _prefixed_path(found, "spec.controller", controller)
+    prefixed_path(found, "spec.controller", controller)
     if obj.spec.parameters is not None:
         _parameters(found, "spec.parameters", obj.spec.parameters)
 
@@ -216,19 +214,6 @@ def _block(found: Found, at: str, block: networking.IPBlock) -> None:
 
 def _strictly_inside(part: Network, whole: Network) -> bool:
     return part.version == whole.version and part.network_address in whole and part.prefixlen > whole.prefixlen
-
-
-def _prefixed_path(found: Found, at: str, value: str) -> None:
-    if not value:
-        found.required(at)
-        return
-    domain, _, path = value.partition("/")
-    if not domain or not path:
-        found.invalid(at, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
-        return
-    found.check(at, domain, names.dns_subdomain)
-    if not re.fullmatch(_HTTP_PATH, path):
-        found.invalid(at, path, names.pattern_message("Invalid path", _HTTP_PATH))
 
 
 def _reference(found: Found, at: str, target: v1.TypedLocalObjectReference | _Parameters) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from functools import lru_cache
 
 from podkeeper.api import names
@@ -11,6 +12,7 @@ from podkeeper.api.validation.fields import Found
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 ADDRESS = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _LINK_MULTICAST = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
+_HTTP_PATH = r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+"
 _MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 
 
@@ -87,6 +89,20 @@ def outside_address(found: Found, at: str, value: str) -> None:
         found.invalid(at, value, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
     if any(parsed in each for each in _LINK_MULTICAST if each.version == parsed.version):
         found.invalid(at, value, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+
+
+def prefixed_path(found: Found, at: str, value: str) -> None:
+    """A name of somebody's own: a domain, a slash, and what may stand in an HTTP path."""
+    if not value:
+        found.required(at)
+        return
+    domain, _, path = value.partition("/")
+    if not domain or not path:
+        found.invalid(at, value, 'must be a domain-prefixed path (such as "acme.io/foo")')
+        return
+    found.check(at, domain, names.dns_subdomain)
+    if not re.fullmatch(_HTTP_PATH, path):
+        found.invalid(at, path, names.pattern_message("Invalid path", _HTTP_PATH))
 
 
 def canonical_network(found: Found, at: str, value: str) -> None:

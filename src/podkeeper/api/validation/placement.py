@@ -33,7 +33,7 @@ def affinity(found: Found, at: str, value: v1.Affinity) -> None:
         preferred = nodes.preferred_during_scheduling_ignored_during_execution
         for inner, term in indexed(f"{path}.{_PREFERRED}", preferred):
             _weight(found, inner, term.weight)
-            node_selector_term(found, f"{inner}.preference", term.preference)
+            node_selector_term(found, f"{inner}.preference", term.preference, strict=False)
     for name, pods in (("podAffinity", value.pod_affinity), ("podAntiAffinity", value.pod_anti_affinity)):
         if pods is None:
             continue
@@ -61,7 +61,7 @@ def tolerations(found: Found, at: str, listed: tuple[v1.Toleration, ...]) -> Non
             found.check(f"{path}.operator", each.value, names.label_value)
         elif each.operator == "Exists":
             if each.value:
-                found.invalid(f"{path}.operator", each, "value must be empty when `operator` is 'Exists'")
+                found.invalid(f"{path}.operator", each.value, "value must be empty when `operator` is 'Exists'")
         else:
             found.unsupported(f"{path}.operator", each.operator, ("Equal", "Exists"))
         if each.effect and each.effect not in _EFFECTS:
@@ -117,11 +117,13 @@ def _weight(found: Found, at: str, weight: int) -> None:
 def _pod_term(found: Found, at: str, term: v1.PodAffinityTerm) -> None:
     label_selector(found, f"{at}.labelSelector", term.label_selector)
     label_selector(found, f"{at}.namespaceSelector", term.namespace_selector)
-    for path, name in indexed(f"{at}.namespaces", term.namespaces):
-        found.check(path, name, names.dns_label)
+    for name in term.namespaces:
+        found.check(f"{at}.namespace", name, names.dns_label)  # upstream's spelling
     label_keys(found, at, "matchLabelKeys", term.match_label_keys, term.label_selector is None)
     label_keys(found, at, "mismatchLabelKeys", term.mismatch_label_keys, term.label_selector is None)
-    _topology(found, f"{at}.topologyKey", term.topology_key)
+    if not term.topology_key:
+        found.required(f"{at}.topologyKey", "can not be empty")
+    found.check(f"{at}.topologyKey", term.topology_key, names.label_key)
 
 
 def _topology(found: Found, at: str, key: str) -> None:

@@ -21,7 +21,9 @@ FORBIDDEN = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 _RESIZE = "only cpu and memory resources for sidecar and non-sidecar containers are mutable"
-_GATED = "must be additive only: existing terms of a gated pod may not be changed"
+_MORE_LABELS = "only additions to spec.nodeSelector are allowed (no mutations or deletions)"
+_MORE_TERMS = "only additions are allowed (no mutations or deletions)"
+_SAME_TERMS = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
 
 
 def of_pod(found: Found, after: v1.PodSpec, before: v1.PodSpec) -> None:
@@ -32,7 +34,8 @@ def of_pod(found: Found, after: v1.PodSpec, before: v1.PodSpec) -> None:
     _deadline(found, after, before)
     _tolerations(found, after, before)
     _gates(found, after, before)
-    _metadata_of_gated(found, after, before)
+    if before.scheduling_gates:
+        _placement_of_gated(found, after, before)
     munged = _with_changeable(after, before)
     if munged != before:
         found.forbidden("spec", f"{FORBIDDEN}\n{_differences(munged, before)}")
@@ -115,12 +118,28 @@ def _gates(found: Found, after: v1.PodSpec, before: v1.PodSpec) -> None:
             found.forbidden(f"{path}.name", why)
 
 
-def _metadata_of_gated(found: Found, after: v1.PodSpec, before: v1.PodSpec) -> None:
-    """A gated pod's node selector may grow."""
-    if before.scheduling_gates and after.node_selector != before.node_selector:
-        kept = {key: after.node_selector.get(key) for key in before.node_selector}
-        if kept != dict(before.node_selector):
-            found.invalid("spec.nodeSelector", after.node_selector, _GATED)
+def _placement_of_gated(found: Found, after: v1.PodSpec, before: v1.PodSpec) -> None:
+    """Where a gated pod may run can be narrowed: more labels, more requirements within a term."""
+    if not before.node_selector.items() <= after.node_selector.items():
+        found.invalid("spec.nodeSelector", after.node_selector, _MORE_LABELS)
+    old, new = _required_terms(before), _required_terms(after)
+    at = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+    if old and len(old) != len(new):
+        found.invalid(at, new, _SAME_TERMS)
+        return
+    for (path, term), was in zip(indexed(at, new), old, strict=False):
+        same_start = (
+            term.match_expressions[: len(was.match_expressions)] == was.match_expressions
+            and term.match_fields[: len(was.match_fields)] == was.match_fields
+        )
+        if not same_start or (term != was and not was.match_expressions and not was.match_fields):
+            found.invalid(path, term, _MORE_TERMS)
+
+
+def _required_terms(spec: v1.PodSpec) -> tuple[v1.NodeSelectorTerm, ...]:
+    nodes = spec.affinity.node_affinity if spec.affinity is not None else None
+    required = nodes.required_during_scheduling_ignored_during_execution if nodes is not None else None
+    return required.node_selector_terms if required is not None else ()
 
 
 def _with_changeable(after: v1.PodSpec, before: v1.PodSpec) -> v1.PodSpec:
@@ -137,11 +156,18 @@ def _with_changeable(after: v1.PodSpec, before: v1.PodSpec) -> v1.PodSpec:
     }
     if before.scheduling_gates:
         changes["node_selector"] = before.node_selector
-        if after.affinity is not None and before.affinity is not None:
-            changes["affinity"] = replace(after.affinity, node_affinity=before.affinity.node_affinity)
-        elif after.affinity is not None and after.affinity.pod_affinity is None:
-            changes["affinity"] = None if after.affinity.pod_anti_affinity is None else after.affinity
+        changes["affinity"] = _with_node_affinity(after.affinity, before.affinity)
     return replace(after, **changes)
+
+
+def _with_node_affinity(after: v1.Affinity | None, before: v1.Affinity | None) -> v1.Affinity | None:
+    """The new affinity with the old one's part about nodes; what then is empty counts as absent, as before."""
+    had = before.node_affinity if before is not None else None
+    if after is None:
+        return replace(before, pod_affinity=None, pod_anti_affinity=None) if before is not None and had else None
+    if before is None and after.pod_affinity is None and after.pod_anti_affinity is None:
+        return None
+    return replace(after, node_affinity=had)
 
 
 def _with_images(after: tuple[v1.Container, ...], before: tuple[v1.Container, ...]) -> tuple[v1.Container, ...]:

@@ -40,8 +40,8 @@ def node_selector(found: Found, at: str, selector: v1.NodeSelector) -> None:
         node_selector_term(found, path, term)
 
 
-def node_selector_term(found: Found, at: str, term: v1.NodeSelectorTerm) -> None:
-    """Requirements on a node's labels and on its name."""
+def node_selector_term(found: Found, at: str, term: v1.NodeSelectorTerm, *, strict: bool = True) -> None:
+    """Requirements on a node's labels and on its name; a mere preference may name values that no label can have."""
     for path, each in indexed(f"{at}.matchExpressions", term.match_expressions):
         if each.operator in ("Gt", "Lt"):
             if len(each.values) != 1:
@@ -49,6 +49,8 @@ def node_selector_term(found: Found, at: str, term: v1.NodeSelectorTerm) -> None
         else:
             _operator(found, path, each)
         found.check(f"{path}.key", each.key, names.label_key)
+        for inner, value in indexed(f"{path}.values", each.values if strict else ()):
+            found.check(inner, value, names.label_value)
     for path, each in indexed(f"{at}.matchFields", term.match_fields):
         if each.operator not in ("In", "NotIn"):
             found.invalid(f"{path}.operator", each.operator, _UNKNOWN)
@@ -58,6 +60,9 @@ def node_selector_term(found: Found, at: str, term: v1.NodeSelectorTerm) -> None
             )
         if each.key != "metadata.name":
             found.invalid(f"{path}.key", each.key, "not a valid field selector key")
+            continue
+        for inner, value in indexed(f"{path}.values", each.values):
+            found.check(inner, value, names.dns_subdomain)
 
 
 def _operator(found: Found, at: str, term: Any) -> None:

@@ -67,7 +67,7 @@ def stateful_set(found: Found, new: apps.StatefulSet, old: apps.StatefulSet) -> 
     status = new.status
     _counts(found, status, (_REPLICAS, _READY, _CURRENT, _UPDATED, _AVAILABLE, _OBSERVED, _COLLISIONS))
     _parts(found, status, (_READY, _CURRENT, _UPDATED, _AVAILABLE))
-    _available_are_ready(found, status)
+    _available_are_ready(found, status, "status.readyReplicas")
     _collisions_stay(found, status, old.status)
 
 
@@ -94,24 +94,33 @@ def pod(found: Found, new: v1.Pod, old: v1.Pod) -> None:
     if status.nominated_node_name:
         found.check("status.nominatedNodeName", status.nominated_node_name, names.dns_subdomain)
     for path, given in indexed("status.podIPs", status.pod_ips):
-        address(found, f"{path}.ip", given.ip)
+        address(found, path, given.ip)
+    if before.qos_class:
+        found.unchanged("status.qosClass", status.qos_class, before.qos_class)
     own_policy = {each.name for each in (*new.spec.containers, *new.spec.init_containers) if each.restart_policy}
-    for name, listed, previous in (
-        ("containerStatuses", status.container_statuses, before.container_statuses),
-        ("initContainerStatuses", status.init_container_statuses, before.init_container_statuses),
+    policy = old.spec.restart_policy
+    for name, listed, previous, restarts in (
+        ("containerStatuses", status.container_statuses, before.container_statuses, policy),
+        ("initContainerStatuses", status.init_container_statuses, before.init_container_statuses, policy),
+        (
+            "ephemeralContainerStatuses",
+            status.ephemeral_container_statuses,
+            before.ephemeral_container_statuses,
+            "Never",
+        ),
     ):
-        ended = {each.name: each for each in previous if each.name not in own_policy and _for_good(each, old.spec)}
-        for path, container in indexed(f"status.{name}", listed):
-            if container.name in ended and container.state.terminated is None:
+        alive = {each.name for each in listed if each.state.terminated is None} - own_policy
+        for path, container in indexed(f"status.{name}", previous):
+            if container.name in alive and _for_good(container, restarts):
                 found.forbidden(f"{path}.state", "may not be transitioned to non-terminated state")
 
 
-def _for_good(status: v1.ContainerStatus, spec: v1.PodSpec) -> bool:
-    """Whether a container has ended and the pod's policy does not start it again."""
+def _for_good(status: v1.ContainerStatus, policy: str) -> bool:
+    """Whether a container has ended and nothing starts it again."""
     terminated = status.state.terminated
-    if terminated is None or spec.restart_policy == "Always":
+    if terminated is None or policy == "Always":
         return False
-    return spec.restart_policy != "OnFailure" or terminated.exit_code == 0
+    return policy != "OnFailure" or terminated.exit_code == 0
 
 
 def _counts(found: Found, status: Any, counts: _Counts) -> None:
@@ -127,10 +136,10 @@ def _parts(found: Found, status: Any, counts: _Counts) -> None:
             found.invalid(f"status.{name}", count, "cannot be greater than status.replicas")
 
 
-def _available_are_ready(found: Found, status: Any) -> None:
+def _available_are_ready(found: Found, status: Any, ready: str = "readyReplicas") -> None:
     available = status.available_replicas or 0
     if available > (status.ready_replicas or 0):
-        found.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")
+        found.invalid("status.availableReplicas", available, f"cannot be greater than {ready}")
 
 
 def _collisions_stay(found: Found, status: Any, before: Any) -> None:

@@ -30,21 +30,23 @@ def template(found: Found, at: str, value: v1.PodTemplateSpec) -> None:
         found.forbidden(f"{at}.spec.ephemeralContainers", "ephemeral containers not allowed in pod template")
 
 
-def running(found: Found, at: str, value: v1.PodTemplateSpec) -> None:
-    """A template of pods that are meant to run for ever."""
+def running(found: Found, at: str, value: v1.PodTemplateSpec, owner: str) -> None:
+    """A template of pods that are meant to run for ever; ``owner`` is the kind that upstream's message names."""
     template(found, at, value)
     policy = value.spec.restart_policy
     if policy in ("Never", "OnFailure"):
         found.unsupported(f"{at}.spec.restartPolicy", policy, ("Always",))
     if value.spec.active_deadline_seconds is not None:
-        found.forbidden(f"{at}.spec.activeDeadlineSeconds", "activeDeadlineSeconds in this context is not supported")
+        found.forbidden(f"{at}.spec.activeDeadlineSeconds", f"activeDeadlineSeconds in {owner} is not Supported")
 
 
 def selector_of(found: Found, selector: LabelSelector | None, pod_labels: Mapping[str, str], kind: str) -> None:
     """``spec.selector``: given, not empty, and finding the template's pods."""
     at = "spec.selector"
     if selector is None:
-        found.required(at)
+        if kind != "daemonset":
+            found.required(at)
+        found.invalid("spec.template.metadata.labels", pod_labels, MISMATCH)
         return
     before = len(found)
     label_selector(found, at, selector)

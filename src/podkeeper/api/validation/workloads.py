@@ -52,7 +52,7 @@ def replication_controller(found: Found, obj: v1.ReplicationController) -> None:
     pod_labels = spec.template.metadata.labels
     if any(pod_labels.get(key) != value for key, value in spec.selector.items()):
         found.invalid("spec.template.metadata.labels", pod_labels, MISMATCH)
-    running(found, "spec.template", spec.template)
+    running(found, "spec.template", spec.template, "ReplicationController")
 
 
 def replication_controller_update(found: Found, new: v1.ReplicationController, old: v1.ReplicationController) -> None:
@@ -64,7 +64,7 @@ def replica_set(found: Found, obj: apps.ReplicaSet) -> None:
     """A new ReplicaSet."""
     numbers(found, "spec", obj.spec, (_REPLICAS, _READY))
     selector_of(found, obj.spec.selector, obj.spec.template.metadata.labels, "deployment")
-    running(found, "spec.template", obj.spec.template)
+    running(found, "spec.template", obj.spec.template, "ReplicaSet")
 
 
 def replica_set_update(found: Found, new: apps.ReplicaSet, old: apps.ReplicaSet) -> None:
@@ -78,7 +78,7 @@ def deployment(found: Found, obj: apps.Deployment) -> None:
     spec = obj.spec
     numbers(found, "spec", spec, (_REPLICAS,))
     selector_of(found, spec.selector, spec.template.metadata.labels, "deployment")
-    running(found, "spec.template", spec.template)
+    running(found, "spec.template", spec.template, "ReplicaSet")
     _deployment_strategy(found, spec.strategy)
     numbers(found, "spec", spec, (_READY, _HISTORY))
     deadline = spec.progress_deadline_seconds
@@ -146,7 +146,7 @@ def daemon_set(found: Found, obj: apps.DaemonSet) -> None:
     """A new DaemonSet."""
     spec = obj.spec
     selector_of(found, spec.selector, spec.template.metadata.labels, "daemonset")
-    running(found, "spec.template", spec.template)
+    running(found, "spec.template", spec.template, "DaemonSet")
     numbers(found, "spec", spec, (_READY,))
     strategy = spec.update_strategy
     if strategy.type == "RollingUpdate":
@@ -231,7 +231,8 @@ def _set_template(found: Found, spec: apps.StatefulSetSpec) -> None:
         v1.Volume(name=name, persistent_volume_claim=v1.PersistentVolumeClaimVolumeSource(claim_name=name))
         for name in sorted(claimed)
     )
-    running(found, "spec.template", replace(spec.template, spec=replace(spec.template.spec, volumes=kept + claims)))
+    whole = replace(spec.template, spec=replace(spec.template.spec, volumes=kept + claims))
+    running(found, "spec.template", whole, "StatefulSet")
 
 
 def _retention(found: Found, spec: apps.StatefulSetSpec) -> None:

@@ -83,6 +83,7 @@ def test_a_rich_pod_is_good() -> None:
     assert mistakes(rich) == []
 
 
+BUSY = {"name": "c", "image": "i", "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "4"}}}
 CASES: list[tuple[dict[str, Any], str, str]] = [
     ({"containers": []}, "spec.containers", "Required value"),
     (container(image=""), f"{FIRST}.image", "Required value"),
@@ -250,9 +251,19 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         'Unsupported value: "Nothing": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
     ),
     (
-        {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"labelSelector": {}}]}}},
-        "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].topologyKey",
-        "Required value: can not be empty",
+        {"tolerations": [{"key": "k", "operator": "Exists", "value": "v"}]},
+        "spec.tolerations[0].operator",
+        "Invalid value: \"v\": value must be empty when `operator` is 'Exists'",
+    ),
+    (
+        {"resources": {"requests": {"cpu": "1"}}, "containers": [BUSY]},
+        "spec.resources.requests[cpu]",
+        'Invalid value: "1": must be greater than or equal to aggregate container requests of 2',
+    ),
+    (
+        {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "3"}}, "containers": [BUSY]},
+        "spec.resources.containers[0][cpu].limits",
+        'Invalid value: "4": must be less than or equal to pod limits of 3',
     ),
     (
         {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}},
@@ -391,3 +402,19 @@ def test_resizing_changes_resources_alone() -> None:
     assert changes(small, container(), "resize") == [
         ("spec", 'Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing')
     ]
+
+
+def test_pods_need_a_topology_to_be_near_on() -> None:
+    at = "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+    found = mistakes(pod(affinity={"podAffinity": {at.rpartition(".")[2]: [{"labelSelector": {}}]}}))
+    assert found[0] == (f"{at}[0].topologyKey", "Required value: can not be empty")
+    assert found[1] == (f"{at}[0].topologyKey", 'Invalid value: "": name part must be non-empty')
+
+
+def test_namespaces_to_be_near_are_shown_without_their_place() -> None:
+    term = {"topologyKey": "zone", "namespaces": ["A"]}
+    [(field, message)] = mistakes(
+        pod(affinity={"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}})
+    )
+    assert field == "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].namespace"
+    assert message.startswith('Invalid value: "A": a lowercase RFC 1123 label must consist of')

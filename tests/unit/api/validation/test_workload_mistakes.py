@@ -73,7 +73,60 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "spec.template.metadata.labels",
         'Invalid value: {"a":"b"}: `selector` does not match template `labels`',
     ),
-    ("ReplicaSet", {"selector": None}, "spec.selector", "Required value"),
+    (
+        "DaemonSet",
+        {"selector": None},
+        "spec.template.metadata.labels",
+        'Invalid value: {"a":"b"}: `selector` does not match template `labels`',
+    ),
+    (
+        "DaemonSet",
+        {"template": TEMPLATE | {"spec": TEMPLATE["spec"] | {"activeDeadlineSeconds": 5}}},
+        "spec.template.spec.activeDeadlineSeconds",
+        "Forbidden: activeDeadlineSeconds in DaemonSet is not Supported",
+    ),
+    (
+        "Job",
+        {"completionMode": "Sorted"},
+        "spec.completionMode",
+        'Unsupported value: "Sorted": supported values: "NonIndexed", "Indexed"',
+    ),
+    (
+        "Job",
+        {"managedBy": "me"},
+        "spec.managedBy",
+        'Invalid value: "me": must be a domain-prefixed path (such as "acme.io/foo")',
+    ),
+    (
+        "Job",
+        {"completionMode": "Indexed", "completions": 2, "backoffLimitPerIndex": 1, "maxFailedIndexes": 3},
+        "spec.maxFailedIndexes",
+        "Invalid value: 3: must be less than or equal to completions",
+    ),
+    (
+        "Job",
+        {"podFailurePolicy": {"rules": [{"action": "FailJob"}]}},
+        "spec.podFailurePolicy.rules[0]",
+        "Invalid value: specifying one of OnExitCodes and OnPodConditions is required",
+    ),
+    (
+        "Job",
+        {"podFailurePolicy": {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [2, 1]}}]}},
+        "spec.podFailurePolicy.rules[0].onExitCodes.values",
+        "Invalid value: [2,1]: must be ordered",
+    ),
+    (
+        "Job",
+        {"podFailurePolicy": {"rules": [{"action": "FailIndex", "onPodConditions": [{"type": "A"}]}]}},
+        "spec.podFailurePolicy.rules[0].action",
+        'Invalid value: "FailIndex": requires the backoffLimitPerIndex to be set',
+    ),
+    (
+        "Job",
+        {"completionMode": "Indexed", "completions": 2, "successPolicy": {"rules": []}},
+        "spec.successPolicy.rules",
+        "Required value: at least one rules must be specified when the successPolicy is specified",
+    ),
     ("ReplicaSet", {"selector": {}}, "spec.selector", "Invalid value: {}: empty selector is invalid for deployment"),
     ("Deployment", {"replicas": -1}, "spec.replicas", "Invalid value: -1: must be greater than or equal to 0"),
     (
@@ -192,3 +245,11 @@ def test_schedules(schedule: str) -> None:
 )
 def test_schedules_that_are_none(schedule: str, message: str) -> None:
     assert cron.mistake(schedule) == message
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet", "StatefulSet"])
+def test_without_a_selector_no_pod_is_found(kind: str) -> None:
+    assert mistakes(kind, selector=None) == [
+        ("spec.selector", "Required value"),
+        ("spec.template.metadata.labels", 'Invalid value: {"a":"b"}: `selector` does not match template `labels`'),
+    ]
