@@ -129,11 +129,11 @@ def test_definitions_come_back_whole(document: Message, tree: dict[str, Any]) ->
 
 def test_paths_come_back_whole(document: Message, tree: dict[str, Any]) -> None:
     numbers = {2: "get", 3: "put", 4: "post", 5: "delete", 6: "options", 7: "head", 8: "patch"}
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for path, item in named(message(document[8][0])[2]).items():
         found[path] = {numbers[number]: operation(message(each[0])) for number, each in item.items() if number != 9}
         if 9 in item:
-            found[path]["parameters"] = list(parameters(item[9]))
+            found[path] |= {"parameters": list(parameters(item[9]))}
     assert found == tree["paths"]
 
 

@@ -29,7 +29,7 @@ async def test_version_2_comes_as_protobuf_under_both_names(api: Any) -> None:
         assert reply.body.startswith(b"\x0a\x032.0")
 
 
-@pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1"])
+@pytest.mark.parametrize("path", ["/openapi/v2", "/openapi/v3/api/v1"])
 async def test_what_is_not_offered_is_refused(api: Any, path: str) -> None:
     for accept in ("text/html", "application/json;q=0"):
         assert (await api("GET", path, accept=accept)).status == 406
@@ -46,6 +46,11 @@ async def test_documents_are_revalidated_and_compressed(api: Any, path: str) -> 
     assert (again.status, again.body, again.headers["etag"]) == (304, b"", plain.headers["etag"])
     assert "content-type" not in again.headers
     assert "cache-control" not in plain.headers
+
+
+async def test_the_index_is_json_whatever_the_client_would_like(api: Any) -> None:
+    reply = await api("GET", "/openapi/v3", accept="text/html")
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/json")
 
 
 async def test_the_index_leads_to_every_document(api: Any) -> None:

@@ -69,15 +69,16 @@ class OpenApiHandlers:
         return _answer(call, document, _head(media_type))
 
     async def v3(self, call: Call) -> Answer:
-        """The index, or one group's document; a request that names a document's hash may be cached for ever."""
-        if not _chosen(call, _V3_TYPES):
-            return _not_acceptable(_V3_TYPES)
+        """The index, which is JSON for everybody, or one group's document; a request that names a document's hash may
+        be cached for ever."""
         self._refresh()
         name = call.info.path.removeprefix("/openapi/v3").strip("/")
         if not name:
             digest = _digest(self._digests.values())
             index = self._document("v3", digest, lambda: orjson.dumps(openapi.v3_index(self._digests)))
             return _answer(call, index, _head(_JSON))
+        if not _chosen(call, _V3_TYPES):
+            return _not_acceptable(_V3_TYPES)
         known, asked = self._digests.get(name), call.info.first("hash")
         if known is None:
             return responses.text("404 page not found\n", 404)
