@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -22,9 +23,10 @@ from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, Rendering
 from podkeeper.apiserver.options import list_options
+from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer, BodyWriter, Streaming
 from podkeeper.foundation.http.messages import frame_chunk
-from podkeeper.registry.verbs import ResourceVerbs, Watch, WatchEvent
+from podkeeper.registry.verbs import ListOptions, ResourceVerbs, Watch, WatchEvent
 
 #: Events that may wait for one slow client, beyond the state it began with, before it is cut off.
 WAITING_EVENTS = 10_000
@@ -49,7 +51,7 @@ class WatchStreams:
 
     async def open(self, call: Call, verbs: ResourceVerbs, namespace: str) -> Answer:
         """A streaming answer. Raises what the registry raises, but a version that is gone is told inside the stream."""
-        options = list_options(call.info)
+        options = _options(call.info)
         rendering = call.rendering(verbs.resource)
         framer = None if rendering.transform else self._framers.get(rendering.media_type)
         encode = self._encoder(call, verbs.resource, rendering)
@@ -103,6 +105,15 @@ def _framed(event: Mapping[str, Any], media_type: str) -> bytes:
 
         return protobuf.frame(event["type"], responses.in_protobuf(event["object"]))
     return orjson.dumps(event) + b"\n"
+
+
+def _options(info: RequestInfo) -> ListOptions:
+    """The query's options; the old paths below /watch/ may end in one object's name."""
+    options = list_options(info)
+    if not info.name or "metadata.name" in options.field_selector:
+        return options
+    terms = [term for term in (options.field_selector, f"metadata.name={info.name}") if term]
+    return replace(options, field_selector=",".join(terms))
 
 
 class Framer:

@@ -6,7 +6,7 @@
        ▼                                                      │ last finalizer removed and grace 0,
     deletionTimestamp set ────────────────────────────────────┘ or DELETE with grace 0
        │  ▲
-       └──┘ DELETE with a shorter grace
+       └──┘ DELETE with a shorter grace, or with another propagation policy
 
 Source: https://kubernetes.io/docs/concepts/architecture/garbage-collection/ and the Pod lifecycle page.
 """
@@ -99,20 +99,31 @@ async def remove(kind: ServedKind, item: StoredItem) -> StoredItem:
 
 
 def _plan_again(kind: ServedKind, tree: Tree, options: DeleteOptions) -> Plan:
-    """The object is being deleted already: its grace can only become shorter."""
+    """The object is being deleted already: its grace can become shorter, and then its dependents' fate another; that
+    of the dependents of a kind without grace can do so at any time."""
     metadata, strategy = tree["metadata"], kind.strategy
     before = metadata.get("deletionGracePeriodSeconds")
-    if before is None:
-        return Plan(remove=is_complete(kind, tree))
     wanted = strategy.grace_period(tree, options.grace_period)
+    if before is None or wanted is None:
+        return _plan_again_without_grace(kind, tree, options)
     shortened = wanted is not None and wanted < before and (options.grace_period is not None or wanted == 0)
     if shortened and wanted is not None:
         ends = timestamps.parse(metadata["deletionTimestamp"]) - before + wanted
         metadata["deletionTimestamp"] = timestamps.format_time(ends)
         metadata["deletionGracePeriodSeconds"] = wanted
+        metadata["finalizers"] = _finalizers(metadata, options, strategy.rules.orphan_by_default)
     if is_complete(kind, tree):
         return Plan(remove=True)
     return Plan(tree=tree) if shortened else Plan()
+
+
+def _plan_again_without_grace(kind: ServedKind, tree: Tree, options: DeleteOptions) -> Plan:
+    metadata = tree["metadata"]
+    before = metadata.get("finalizers") or []
+    metadata["finalizers"] = _finalizers(metadata, options, kind.strategy.rules.orphan_by_default)
+    if is_complete(kind, tree):
+        return Plan(remove=True)
+    return Plan(tree=tree) if metadata["finalizers"] != before else Plan()
 
 
 def _mark(metadata: Tree, now: float, grace: int) -> None:

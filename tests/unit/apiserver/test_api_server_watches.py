@@ -129,3 +129,11 @@ async def test_a_slow_client_gets_everything_once_it_reads(api: Any, make_config
     assert names == [f"slow{number:02}" for number in range(40)]
     stream.exchange.close()
     await api("DELETE", CONFIG_MAPS)
+
+
+async def test_the_old_paths_watch_one_object(api: Any, make_config_map: Any) -> None:
+    for name in ("one-of-two", "two-of-two"):
+        await api("POST", CONFIG_MAPS, make_config_map(name))
+    stream = await watch(api, "/api/v1/watch/namespaces/default/configmaps/two-of-two?timeoutSeconds=1")
+    assert (await stream.next())["object"]["metadata"]["name"] == "two-of-two"
+    assert await stream.ended()
