@@ -10,8 +10,8 @@ import msgspec
 import orjson
 
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.errors import ApiError, bad_request, too_large
-from podkeeper.apiserver.negotiation import JSON, PROTOBUF, body_type
+from podkeeper.api.errors import ApiError, bad_request, too_large, unsupported_media_type
+from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, body_type
 from podkeeper.foundation.http import Request
 
 #: Upstream's MaxRequestBodyBytes.
@@ -23,14 +23,16 @@ _decode = msgspec.json.Decoder().decode
 _ESCAPES = re.compile(rb"(\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..")
 
 
-def decode(request: Request, kind: str) -> Any:
-    """The body as a tree. Raises 400 (empty, malformed), 413 and 415; ``kind`` is what the path expects."""
+def decode(request: Request, kind: str, api_version: str = "") -> Any:
+    """The body as a tree. Raises 400 (empty, malformed), 413 and 415.
+
+    ``kind`` is what the path expects; with ``api_version`` known it tells whether protobuf can be read."""
     media = body_type(request.headers.get(b"content-type", b""))
     check_size(request)
     if media == JSON:
         return _decode_json(request.body, kind)
     if media == PROTOBUF:
-        return _decode_protobuf(request.body, kind)
+        return _decode_protobuf(request.body, kind, api_version)
     return _decode_yaml(request.body, kind)
 
 
@@ -75,9 +77,11 @@ def _decode_yaml(body: bytes, kind: str) -> Any:
         raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {text}") from None
 
 
-def _decode_protobuf(body: bytes, kind: str) -> Any:
-    from podkeeper.api import protobuf  # few processes meet it
+def _decode_protobuf(body: bytes, kind: str, api_version: str) -> Any:
+    from podkeeper.api import protobuf  # not every client sends it
 
+    if api_version and not protobuf.is_kind(api_version, kind):
+        raise unsupported_media_type((JSON, YAML))
     try:
         return protobuf.decode(body)
     except protobuf.ProtobufError as error:

@@ -9,6 +9,13 @@ from typing import Any
 import pytest
 
 from podkeeper.api import protobuf
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import ApiError
+from podkeeper.api.user import UserInfo
+from podkeeper.apiserver import bodies
+from podkeeper.apiserver.call import Call
+from podkeeper.apiserver.requestinfo import RequestInfo
+from podkeeper.foundation.http import Request
 from podkeeper.foundation.http.client import Exchange, request_message
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -221,3 +228,34 @@ async def test_a_version_that_is_gone_is_an_error_frame(api: Any, monkeypatch: p
         assert (event["type"], event["object"]["kind"], event["object"]["code"]) == ("ERROR", "Status", 410)
     finally:
         frames.close()
+
+
+def custom_call(accept: str) -> tuple[Call, Resource]:
+    resource = Resource("example.com", "v1", "pods", "Pod", "pod", True, ("get",))
+    request = Request("GET", b"/", {b"accept": accept.encode()})
+    return Call(request, RequestInfo(path="/", verb="get"), UserInfo("admin"), authorizer=None), resource  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (f"{PROTOBUF},application/json", "application/json"),
+        (f"{PROTOBUF};q=0.9,application/yaml;q=0.5,application/json;q=0.4", "application/yaml"),
+        (PARTIAL.format(""), PROTOBUF),
+    ],
+)
+async def test_objects_of_custom_resources_come_in_another_form(accept: str, media_type: str) -> None:
+    call, resource = custom_call(accept)
+    assert call.rendering(resource).media_type == media_type
+
+
+async def test_nothing_else_than_protobuf_is_no_way_to_read_or_write_custom_resources() -> None:
+    call, resource = custom_call(PROTOBUF)
+    with pytest.raises(ApiError) as refused:
+        call.rendering(resource)
+    assert refused.value.code == 406
+    assert refused.value.message == "only the following media types are accepted: application/json, application/yaml"
+    request = Request("POST", b"/", {b"content-type": PROTOBUF.encode()}, b"k8s\0")
+    with pytest.raises(ApiError) as unread:
+        bodies.decode(request, "Pod", "example.com/v1")
+    assert unread.value.code == 415

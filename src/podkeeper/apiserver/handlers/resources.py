@@ -143,7 +143,7 @@ class ResourceHandlers:
         if sub is not None:
             kind = sub.kind
             version = f"{sub.group}/{sub.version}" if sub.group else sub.version
-        decoded = bodies.decode(call.request, kind)
+        decoded = bodies.decode(call.request, kind, version)
         if context.field_validation is not FieldValidation.IGNORE:
             _report_duplicates(call, decoded, (kind, resource.version), context)
         return bodies.identify(decoded, resource, kind, version)
