@@ -11,17 +11,20 @@ PODKEEPER   := $(BIN)/podkeeper
 # pip's own advice about its version is no news to anyone here
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: up down reset install test lint unit e2e lock test-tools
+.PHONY: up down reset root install test lint unit e2e lock test-tools
 
-up: install
+up: root install
 	@$(PODKEEPER) up --detach --data-dir $(DATA_DIR)
 	@$(PODKEEPER) demo --data-dir $(DATA_DIR)
 
-down: install
+down: root install
 	@$(PODKEEPER) down --data-dir $(DATA_DIR)
 
-reset: install
+reset: root install
 	@$(PODKEEPER) reset --yes --data-dir $(DATA_DIR)
+
+root:
+	@tools/require-root "make $(MAKECMDGOALS)"
 
 install:
 	@tools/install-packages crun runc conmon nftables ca-certificates

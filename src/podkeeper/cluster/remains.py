@@ -53,7 +53,7 @@ def sandbox_starts(layout: Layout) -> list[Listed]:
 
 
 def control_groups(layout: Layout) -> list[Path]:
-    """The directories of the groups of the cluster and of its builds, in every hierarchy, whatever the node is named."""
+    """The directories of the groups of the cluster and of its builds, in every hierarchy, whatever the node."""
     return [group for top in detect().hierarchies for group in top.glob(f"podkeeper-*-{layout.digest}*")]
 
 
