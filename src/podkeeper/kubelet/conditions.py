@@ -17,7 +17,8 @@ from podkeeper.api.pods.requests import is_sidecar
 SANDBOX_READY = "PodReadyToStartContainers"
 DISRUPTION = "DisruptionTarget"
 RESIZE = "PodResizePending"
-PASSING = (RESIZE,)
+RESIZING = "PodResizeInProgress"
+PASSING = (RESIZE, RESIZING)
 OWNED = (SANDBOX_READY, "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 

@@ -11,6 +11,7 @@ from podkeeper.api.pods.requests import is_sidecar
 from podkeeper.kubelet import labels
 from podkeeper.kubelet.plan import NANOSECONDS, NO_FINDINGS, ProbeFindings
 from podkeeper.kubelet.pods import ephemeral_containers
+from podkeeper.kubelet.resize import actual_resources
 from podkeeper.kubelet.runtime_state import PodRuntime, restart_count
 from podkeeper.runtime.cri import ContainerState, ContainerStatus
 
@@ -64,7 +65,7 @@ def _status(sources: StatusSources, container: v1.Container, waiting: str, *, in
         container_id=f"{SCHEME}{latest.id}" if latest else "",
         started=started,
         allocated_resources=container.resources.requests if running else {},
-        resources=_resources(container) if running else None,
+        resources=actual_resources(sources.pod, container, latest) if running and latest is not None else None,
         volume_mounts=tuple(_mount_status(each) for each in container.volume_mounts),
         user=_user(latest) if latest is not None and running else None,
     )
@@ -77,10 +78,6 @@ def _restarts_told(sources: StatusSources, container: v1.Container) -> int:
 
 def _image_name(latest: ContainerStatus | None) -> str:
     return "" if latest is None else latest.annotations.get(labels.IMAGE, latest.image)
-
-
-def _resources(container: v1.Container) -> v1.ResourceRequirements:
-    return v1.ResourceRequirements(limits=container.resources.limits, requests=container.resources.requests)
 
 
 def _user(latest: ContainerStatus) -> v1.ContainerUser:

@@ -14,10 +14,11 @@ from podkeeper.kubelet.container_start import ContainerStarter, StartFailure
 from podkeeper.kubelet.dns import HostnameTooLong
 from podkeeper.kubelet.log_rotation import remove_log
 from podkeeper.kubelet.parts import KubeletParts
-from podkeeper.kubelet.plan import NANOSECONDS, Hold, Kill, Plan, Start, StartDelay
+from podkeeper.kubelet.plan import NANOSECONDS, Hold, Kill, Plan, Start, StartDelay, Update
 from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pod_files import log_dir, next_attempt_by_logs
 from podkeeper.kubelet.pods import container_named, ephemeral_target, format_pod, grace_period
+from podkeeper.kubelet.resize import unsafe
 from podkeeper.kubelet.restart import RestartBackOff, next_backoff
 from podkeeper.kubelet.runtime_state import PodRuntime
 from podkeeper.kubelet.sandbox_config import build_sandbox_config
@@ -27,9 +28,12 @@ from podkeeper.kubelet.volumes.pod_volumes import VolumePaths, set_up_volumes
 from podkeeper.kubelet.waiting import all_settled, unless
 from podkeeper.runtime.cri import ContainerState, RuntimeFailure, SandboxStatus
 
+RESIZE_AGAIN = 10.0
+
 
 class PodActor:
-    """What ``perform`` learns is read by the worker: ``backoffs``, ``owed``, ``delays``, ``waiting``, ``retry_at``."""
+    """What ``perform`` learns is read by the worker: ``backoffs``, ``owed``, ``delays``, ``waiting``, ``retry_at``,
+    ``resize_errors`` by container id and ``resize_at``, when what failed there is tried again."""
 
     def __init__(
         self,
@@ -46,6 +50,8 @@ class PodActor:
         self.delays: dict[str, StartDelay] = {}
         self.waiting: dict[str, tuple[str, str]] = {}
         self.retry_at: float | None = None
+        self.resize_errors: dict[str, str] = {}
+        self.resize_at: float | None = None
         self.sandbox_ids: set[str] = set()
         self.stale = True
         self._volumes: VolumePaths = {}
@@ -94,8 +100,7 @@ class PodActor:
             await self._build(pod, runtime, plan)
             for start in plan.starts:
                 await self._start(pod, runtime, start)
-            if plan.updates:
-                await self._update(pod, plan)
+            resized = await self._update(pod, runtime, plan)
             if self.stale:
                 await self._refresh_volumes(pod, runtime)
             await self._remove(plan, runtime)
@@ -104,7 +109,7 @@ class PodActor:
         except (RuntimeFailure, CgroupError) as error:
             return self._postpone("FailedSync", f"error syncing pod: {error}")
         self.retry_at = None
-        return not plan.changes
+        return not plan.changes and not resized
 
     def _postpone(self, reason: str, message: str) -> bool:
         self._events.warning(reason, message)
@@ -183,12 +188,38 @@ class PodActor:
             definition = labels.container_hash(container)
             self.delays[start.name] = StartDelay(failure.held_reason, failure.held_message, until, definition)
 
-    async def _update(self, pod: v1.Pod, plan: Plan) -> None:
-        """A group cannot be smaller than those below it: the pod's is opened wide while its containers change."""
+    async def _update(self, pod: v1.Pod, runtime: PodRuntime, plan: Plan) -> bool:
+        """Gives containers other resources; True when that changed anything. What fails is tried again later.
+
+        A group cannot be smaller than those below it: the pod's is opened wide until all its containers have changed.
+        """
+        before, self.resize_errors, self.resize_at = self.resize_errors, {}, None
+        if not plan.updates:
+            return bool(before)
         self._parts.cgroups.loosen(pod)
         for update in plan.updates:
-            await self._parts.runtime.update_container(update.container_id, update.resources)
-        self._parts.cgroups.set_up(pod)
+            error = await self._resize(update, runtime)
+            if error:
+                self.resize_errors[update.container_id] = error
+        if self.resize_errors:
+            self.resize_at = self._parts.clock.time() + RESIZE_AGAIN
+        else:
+            self._parts.cgroups.set_up(pod)
+        return len(self.resize_errors) < len(plan.updates) or self.resize_errors != before
+
+    async def _resize(self, update: Update, runtime: PodRuntime) -> str:
+        """Why a container cannot have its new resources now; empty when it has."""
+        current = runtime.by_id(update.container_id)
+        if current is None:
+            return ""
+        try:
+            usage = await self._parts.runtime.container_usage(update.container_id)
+            refusal = unsafe(current.name, update.resources, current.resources, usage)
+            if not refusal:
+                await self._parts.runtime.update_container(update.container_id, update.resources)
+        except RuntimeFailure as error:
+            return str(error)
+        return refusal
 
     def _place(self, pod: v1.Pod, runtime: PodRuntime, sandbox: SandboxStatus, start: Start) -> ContainerPlace:
         ips = sandbox.ips or (self._parts.node.ips if pod.spec.host_network else ())
@@ -203,7 +234,8 @@ class PodActor:
     async def _refresh_volumes(self, pod: v1.Pod, runtime: PodRuntime) -> None:
         """Brings the volumes of a running pod up to date; a failure leaves what is there."""
         self.stale = False
-        self._parts.cgroups.set_up(pod)
+        if not self.resize_errors:
+            self._parts.cgroups.set_up(pod)
         try:
             self._volumes = await unless(self._ending, set_up_volumes(self._context(pod, runtime.ips)))
         except VolumeFailure as error:

@@ -312,6 +312,7 @@ class PodWorker:
                 messages=self._messages,
                 verdict=self._verdict,
                 resize=self._allocation.pending,
+                resize_errors=self._actor.resize_errors,
                 ended=ended,
                 sandbox_ready=not ended and usable_sandbox(self.pod, self.runtime) is not None,
             )
@@ -344,6 +345,7 @@ class PodWorker:
         moments = (
             plan.wake_at,
             self._actor.retry_at,
+            self._actor.resize_at,
             self._active_deadline(),
             self._parts.tokens.next_renewal(self.uid),
         )

@@ -18,7 +18,7 @@ from podkeeper.kubelet.conditions import PodConditionFacts, disruption_target, p
 from podkeeper.kubelet.container_statuses import StatusSources, container_statuses
 from podkeeper.kubelet.plan import NO_FINDINGS, ProbeFindings
 from podkeeper.kubelet.pods import is_terminal, uses_host_network
-from podkeeper.kubelet.resize import ResizeRefusal, pending_condition
+from podkeeper.kubelet.resize import ResizeRefusal, pending_condition, progress_condition
 from podkeeper.kubelet.restart import restarts_after
 from podkeeper.kubelet.runtime_state import PodRuntime
 
@@ -37,7 +37,8 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class StatusFacts:
     """What a status is made of. ``pod`` carries the status that the API has; ``waiting`` is reason and message by
-    container; ``ended`` says that no container will start any more; ``messages`` are last words by container id."""
+    container; ``ended`` says that no container will start any more; ``messages`` are last words and ``resize_errors``
+    why resources could not be given yet, by container id."""
 
     pod: v1.Pod
     runtime: PodRuntime
@@ -49,6 +50,7 @@ class StatusFacts:
     messages: Mapping[str, str] = field(default_factory=dict)
     verdict: Verdict | None = None
     resize: ResizeRefusal | None = None
+    resize_errors: Mapping[str, str] = field(default_factory=dict)
     ended: bool = False
     sandbox_ready: bool = False
 
@@ -85,6 +87,8 @@ def build_status(facts: StatusFacts) -> v1.PodStatus:
         extra = (disruption_target(facts.verdict.message),)
     if facts.resize is not None:
         extra = (*extra, pending_condition(facts.resize))
+    if not facts.ended and (progress := progress_condition(pod, facts.runtime, facts.resize_errors)) is not None:
+        extra = (*extra, progress)
     return pod_conditions(pod, status, PodConditionFacts(facts.sandbox_ready, facts.now, extra))
 
 

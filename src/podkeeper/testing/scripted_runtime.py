@@ -2,6 +2,7 @@
 
 Containers run until ``exit_container`` (or ``exit_when_started``) ends them; stopping one sends its signal to nobody
 and ends it with 143, unless it is in ``stubborn``: then the timeout passes on the clock and it ends with 137.
+What a container uses is nothing, or what ``usages`` says by its id.
 """
 
 from __future__ import annotations
@@ -107,6 +108,7 @@ class ScriptedRuntime:
         self.calls: list[tuple[str, str]] = []
         self.outcomes: dict[str, list[Outcome]] = defaultdict(list)
         self.stubborn: set[str] = set()
+        self.usages: dict[str, Usage] = {}
         self.exec_script: ExecScript = lambda container, command: ExecResult(0, b"", b"")
         self.processes: list[ScriptedProcess] = []
         self.registry_available = True
@@ -371,7 +373,7 @@ class ScriptedRuntime:
     async def container_usage(self, container_id: str) -> Usage:
         """See the Protocol."""
         self._container(container_id)
-        return Usage(self._now(), 0, 0, 0)
+        return self.usages.get(container_id, Usage(self._now(), 0, 0, 0))
 
     async def sandbox_usage(self, sandbox_id: str) -> Usage:
         """See the Protocol."""

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from podkeeper.api.core import v1
 from podkeeper.api.quantity import Quantity
+from podkeeper.runtime.cri import RuntimeFailure, Usage
 
 Make = Callable[..., v1.Pod]
 
@@ -60,6 +61,49 @@ async def test_the_pods_group_is_open_while_its_containers_change(
     await resize(node, app("100m", "32Mi"))
     assert [(limits.cpu_quota, limits.memory) for limits in seen] == [(-1, -1)]
     assert node.cgroups.groups["/podkeeper-node/poduid-of-web"].memory == 32 << 20
+
+
+def condition(node: Any, kind: str) -> v1.PodCondition | None:
+    return next((each for each in node.api.pod().status.conditions if each.type == kind), None)
+
+
+async def test_memory_that_is_in_use_is_not_taken_away(node: Any, make_pod: Make) -> None:
+    await node.run(make_pod(containers=(app("500m", "64Mi"),)))
+    running = node.runtime.container_named("app")
+    node.runtime.usages[running.id] = Usage(0, 0, 40 << 20, 40 << 20)
+    await resize(node, app("1", "32Mi"))
+    assert applied(node) == (50_000, 64 << 20)
+    status = node.status()
+    assert status.allocated_resources["memory"] == Quantity("32Mi")
+    assert (status.resources.limits["memory"], status.resources.limits["cpu"]) == (Quantity("64Mi"), Quantity("500m"))
+    assert str(status.resources.limits["memory"]) == "64Mi"
+    told = condition(node, "PodResizeInProgress")
+    assert told is not None
+    assert (told.status, told.reason) == ("True", "Error")
+    assert told.message == (
+        f'attempting to set container "app" memory limit ({32 << 20}) below current usage ({40 << 20})'
+    )
+    assert "FailedSync" not in node.events.reasons()
+    node.runtime.usages[running.id] = Usage(0, 0, 10 << 20, 10 << 20)
+    await node.pass_time(10.1)
+    assert applied(node) == (100_000, 32 << 20)
+    assert condition(node, "PodResizeInProgress") is None
+    assert node.status().resources.limits["memory"] == Quantity("32Mi")
+    assert node.runtime.container_named("app").id == running.id
+
+
+async def test_a_resize_that_fails_leaves_the_rest_of_the_pod_alone(node: Any, make_pod: Make) -> None:
+    await node.run(make_pod(containers=(app("500m"),)))
+    for _ in range(2):  # it is tried again at once, then every ten seconds
+        node.runtime.fail_next("update_container", RuntimeFailure("device busy"))
+    await resize(node, app("1"))
+    told = condition(node, "PodResizeInProgress")
+    assert told is not None
+    assert told.message == "device busy"
+    node.exit("app", 1)  # it comes back with what it was to have
+    await node.settle()
+    assert applied(node) == (100_000, 64 << 20)
+    assert condition(node, "PodResizeInProgress") is None
 
 
 async def test_a_policy_may_ask_for_a_restart(node: Any, make_pod: Make) -> None:
