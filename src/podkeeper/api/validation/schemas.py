@@ -1,0 +1,87 @@
+"""Structural schemas of custom resources: every field has a type, and nothing is said that cannot be kept to.
+
+Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/
+#specifying-a-structural-schema
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from podkeeper.api.validation.fields import Found
+
+Tree = dict[str, Any]
+
+_TYPES = ("array", "boolean", "integer", "number", "object", "string")
+_NOT_SUPPORTED = ("definitions", "dependencies", "patternProperties", "additionalItems", "$ref", "id")
+_LIST_TYPES = ("atomic", "map", "set")
+_KEEP = "x-kubernetes-preserve-unknown-fields"
+_INT_OR_STRING = "x-kubernetes-int-or-string"
+
+
+def structural(found: Found, at: str, schema: Tree) -> None:
+    """The schema of a whole object, as a plain tree."""
+    if not schema.get("type"):
+        found.required(f"{at}.type", "must not be empty at the root")
+    elif schema["type"] != "object":
+        found.invalid(f"{at}.type", schema["type"], "must be object at the root")
+    if schema.get("nullable"):
+        found.forbidden(f"{at}.nullable", "nullable cannot be true at the root")
+    _members(found, at, schema)
+
+
+def _part(found: Found, at: str, schema: Tree, of: str) -> None:
+    """The schema of a field or an item."""
+    if schema.get(_INT_OR_STRING):
+        if schema.get("type"):
+            why = f"must be empty if {_INT_OR_STRING} is true"
+            found.invalid(f"{at}.type", schema["type"], why)
+    elif not schema.get("type") and not schema.get(_KEEP):
+        found.required(f"{at}.type", f"must not be empty for specified {of}")
+    _members(found, at, schema)
+
+
+def _members(found: Found, at: str, schema: Tree) -> None:
+    _said(found, at, schema)
+    for name, part in (schema.get("properties") or {}).items():
+        _part(found, f"{at}.properties[{name}]", part, "object fields")
+    more = schema.get("additionalProperties")
+    if more is False:
+        found.forbidden(f"{at}.additionalProperties", "additionalProperties cannot be set to false")
+    elif more is not None and schema.get("properties"):
+        why = "additionalProperties and properties are mutual exclusive"
+        found.forbidden(f"{at}.additionalProperties", why)
+    if isinstance(more, dict):
+        _part(found, f"{at}.additionalProperties", more, "object fields")
+    items = schema.get("items")
+    if isinstance(items, dict):
+        _part(found, f"{at}.items", items, "array items")
+    elif items is not None:
+        found.forbidden(f"{at}.items", "items must be a schema object and not an array")
+    elif schema.get("type") == "array":
+        found.required(f"{at}.items", "must be specified")
+
+
+def _said(found: Found, at: str, schema: Tree) -> None:
+    """What stands at one place of a schema."""
+    for name in _NOT_SUPPORTED:
+        if schema.get(name):
+            found.forbidden(f"{at}.{name}", f"{name} is not supported")
+    if schema.get("uniqueItems"):
+        why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        found.forbidden(f"{at}.uniqueItems", why)
+    kind = schema.get("type")
+    if kind == "null":
+        found.forbidden(f"{at}.type", "type cannot be set to null, use nullable as an alternative")
+    elif kind and kind not in _TYPES:
+        found.unsupported(f"{at}.type", kind, _TYPES)
+    listed = schema.get("x-kubernetes-list-type")
+    if listed is None:
+        return
+    if listed not in _LIST_TYPES:
+        found.unsupported(f"{at}.x-kubernetes-list-type", listed, _LIST_TYPES)
+    if kind != "array":
+        found.invalid(f"{at}.type", kind or "", "must be array if x-kubernetes-list-type is set")
+    if listed == "map" and not schema.get("x-kubernetes-list-map-keys"):
+        why = "must not be empty if x-kubernetes-list-type is map"
+        found.required(f"{at}.x-kubernetes-list-map-keys", why)
