@@ -144,11 +144,13 @@ async def follow_log(
             notices.watch(path.parent, CREATE | MOVED_TO)
             notices.watch(path, MODIFY)
             while True:
+                replaced = file.is_replaced()  # asked first: once it is, nothing is written to the old one any more
                 for block in file.read():
                     yield shown.feed(block)
                     if shown.done:
                         return
-                if file.reopen():
+                if replaced:
+                    file.reopen()
                     notices.watch(path, MODIFY)
                 elif finished.is_set():
                     yield shown.rest()
@@ -172,16 +174,17 @@ class _Growing:
             self.position += len(block)
             yield block
 
-    def reopen(self) -> bool:
-        """Turns to the file that is at the path now, if it is another one."""
+    def is_replaced(self) -> bool:
+        """Whether another file is at the path now."""
         try:
             present = self.path.stat()
         except FileNotFoundError:
             return False
         held = os.fstat(self.descriptor)
-        if (present.st_dev, present.st_ino) == (held.st_dev, held.st_ino):
-            return False
+        return (present.st_dev, present.st_ino) != (held.st_dev, held.st_ino)
+
+    def reopen(self) -> None:
+        """Turns to the file that is at the path now."""
         fresh = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         os.close(self.descriptor)
         self.descriptor, self.position = fresh, 0
-        return True

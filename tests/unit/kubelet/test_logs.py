@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from podkeeper.api import timestamps
 from podkeeper.kubelet import logs
 from podkeeper.kubelet.log_format import parse_line
-from podkeeper.kubelet.logs import LogFilter, LogOptions, follow_log, read_log, tail_offset
+from podkeeper.kubelet.logs import LogFilter, LogOptions, _Growing, follow_log, read_log, tail_offset
 
 STAMP = "2026-01-02T03:04:%02d.000000000Z"
 texts = st.binary(max_size=12).map(lambda data: data.replace(b"\n", b"x"))
@@ -96,6 +97,28 @@ def test_since_leaves_older_lines_out_in_any_time_zone(tmp_path: Path) -> None:
     )
     since = timestamps.parse("2026-01-02T03:04:05.5Z")
     assert b"".join(read_log(path, LogOptions(since=since))) == b"new\nnew too\n"
+
+
+async def test_what_is_written_just_before_a_rotation_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, aside = tmp_path / "0.log", tmp_path / "0.log.20260102-030405"
+    path.write_bytes(encode([(b"first", False, b"stdout")]))
+    read = _Growing.read
+
+    def read_then_rotate(self: _Growing) -> Iterator[bytes]:
+        yield from read(self)
+        if not aside.exists():  # the reader has just come to the end of the file
+            with path.open("ab") as file:
+                file.write(encode([(b"late", False, b"stdout")]))
+            path.rename(aside)
+            path.write_bytes(encode([(b"after", False, b"stdout")]))
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(_Growing, "read", read_then_rotate)
+    async with asyncio.timeout(10):
+        pieces = [piece async for piece in follow_log(path, LogOptions(follow=True, limit_bytes=17), never) if piece]
+    assert b"".join(pieces) == b"first\nlate\nafter\n"
 
 
 async def test_following_ends_after_the_container_has_ended_and_all_is_shown(tmp_path: Path) -> None:
