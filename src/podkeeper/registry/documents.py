@@ -20,11 +20,12 @@ from podkeeper.registry.verbs import FieldValidation, RequestContext
 
 Tree = dict[str, Any]
 
-#: Set by the server alone, or kept elsewhere: never taken from a body.
+#: Never taken from a body.
 _NOT_TAKEN = ("selfLink",)
-#: Set by the server whatever a body says.
+#: Set by the server, whatever a body says.
 _OVERWRITTEN = (
     *_NOT_TAKEN,
+    "managedFields",
     "creationTimestamp",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
