@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -19,9 +20,10 @@ from podkeeper.cluster.settings import Wishes
 @click.option("--node-name", help="The node's name; the host name by default.")
 @click.option("--node-ip", help="The node's address; by default the one used towards the outside.")
 @click.option("--port", type=int, help="The API server's port; 6443 by default.")
-def up(layout: Layout, detach: bool, node_name: str | None, node_ip: str | None, port: int | None) -> None:
+@click.option("--runtime-config", help="API versions to switch on or off, such as api/beta=true.")
+def up(layout: Layout, detach: bool, **wished: Any) -> None:
     """Start the cluster."""
-    wishes = Wishes(node_name, node_ip, port)
+    wishes = Wishes(**wished)
     if lifecycle.is_running(layout):
         _refuse_changes(layout, wishes)
         click.echo(f"the cluster in {layout.root} is running already")

@@ -18,7 +18,8 @@ _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Addresses are text; ``port`` is the API server's, ``kubelet_port`` the node server's."""
+    """Addresses are text; ``port`` is the API server's, ``kubelet_port`` the node server's; ``runtime_config`` says
+    which API versions are served beside the stable ones."""
 
     node_name: str
     node_ip: str
@@ -27,6 +28,7 @@ class Settings:
     pod_cidr: str = "10.244.0.0/24"
     service_cidr: str = "10.96.0.0/16"
     cluster_domain: str = "cluster.local"
+    runtime_config: str = ""
 
     @property
     def server(self) -> str:
@@ -47,6 +49,7 @@ class Wishes:
     node_name: str | None = None
     node_ip: str | None = None
     port: int | None = None
+    runtime_config: str | None = None
 
 
 def load(path: Path) -> Settings | None:
@@ -115,6 +118,8 @@ def _any_address() -> str:
 
 
 def _checked(settings: Settings) -> Settings:
+    if settings.runtime_config:
+        _check_runtime_config(settings.runtime_config)
     if len(settings.node_name) > 253 or not _NODE_NAME.fullmatch(settings.node_name):
         raise ClusterError(f"{settings.node_name!r} is not a node name", "use lower case letters, digits, '-' and '.'")
     try:
@@ -126,3 +131,12 @@ def _checked(settings: Settings) -> Settings:
     if not 0 < settings.port < 65536:
         raise ClusterError(f"{settings.port} is not a port", "use a number from 1 to 65535")
     return settings
+
+
+def _check_runtime_config(text: str) -> None:
+    from podkeeper.registry import runtime_config  # the catalogue, which few starts need here
+
+    try:
+        runtime_config.served(text)
+    except ValueError as error:
+        raise ClusterError(f"--runtime-config: {error}", "for example: api/beta=true,batch/v1=false") from error

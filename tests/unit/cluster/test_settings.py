@@ -57,3 +57,12 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 def test_the_service_address_of_the_api_server_is_the_first_of_the_range() -> None:
     assert PRESENT.kubernetes_service_ip == "10.96.0.1"
+
+
+def test_api_versions_are_switched_on_for_good(tmp_path: Path) -> None:
+    save(tmp_path / "settings", decide(PRESENT, Wishes(runtime_config="api/beta=true")))
+    present = load(tmp_path / "settings")
+    assert present is not None
+    assert decide(present, Wishes()).runtime_config == "api/beta=true"
+    with pytest.raises(ClusterError, match="unknown api 'api/gamma'"):
+        decide(present, Wishes(runtime_config="api/gamma=true"))

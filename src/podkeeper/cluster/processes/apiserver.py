@@ -16,6 +16,7 @@ from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.settings import Settings
 from podkeeper.foundation.clock import SystemClock
+from podkeeper.registry import runtime_config
 from podkeeper.registry.assembly import RegistryConfig, open_registry
 from podkeeper.storage.compaction import compact_periodically
 from podkeeper.storage.sqlite import SqliteStore
@@ -29,7 +30,9 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
         store = await _open_store(layout.store / "log.db")
         try:
             admission = AdmissionChain(config.admission)
-            registry = await open_registry(store, admission, clock, RegistryConfig(settings.service_cidr))
+            resources = runtime_config.served(settings.runtime_config)
+            chosen = RegistryConfig(settings.service_cidr, resources=resources)
+            registry = await open_registry(store, admission, clock, chosen)
             server = ApiServer(config, registry, admission, clock)
             async with asyncio.TaskGroup() as tasks:
                 started = asyncio.Event()
