@@ -211,7 +211,7 @@ async def test_either_runtime_runs_commands(workshop: Workshop, runtime: str) ->
 async def test_without_a_runtime_run_says_what_to_install(workshop: Workshop) -> None:
     (workshop.context / "Dockerfile").write_text("FROM busybox\nENV A=1\nRUN true\n")
     async with workshop.runner("no-such-runtime") as runner:
-        with pytest.raises(BuildFailure, match=r"Dockerfile:3: .*no-such-runtime: not installed.*apt-get install crun"):
+        with pytest.raises(BuildFailure, match=r"Dockerfile:3: .*no-such-runtime: not installed.*apt-get install no-such-runtime"):
             await Builder(workshop.store, runner, workshop.events.append).build(BuildOptions(workshop.context))
 
 

@@ -13,6 +13,7 @@ from podkeeper.cluster.children import PARENT_FD, READY_FD
 from podkeeper.cluster.layout import Layout
 
 LOG_LIMIT = 16 * 1024 * 1024
+LAST_BYTES = 4096
 
 
 class Running(Protocol):
@@ -99,6 +100,17 @@ def command(component: str, layout: Layout) -> Sequence[str]:
     """The command line of a component, as ``ps`` shows it."""
     program = os.path.abspath(sys.argv[0])  # the supervisor's own working directory is the root
     return (sys.executable, program, component, "--data-dir", str(layout.root))
+
+
+def last_words(layout: Layout, component: str) -> str:
+    """What a component that ended with an error said last: the ``error:`` line at its log's end, "" without one."""
+    path = layout.log(component)
+    if not path.exists():
+        return ""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - LAST_BYTES))
+        lines = file.read().decode(errors="replace").splitlines()[-2:]
+    return next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), "")
 
 
 def open_log(layout: Layout, component: str) -> IO[bytes]:

@@ -15,7 +15,7 @@ from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.launch import command, open_log
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.pki import make_credentials
-from podkeeper.cluster.requirements import check_addresses, check_machine
+from podkeeper.cluster.requirements import check_addresses, check_file_system, check_machine
 from podkeeper.cluster.supervisor import COMPONENTS, SupervisorLock
 
 REPORT_FD = "PODKEEPER_REPORT_FD"
@@ -29,6 +29,7 @@ def prepare(layout: Layout, wishes: settings.Wishes) -> settings.Settings:
     chosen = settings.decide(settings.load(layout.settings), wishes)
     check_addresses(chosen)
     layout.create()
+    check_file_system(layout.node)
     settings.save(layout.settings, chosen)
     make_credentials(layout, chosen)
     return chosen

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.settings import Settings
+from podkeeper.foundation import mounts
 
 #: program -> the Debian and Ubuntu package that has it
 PROGRAMS = {"conmon": "conmon", "nft": "nftables"}
@@ -28,11 +31,35 @@ def check_machine() -> None:
         missing.append("crun")
     if missing:
         raise ClusterError(f"missing on this machine: {', '.join(missing)}", f"apt-get install {' '.join(missing)}")
-    if "overlay" not in Path("/proc/filesystems").read_text() and shutil.which("modprobe") is None:
-        raise ClusterError("the kernel has no overlay file system", "load the module overlay")
     loopback = Path("/sys/class/net/lo/operstate")
     if loopback.exists() and loopback.read_text().strip() == "down":
         raise ClusterError("the loopback interface is down in this network namespace", "ip link set lo up")
+
+
+def check_file_system(directory: Path) -> None:
+    """Raises ClusterError when containers' root file systems (overlayfs) cannot lie in ``directory``. Tries it."""
+    place = Path(tempfile.mkdtemp(prefix="overlay-probe-", dir=directory))
+    parts = {name: place / name for name in ("lower", "upper", "work", "merged")}
+    for part in parts.values():
+        part.mkdir()
+    options = [f"{name}dir={_escaped(parts[name])}" for name in ("lower", "upper", "work")]
+    try:
+        mounts.mount("overlay", parts["merged"], "overlay", 0, ",".join(options))
+    except OSError as error:
+        below = mounts.mount_of(directory)
+        if error.errno == errno.ENODEV:
+            raise ClusterError("the kernel has no overlay file system for containers", "modprobe overlay") from error
+        raise ClusterError(
+            f"containers' root file systems cannot be made in {directory}, which is on {below.filesystem}: {error}",
+            "give --data-dir a directory on ext4, xfs, btrfs or tmpfs",
+        ) from error
+    finally:
+        mounts.remove_tree(place)
+
+
+def _escaped(path: Path) -> str:
+    """As a mount option: commas and colons separate there."""
+    return re.sub(r"([\\,:])", r"\\\1", str(path))
 
 
 def check_addresses(settings: Settings) -> None:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from podkeeper.cluster.errors import ClusterError
-from podkeeper.cluster.launch import Running
+from podkeeper.cluster.launch import Running, last_words
 from podkeeper.cluster.launch import launch as launch_process
 from podkeeper.cluster.layout import Layout
 from podkeeper.foundation.backoff import BackOff
@@ -172,7 +172,11 @@ class Supervisor:
             self._backoff.reset(child.name)
         delay = self._backoff.next_delay(child.name)
         child.due = self._clock() + delay
-        self._report(f"{child.name} ended with code {code}, starting again in {delay:.1f} s, {self._see_log(child)}")
+        words = last_words(self._layout, child.name)
+        why = f" ({words})" if words and code else ""
+        self._report(
+            f"{child.name} ended with code {code}{why}, starting again in {delay:.1f} s, {self._see_log(child)}"
+        )
 
     def _release(self, child: Child) -> None:
         if child.running is not None:

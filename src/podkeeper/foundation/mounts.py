@@ -82,6 +82,13 @@ def is_mount_point(path: Path) -> bool:
     return any(str(point.path) == real for point in _mount_table(containing=real))
 
 
+def mount_of(path: Path) -> MountPoint:
+    """The mount that ``path`` lies in."""
+    real = Path(os.path.realpath(path))
+    around = [point for point in _mount_table(containing="/") if real.is_relative_to(point.path)]
+    return max(enumerate(around), key=lambda each: (len(each[1].path.parts), each[0]))[1]  # of one place, the latest
+
+
 def unmount_below(root: Path) -> None:
     """Unmounts everything at or below ``root``, latest first; what is busy is detached."""
     for point in reversed(mounts_below(root)):

@@ -47,7 +47,12 @@ class ScratchEngine:
 
 @contextlib.asynccontextmanager
 async def scratch_engine(
-    directory: Path, *, network: PodNetwork | None = None, oci_runtime: str = "", cgroup: str = ""
+    directory: Path,
+    *,
+    network: PodNetwork | None = None,
+    oci_runtime: str = "",
+    cgroup: str = "",
+    conmon: str = "conmon",
 ) -> AsyncIterator[ScratchEngine]:
     """Opens an engine below ``directory`` and removes everything of it at the end, whatever happened."""
     images = ImageStore(ImageStoreConfig(directory / "images"))
@@ -59,6 +64,7 @@ async def scratch_engine(
             directory / "engine",
             cgroup=cgroup or f"/podkeeper-scratch-{secrets.token_hex(4)}",
             oci_runtime=oci_runtime,
+            conmon=conmon,
         )
         engine = await Engine.open(config, network, images)
         try:

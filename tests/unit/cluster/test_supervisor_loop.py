@@ -219,3 +219,13 @@ def test_either_signal_stops_it_and_its_handlers_do_not_stay(stage: Stage, numbe
     stage.supervisor(iter([lambda: os.kill(os.getpid(), number)])).run()
     assert len(stage.told) == 6
     assert signal.getsignal(number) is before
+
+
+def test_what_a_component_said_last_is_passed_on(stage: Stage) -> None:
+    def die() -> None:
+        stage.layout.log("node").write_text("earlier\nerror: no OCI runtime works\ntry: apt-get install crun\n")
+        stage.current("node").end(1)
+
+    stage.layout.logs.mkdir()
+    stage.run(die)
+    assert any(line.startswith("node ended with code 1 (no OCI runtime works), starting") for line in stage.reports)

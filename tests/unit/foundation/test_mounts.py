@@ -90,3 +90,12 @@ def test_removing_a_pin_unmounts_nothing_where_it_came_from(directory: Path) -> 
     mounts.remove_tree(tree)
     assert (source / "before").is_mount()
     assert (source / "after").is_mount()
+
+
+def test_a_path_lies_in_the_nearest_and_latest_mount(directory: Path) -> None:
+    outside = mounts.mount_of(directory)
+    assert directory.is_relative_to(outside.path)
+    for source in ("first", "second"):
+        mounts.mount(source, directory, "tmpfs")
+    (directory / "below").mkdir()
+    assert mounts.mount_of(directory / "below").source == "second"

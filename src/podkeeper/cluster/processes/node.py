@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from ipaddress import IPv4Network
 
 from podkeeper.api.core import v1
@@ -13,14 +15,17 @@ from podkeeper.client.informer import Informer
 from podkeeper.client.reflector import Selection
 from podkeeper.cluster.children import stop_on_request, tell_ready
 from podkeeper.cluster.credentials import Credentials
+from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.processes.connection import connected
 from podkeeper.cluster.settings import Settings
 from podkeeper.foundation.cgroups import open_cgroups
-from podkeeper.foundation.clock import SystemClock
+from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.kubelet import Kubelet
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork
+from podkeeper.network.nftables import NftablesError
+from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.engine import Engine
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
@@ -29,33 +34,46 @@ from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) -> None:
     """Runs the node until told to stop."""
     clock = SystemClock()
-    async with stop_on_request() as stop:
-        images = ImageStore(ImageStoreConfig(layout.images), clock)
-        await images.tidy()
-        network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(settings.pod_cidr)))
-        group = layout.cgroup(settings.node_name)
-        engine = await Engine.open(EngineConfig(layout.runtime, group, clock=clock), network, images)
+    async with (
+        stop_on_request() as stop,
+        _engine(layout, settings, clock) as engine,
+        connected(layout, "node", clock) as api,
+    ):
+        events = EventRecorder(api, "kubelet", host=settings.node_name, clock=clock)
+        kubelet = Kubelet(kubelet_config(layout, settings), api, engine, engine, open_cgroups(), events, clock)
+        nodes = Informer(api.of(v1.Node), clock, Selection(field_selector=f"metadata.name={settings.node_name}"))
+        nodes.add_handler(_tell_when_ready)
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(events.run(), name="events"),
+                tasks.create_task(nodes.run(), name="own node"),
+                tasks.create_task(kubelet.run(), name="kubelet"),
+            ]
+            await stop.wait()
+            for task in running:
+                task.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _engine(layout: Layout, settings: Settings, clock: Clock) -> AsyncIterator[Engine]:
+    """The container engine over images and pod network. Raises ClusterError for what this machine lacks."""
+    async with contextlib.AsyncExitStack() as stack:
         try:
-            async with connected(layout, "node", clock) as api:
-                events = EventRecorder(api, "kubelet", host=settings.node_name, clock=clock)
-                kubelet = Kubelet(kubelet_config(layout, settings), api, engine, engine, open_cgroups(), events, clock)
-                nodes = Informer(
-                    api.of(v1.Node), clock, Selection(field_selector=f"metadata.name={settings.node_name}")
-                )
-                nodes.add_handler(_tell_when_ready)
-                async with asyncio.TaskGroup() as tasks:
-                    running = [
-                        tasks.create_task(events.run(), name="events"),
-                        tasks.create_task(nodes.run(), name="own node"),
-                        tasks.create_task(kubelet.run(), name="kubelet"),
-                    ]
-                    await stop.wait()
-                    for task in running:
-                        task.cancel()
-        finally:
-            await engine.close()
-            network.close()
-            await images.close()
+            images = ImageStore(ImageStoreConfig(layout.images), clock)
+            stack.push_async_callback(images.close)
+            await images.tidy()
+            network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(settings.pod_cidr)))
+            stack.callback(network.close)
+            config = EngineConfig(layout.runtime, layout.cgroup(settings.node_name), clock=clock)
+            engine = await Engine.open(config, network, images)
+            stack.push_async_callback(engine.close)
+        except RuntimeFailure as error:
+            raise ClusterError(f"the container engine cannot start: {error}") from error
+        except (NftablesError, OSError) as error:
+            raise ClusterError(
+                f"the pod network cannot be set up: {error}", "see that the kernel has nf_tables, bridge and veth"
+            ) from error
+        yield engine
 
 
 def _tell_when_ready(_old: v1.Node | None, new: v1.Node | None) -> None:

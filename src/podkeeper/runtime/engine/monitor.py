@@ -18,9 +18,10 @@ from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.oci_runtime import LOG, PID_FILE, OciRuntime, OciRuntimeFailure, last_error
-from podkeeper.runtime.engine.processes import Child, ProcessIdentity, spawn
+from podkeeper.runtime.engine.processes import Child, ProcessIdentity, Streams, spawn
 
 MONITOR_PID_FILE = "conmon.pid"
+MONITOR_ERRORS = "conmon.errors"
 _RESIZE, _REOPEN = 1, 2
 _LONGEST_MESSAGE = 1 << 16
 
@@ -53,17 +54,19 @@ class Monitors:
             finally:
                 os.close(sync_write)
             answer = await _read_line(sync_read)
-            await child.wait()
+            code = await child.wait()
         finally:
             os.close(sync_read)
-        return self._created(runtime, config, answer)
+        return self._created(runtime, config, answer, code)
 
     def _spawn(self, runtime: OciRuntime, config: MonitorConfig, sync: int) -> Child:
         """Starts a monitor that begins in our group for monitors: what ends the group that we are in spares it."""
         start_read, start_write = os.pipe()
+        errors = os.open(config.bundle / MONITOR_ERRORS, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             child = spawn(
                 self._command(runtime, config),
+                Streams(stderr=errors),
                 directory=config.bundle,
                 environment={"PATH": os.defpath, "_OCI_SYNCPIPE": str(sync), "_OCI_STARTPIPE": str(start_read)},
                 pass_descriptors=(sync, start_read),
@@ -74,6 +77,7 @@ class Monitors:
         finally:
             os.close(start_read)
             os.close(start_write)
+            os.close(errors)
         return child
 
     def _command(self, runtime: OciRuntime, config: MonitorConfig) -> list[str]:
@@ -89,7 +93,7 @@ class Monitors:
         return command
 
     def _created(
-        self, runtime: OciRuntime, config: MonitorConfig, answer: str
+        self, runtime: OciRuntime, config: MonitorConfig, answer: str, code: int
     ) -> tuple[ProcessIdentity, ProcessIdentity]:
         try:
             tree = json.loads(answer) if answer else {}
@@ -97,9 +101,8 @@ class Monitors:
             tree = {}
         pid = tree.get("pid", tree.get("data", -1))
         if pid <= 0:
-            cause = (
-                last_error(config.bundle / LOG) or str(tree.get("message", "")).strip() or "its monitor ended at once"
-            )
+            cause = last_error(config.bundle / LOG) or str(tree.get("message", "")).strip()
+            cause = cause or f"{self._program} ended with code {code}: {_last_line(config.bundle / MONITOR_ERRORS)}"
             raise OciRuntimeFailure(f"{runtime.name} cannot create {config.container_id}: {cause}", cause)
         monitor = int((config.bundle / MONITOR_PID_FILE).read_text())
         try:
@@ -108,6 +111,11 @@ class Monitors:
             raise RuntimeFailure(
                 f"container {config.container_id}: process {error} ended while it was created"
             ) from error
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text(errors="replace").splitlines()
+    return lines[-1].strip() if lines else "it said nothing"
 
 
 async def _read_line(descriptor: int) -> str:

@@ -71,7 +71,14 @@ async def choose(ground: Ground, candidates: Sequence[str] = CANDIDATES) -> Choi
             _log.info("OCI runtime %s%s", path, f" ({choice.reason})" if choice.reason else "")
             return choice
         faults.append(f"{name}: {fault}")
-    raise RuntimeFailure(f"no OCI runtime works: {'; '.join(faults)}. Install crun or runc (apt-get install crun)")
+    raise RuntimeFailure(f"no OCI runtime works: {'; '.join(faults)}. {_advice(candidates)}")
+
+
+def _advice(candidates: Sequence[str]) -> str:
+    absent = [name for name in candidates if shutil.which(name) is None]
+    if absent:
+        return f"Install one: apt-get install {absent[0]}"
+    return f"Install newer ones, or the other of {' and '.join(CANDIDATES)}"
 
 
 async def _try(ground: Ground, runtime: OciRuntime) -> str:
