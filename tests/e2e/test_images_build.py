@@ -211,7 +211,9 @@ async def test_either_runtime_runs_commands(workshop: Workshop, runtime: str) ->
 async def test_without_a_runtime_run_says_what_to_install(workshop: Workshop) -> None:
     (workshop.context / "Dockerfile").write_text("FROM busybox\nENV A=1\nRUN true\n")
     async with workshop.runner("no-such-runtime") as runner:
-        with pytest.raises(BuildFailure, match=r"Dockerfile:3: .*no-such-runtime: not installed.*apt-get install no-such-runtime"):
+        with pytest.raises(
+            BuildFailure, match=r"Dockerfile:3: .*no-such-runtime: not installed.*apt-get install no-such-runtime"
+        ):
             await Builder(workshop.store, runner, workshop.events.append).build(BuildOptions(workshop.context))
 
 
@@ -256,6 +258,40 @@ async def test_heredocs_are_scripts_and_files(workshop: Workshop) -> None:
     assert await workshop.run(image, "cat", "/both") == "from cat\n"
 
 
+async def test_arguments_reach_the_stages_that_are_based_on_theirs(workshop: Workshop) -> None:
+    await workshop.build(
+        "ARG G=global\nFROM busybox AS a\nARG L=local\nARG G\nFROM a\nRUN echo $G $L\n"
+        "FROM busybox\nRUN echo .$L.$G.\nCOPY --from=1 /bin/true /x\n"
+    )
+    assert workshop.output == "global local\n...\n"
+
+
+async def test_a_proxy_reaches_run_and_stays_out_of_the_image_and_the_cache(workshop: Workshop) -> None:
+    text = "FROM busybox\nRUN echo $HTTP_PROXY $no_proxy $OTHER.\n"
+    proxies = {"HTTP_PROXY": "http://p:1", "no_proxy": "x", "OTHER": "undeclared"}
+    image = await workshop.build(text, arguments=proxies)
+    assert workshop.output == "http://p:1 x .\n"
+    assert "p:1" not in workshop.store.document(image.id).to_bytes().decode()
+    await workshop.build(text, arguments={"HTTP_PROXY": "http://q:2"})
+    assert workshop.cached == [False, True]
+
+
+async def test_a_working_directory_belongs_to_the_user_for_whom_it_is_made(workshop: Workshop) -> None:
+    image = await workshop.build("FROM busybox\nUSER web\nWORKDIR /srv/app/x\nRUN touch mine\n")
+    assert (await workshop.run(image, "stat", "-c", "%U:%G", "/srv", "/srv/app/x")).split() == ["web:web"] * 2
+
+
+async def test_a_link_that_a_command_leaves_leads_the_cleaning_nowhere(workshop: Workshop, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("hosts", "resolv.conf"):
+        (outside / name).touch()
+    await workshop.build(
+        f"FROM scratch\nCOPY --from=busybox /bin /bin\nRUN mv /etc /moved && ln -s {outside} /etc\n", network="host"
+    )
+    assert sorted(os.listdir(outside)) == ["hosts", "resolv.conf"]
+
+
 @pytest.mark.parametrize(
     ("text", "line", "why"),
     [
@@ -270,6 +306,10 @@ async def test_heredocs_are_scripts_and_files(workshop: Workshop) -> None:
         ("FROM 127.0.0.1:1/absent", 1, "failed to resolve reference"),
         ("FROM busybox\nCOPY --from=127.0.0.1:1/absent / /", 2, "failed to resolve reference"),
         ("FROM Busybox", 1, "must be lowercase"),
+        ("FROM --platform=linux/s390x busybox", 1, "--platform=linux/s390x is not supported: this machine is linux/"),
+        ("ARG P=windows/amd64\nFROM --platform=$P busybox", 2, "--platform=windows/amd64 is not supported"),
+        ("FROM busybox\nADD https://x.org/a /a", 2, "ADD of a remote source"),
+        ("FROM busybox\nUSER ghost\nWORKDIR /new", 3, "no user named 'ghost'"),
     ],
 )
 async def test_errors_name_the_line(workshop: Workshop, text: str, line: int, why: str) -> None:

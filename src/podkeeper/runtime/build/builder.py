@@ -21,7 +21,8 @@ from podkeeper.runtime.build.runner import Runner, RunRequest
 from podkeeper.runtime.build.settings import DEFAULT_SHELL, SETTINGS, Scope, working_directory
 from podkeeper.runtime.build.snapshotting import Change, Snapshotter, step_key
 from podkeeper.runtime.build.stages import SCRATCH, Plan, Stage
-from podkeeper.runtime.cri import ImageStatus, RuntimeFailure
+from podkeeper.runtime.cri import ContainerSecurityContext, ImageStatus, RuntimeFailure
+from podkeeper.runtime.engine.spec import users
 from podkeeper.runtime.engine.spec.rootfs_files import make_directories
 from podkeeper.runtime.images.config import HistoryEntry, ImageConfig, ImageDocument
 from podkeeper.runtime.images.manifests import Platform
@@ -31,6 +32,7 @@ from podkeeper.runtime.images.service import ImageStore
 T = TypeVar("T")
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROXIES = frozenset(("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"))
 _FLAGS: Mapping[str, frozenset[str]] = {
     "ADD": frozenset(("chown", "chmod", "link")),
     "COPY": frozenset(("from", "chown", "chmod", "link")),
@@ -114,7 +116,7 @@ class _Build:
         self._tell(stage.origin)
         if isinstance(stage.base, int):
             base = self._built[stage.base]
-            return replace(base, arguments={}, own_cmd=False)
+            return replace(base, arguments=dict(base.arguments), own_cmd=False)
         if stage.base == SCRATCH:
             platform = Platform.of_this_machine()
             document = ImageDocument(
@@ -170,22 +172,24 @@ class _Build:
         path = working_directory(state.config, instruction, state.scope)
 
         async def make(rootfs: Path) -> None:
+            user = users.resolve(rootfs, ContainerSecurityContext(), state.config.user)
             try:
-                make_directories(rootfs, path)
+                make_directories(rootfs, path, (user.uid, user.gid))
             except OSError as error:
                 raise BuildFailure(f"{path}: {error.strerror}") from error
 
         state.configure(replace(state.config, working_dir=path))
-        await self._layer(state, instruction, step_key(state.layers, "WORKDIR", path), make)
+        await self._layer(state, instruction, step_key(state.layers, "WORKDIR", path, state.config.user), make)
 
     async def _run(self, state: State, instruction: Instruction) -> None:
         network = dict(instruction.flags).get("network", "default")
         network = self._options.network if network == "default" else network
         config = state.config
+        env = {"PATH": _PATH, **state.arguments, **dict(config.env)}
         request = RunRequest(
             rootfs=Path(),
             args=_run_command(instruction, config),
-            env=tuple({"PATH": _PATH, **state.arguments, **dict(config.env)}.items()),
+            env=tuple(({name: self._options.arguments[name] for name in self._proxies()} | env).items()),
             user=config.user,
             cwd=config.working_dir or "/",
             network=network,
@@ -200,8 +204,12 @@ class _Build:
                 command = " ".join(request.args)
                 raise BuildFailure(f"the command '{command}' returned a non-zero code: {code}")
 
-        key = step_key(state.layers, "RUN", request.args, request.env, request.user, request.cwd, network)
+        key = step_key(state.layers, "RUN", request.args, list(env.items()), request.user, request.cwd, network)
         await self._layer(state, instruction, key, run)
+
+    def _proxies(self) -> list[str]:
+        """Arguments that RUN sees without a declaration; a declared one also decides whether a step is done again."""
+        return [name for name in self._options.arguments if name.lower() in _PROXIES]
 
     async def _copy(self, state: State, instruction: Instruction) -> None:
         copy = copying.read(instruction, state.config, state.scope)

@@ -95,10 +95,11 @@ async def digest(root: Path, request: Request) -> str:
 async def transfer(root: Path, request: Request, rootfs: Path, owner: str) -> None:
     """Copies. Raises BuildFailure."""
     request = replace(request, owner=_owner(rootfs, owner), destination=_into_directory(rootfs, request))
+    new_folders = [f"{request.owner[0]}:{request.owner[1]}"] if request.owner else []
     reading, writing = os.pipe2(os.O_CLOEXEC)
     with open(reading, "rb") as source, open(writing, "wb") as sink:  # noqa: ASYNC230  # nothing is opened: both are
         async with (
-            worker(_PLACE, [str(rootfs), "/"], stdin=source) as place,
+            worker(_PLACE, [str(rootfs), "/", *new_folders], stdin=source) as place,
             worker(_SOURCES, [str(root), json.dumps(asdict(request))], stdout=sink) as read_sources,
         ):
             source.close()

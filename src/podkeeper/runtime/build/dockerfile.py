@@ -5,11 +5,13 @@ The grammar is that of https://docs.docker.com/reference/dockerfile/. What an in
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from podkeeper.runtime.build import words
 from podkeeper.runtime.build.failure import BuildFailure
 
 _SETTINGS = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "HEALTHCHECK", "LABEL", "SHELL", "STOPSIGNAL", "USER", "VOLUME")
@@ -17,7 +19,7 @@ KEYWORDS = frozenset(("ADD", "ARG", "COPY", "FROM", "MAINTAINER", "ONBUILD", "RU
 _HEREDOC_USERS = frozenset(("RUN", "COPY", "ADD"))
 _DIRECTIVE = re.compile(r"\s*#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 _FLAG = re.compile(r"--([a-zA-Z][a-zA-Z0-9-]*)(?:=(\S*))?(?:\s+|$)")
-_HEREDOC = re.compile(r"(?<!<)<<(-?)(?:'([^\s<']+)'|\"([^\s<\"]+)\"|([A-Za-z_][A-Za-z0-9_]*))")
+_HEREDOC = re.compile(r"\d*<<(-?)(?:'([^<']+)'|\"([^<\"]+)\"|([^\s<'\"\\]+))")  # a whole word
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,12 @@ class Instruction:
         if not self.rest.startswith("["):
             return None
         try:
-            words = json.loads(self.rest)
+            array = json.loads(self.rest)
         except ValueError:
             return None
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        if not isinstance(array, list) or not all(isinstance(word, str) for word in array):
             return None
-        return tuple(words)
+        return tuple(array)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _instructions(lines: list[str], escape: str) -> Iterator[Instruction]:
         instruction = _instruction(text, start + 1)
         heredocs = []
         if instruction.keyword in _HEREDOC_USERS:
-            for found in _HEREDOC.finditer(instruction.rest):
+            for found in _heredoc_words(instruction.rest, escape):
                 document, position = _heredoc(lines, position, found, instruction.line)
                 heredocs.append(document)
         yield Instruction(start + 1, instruction.keyword, instruction.flags, instruction.rest, tuple(heredocs))
@@ -108,7 +110,8 @@ def _instructions(lines: list[str], escape: str) -> Iterator[Instruction]:
 
 def _logical_line(lines: list[str], position: int, escape: str) -> tuple[str, int]:
     """Joins continuation lines, leaving out comments and empty lines between them; "" for one of those alone."""
-    continuation = re.compile(rf"{re.escape(escape)}[ \t]*$")
+    mark = re.escape(escape)
+    continuation = re.compile(rf"(?<!{mark}){mark}[ \t]*$")
     text = ""
     while position < len(lines):
         line = lines[position]
@@ -139,6 +142,14 @@ def _instruction(text: str, line: int) -> Instruction:
         flags.append((found[1].lower(), found[2] or ""))
         arguments = arguments[found.end() :]
     return Instruction(line, keyword, tuple(flags), arguments.strip())
+
+
+def _heredoc_words(text: str, escape: str) -> Iterator[re.Match[str]]:
+    """The words that begin a heredoc; a text whose quotes do not match has none, and is the shell's affair."""
+    with contextlib.suppress(BuildFailure):
+        for word in words.split_raw(text, escape) if "<<" in text else ():
+            if found := _HEREDOC.fullmatch(word):
+                yield found
 
 
 def _heredoc(lines: list[str], position: int, found: re.Match[str], line: int) -> tuple[Heredoc, int]:

@@ -1,7 +1,8 @@
-"""The program that puts files into a root file system: ``python -m podkeeper.runtime.build.place ROOT PREFIX < tar``.
+"""The program that puts files into a root file system: ``python -m podkeeper.runtime.build.place ROOT PREFIX [OWNER]``.
 
-Like unpacking a layer (podkeeper.runtime.images.unpack), except that what is there stays: directories keep their
-attributes, links to directories are followed, and nothing stands for a deletion. PREFIX comes before every name.
+The files come as a tar archive. Like unpacking a layer (podkeeper.runtime.images.unpack), except that what is there
+stays: directories keep their attributes, links to directories are followed, and nothing stands for a deletion. PREFIX
+comes before every name. OWNER (``uid:gid``) is whom directories belong to that no entry describes.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from podkeeper.runtime.images.unpack import LayerWriter
 class RootWriter(LayerWriter):
     """Writes into a root file system that has files already."""
 
-    def __init__(self, room: int, prefix: str) -> None:
-        super().__init__(room)
+    def __init__(self, room: int, prefix: str, owner: str = "") -> None:
+        super().__init__(room, owner=_ids(owner) if owner else None)
         self._prefix = prefix
 
     def add(self, entry: TarEntry, stream: TarStream) -> None:
@@ -53,5 +54,10 @@ class RootWriter(LayerWriter):
         raise BadArchive(f"a parent of {path!r} is not a directory")
 
 
+def _ids(owner: str) -> tuple[int, int]:
+    user, _, group = owner.partition(":")
+    return int(user), int(group)
+
+
 if __name__ == "__main__":
-    sys.exit(unpack.main(sys.argv[1], lambda room: RootWriter(room, sys.argv[2])))
+    sys.exit(unpack.main(sys.argv[1], lambda room: RootWriter(room, *sys.argv[2:])))

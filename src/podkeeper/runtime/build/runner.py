@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from podkeeper.runtime.engine.directories import Directories
 from podkeeper.runtime.engine.oci_choice import CANDIDATES, Ground
 from podkeeper.runtime.engine.oci_runtimes import OciRuntimes
 from podkeeper.runtime.engine.spec import capabilities, users
+from podkeeper.runtime.engine.spec.rootfs_files import open_in_root
 from podkeeper.runtime.engine.sweep import DirectoryInUse, lock, sweep
 from podkeeper.runtime.images.workers import ended
 
@@ -192,16 +194,33 @@ def _mounts(request: RunRequest) -> list[dict[str, Any]]:
 def _missing_mount_points(request: RunRequest) -> list[str]:
     """Mount points that the runtime will make, deepest last."""
     targets = ["/proc", "/dev", "/sys"] + (["/etc", *_BINDS] if request.network == "host" else [])
-    return [target for target in targets if not os.path.lexists(f"{request.rootfs}{target}")]
+    return [target for target in targets if not _is_there(request.rootfs, target)]
+
+
+def _is_there(rootfs: Path, path: str) -> bool:
+    try:
+        os.close(open_in_root(rootfs, path, os.O_PATH | os.O_NOFOLLOW))
+    except OSError:
+        return False
+    return True
 
 
 def _remove_stubs(rootfs: Path, stubs: Sequence[str]) -> None:
-    """Removes them again, unless the command has put something there."""
+    """Removes them again, unless the command has put something there. Its links lead nowhere outside."""
     for stub in reversed(stubs):
-        path = f"{rootfs}{stub}"
-        if os.path.islink(path):
-            continue
-        if os.path.isfile(path) and os.path.getsize(path) == 0:
-            os.unlink(path)
-        elif os.path.isdir(path) and not os.listdir(path):
-            os.rmdir(path)
+        folder, _, name = stub.rpartition("/")
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            parent = open_in_root(rootfs, folder or "/", os.O_PATH | os.O_DIRECTORY)
+            try:
+                _remove_empty(parent, name)
+            finally:
+                os.close(parent)
+
+
+def _remove_empty(folder: int, name: str) -> None:
+    found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    if stat.S_ISREG(found.st_mode) and found.st_size == 0:
+        os.unlink(name, dir_fd=folder)
+    elif stat.S_ISDIR(found.st_mode):
+        with contextlib.suppress(OSError):  # it is not empty
+            os.rmdir(name, dir_fd=folder)

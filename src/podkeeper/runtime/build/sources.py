@@ -96,6 +96,8 @@ def _emit_archive(path: str, request: Request, writer: TarWriter) -> bool:
             entry = next(entries, None)
         except (BadArchive, BadCompression):
             return False
+        if entry is None:  # nothing, or nothing but zeros: no archive that anybody has made
+            return False
         while entry is not None:
             entry.path = posixpath.join(request.destination, clean(entry.path)[1:]).lstrip("/") or "."
             if entry.type == HARDLINK:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from podkeeper.runtime.build import words
 from podkeeper.runtime.build.dockerfile import Dockerfile, Instruction
 from podkeeper.runtime.build.failure import BuildFailure
+from podkeeper.runtime.images.manifests import Platform
 
 SCRATCH = "scratch"
 
@@ -96,9 +97,10 @@ def _split(instructions: Sequence[Instruction]) -> tuple[list[Instruction], list
 def _stage(group: Sequence[Instruction], before: Sequence[Stage], variables: Mapping[str, str], escape: str) -> Stage:
     origin = group[0]
     parts = words.split(origin.rest, variables, escape)
-    for flag, _ in origin.flags:
+    for flag, value in origin.flags:
         if flag != "platform":
             raise BuildFailure(f"unknown flag: --{flag}")
+        _check_platform(words.expand(value, variables, escape))
     if len(parts) not in (1, 3) or (len(parts) == 3 and parts[1].lower() != "as"):
         raise BuildFailure("FROM requires either one or three arguments")
     if not parts[0]:
@@ -112,6 +114,15 @@ def _stage(group: Sequence[Instruction], before: Sequence[Stage], variables: Map
         if flag == "from" and (number := find_stage(before, value)) is not None
     }
     return Stage(len(before), name, origin, parts[0] if named is None else named, tuple(group[1:]), frozenset(uses))
+
+
+def _check_platform(text: str) -> None:
+    """An image for another kind of machine could be named, but nothing in it could be run."""
+    machine = Platform.of_this_machine()
+    system, _, rest = text.partition("/")
+    architecture, _, variant = rest.partition("/")
+    if not machine.runs(Platform(architecture, variant, system)):
+        raise BuildFailure(f"FROM --platform={text} is not supported: this machine is {machine}")
 
 
 def _target(stages: Sequence[Stage], target: str) -> int:

@@ -49,10 +49,13 @@ class UnpackReport:
 
 
 class LayerWriter:
-    """Writes entries below the current root directory. Raises BadArchive, OSError."""
+    """Writes entries below the current root directory. Raises BadArchive, OSError.
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    ``room`` is bytes; ``owner`` is whom directories belong to that no entry describes.
+    """
+
+    def __init__(self, room: int, owner: tuple[int, int] | None = None) -> None:
+        self._room, self._owner = room, owner
         self._times: dict[str, int] = {}
         self._whiteouts: set[str] = set()
         self._implied: dict[str, None] = {"/": None}
@@ -215,6 +218,8 @@ class LayerWriter:
         for folder in reversed(missing):
             self._retry(folder, partial(os.mkdir, folder, 0o755))
             self._implied[folder] = None
+            if self._owner:
+                os.chown(folder, *self._owner)
             if folder in self._whiteouts:
                 self._make_opaque(folder)
 

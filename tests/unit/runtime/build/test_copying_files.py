@@ -187,6 +187,28 @@ async def test_add_extracts_archives_and_copies_other_files(places: Places) -> N
     assert tarfile.is_tarfile(places.rootfs / "y")
 
 
+async def test_add_copies_what_only_looks_like_an_archive(places: Places) -> None:
+    (places.context / "empty").write_bytes(b"")
+    (places.context / "disk.img").write_bytes(bytes(4096) + b"data")
+    (places.context / "zeros.tar").write_bytes(bytes(10240))
+    await places.run("ADD empty disk.img zeros.tar /x/")
+    assert {path.name: path.stat().st_size for path in (places.rootfs / "x").iterdir()} == {
+        "empty": 0,
+        "disk.img": 4100,
+        "zeros.tar": 10240,
+    }
+
+
+async def test_new_directories_belong_to_whom_the_files_do(places: Places) -> None:
+    places.file("a")
+    (places.rootfs / "old").mkdir()
+    await places.run("COPY --chown=7:8 a /old/new/deep/")
+    owners = {
+        name: (places.rootfs / name).stat().st_uid for name in ("old", "old/new", "old/new/deep", "old/new/deep/a")
+    }
+    assert owners == {"old": 0, "old/new": 7, "old/new/deep": 7, "old/new/deep/a": 7}
+
+
 async def test_an_archive_that_reaches_outside_is_refused(places: Places) -> None:
     with tarfile.open(places.context / "evil.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("../../escape"))

@@ -68,6 +68,31 @@ def test_heredocs_follow_their_instruction() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "RUN echo $((1<<n))",
+        'RUN echo "see <<EOF"',
+        "RUN echo 'a <<EOF b'",
+        "RUN echo a<<EOF",
+        "RUN echo \\<<EOF",
+    ],
+)
+def test_what_only_looks_like_a_heredoc_is_none(text: str) -> None:
+    assert only(text).heredocs == ()
+
+
+def test_heredocs_may_have_a_file_descriptor_and_words_after_them() -> None:
+    instruction = only("RUN 3<<EOF cat <&3 | sort > /x\nb\na\nEOF\n")
+    assert instruction.heredocs == (Heredoc("EOF", "b\na\n", expand=True),)
+
+
+def test_a_protected_escape_character_does_not_continue_a_line() -> None:
+    found = parse("RUN echo a\\\\\nRUN b\n").instructions
+    assert [instruction.rest for instruction in found] == ["echo a\\\\", "b"]
+    assert only("RUN a \\\n\\\n b").rest.split() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
     ("text", "line", "why"),
     [
         ("FROM a\nFROB b", 2, "unknown instruction: FROB"),
