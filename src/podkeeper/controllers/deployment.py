@@ -1,6 +1,7 @@
 """Deployment: a replica set per template; the present one grows to what is wanted as the others shrink.
 
 template new --> new replica set --> rollout in steps (rollout.plan_sizes) --> old ones empty --> history trimmed
+count new, or paused --> every set in use gets its share (scaling.plan_scaling)
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from podkeeper.api.apps import v1 as apps
 from podkeeper.api.errors import ApiError
 from podkeeper.api.meta import v1 as meta
 from podkeeper.api.selectors import labels
-from podkeeper.controllers import rollout
-from podkeeper.controllers.deployment_status import deployment_status
+from podkeeper.controllers import rollout, scaling
+from podkeeper.controllers.deployment_status import deployment_status, seconds_to_deadline
 from podkeeper.controllers.framework import Key, Tools, Watch, own_key
 from podkeeper.controllers.ownership import carry_out, controller_of, controller_uid, decide_claim, reference_to
 
@@ -24,9 +25,10 @@ DEFAULT_HISTORY = 10
 NOT_INHERITED = {
     "kubectl.kubernetes.io/last-applied-configuration",
     rollout.REVISION,
+    scaling.DESIRED,
+    scaling.MAXIMUM,
     "deprecated.deployment.rollback.to",
 }
-DESIRED, MAXIMUM = "deployment.kubernetes.io/desired-replicas", "deployment.kubernetes.io/max-replicas"
 
 
 class Deployments:
@@ -54,26 +56,26 @@ class Deployments:
                     if labels.from_label_selector(taker.spec.selector).matches(each.metadata.labels):
                         yield Key(taker.metadata.namespace, taker.metadata.name)
 
-    async def reconcile(self, key: Key) -> None:
-        """One step of the rollout; the replica sets' changes bring the next."""
+    async def reconcile(self, key: Key) -> float | None:
+        """One step of the rollout; the replica sets' changes bring the next, or the end of patience."""
         deployment = self._deployments.lister.get(key.namespace, key.name)
         if deployment is None:
-            return
+            return None
         sets = await self._claim(deployment)
         new = next((each for each in _by_age(sets) if rollout.same_template(deployment, each)), None)
         if deployment.metadata.deletion_timestamp:
-            await self._report(deployment, new, sets)
-            return
-        if deployment.spec.paused:
-            await self._scale_all(deployment, new, sets)
+            return await self._report(deployment, new, sets)
+        if deployment.spec.paused or scaling.is_scaling(deployment, sets):
+            old = [each for each in sets if each is not new]
+            await self._resize(deployment, scaling.plan_scaling(deployment, new, old), sets)
         else:
             new = new or await self._create(deployment, sets)
             old = [each for each in sets if each.metadata.uid != new.metadata.uid]
-            new = await self._annotate(deployment, new, old)
+            new = await self._keep_in_step(deployment, new, old)
             await self._resize(deployment, rollout.plan_sizes(deployment, new, old), (new, *old))
             await self._trim_history(deployment, old)
             sets = (*old, new)
-        await self._report(deployment, new, sets)
+        return await self._report(deployment, new, sets)
 
     async def _claim(self, deployment: apps.Deployment) -> tuple[apps.ReplicaSet, ...]:
         lister, namespace = self._sets.lister, deployment.metadata.namespace
@@ -126,7 +128,7 @@ class Deployments:
                 name=f"{metadata.name}-{suffix}",
                 namespace=metadata.namespace,
                 labels=marked,
-                annotations=self._annotations(deployment, None, sets),
+                annotations=self._annotations(deployment, None, sets) | scaling.notes(deployment),
                 owner_references=(reference_to(deployment),),
             ),
             spec=apps.ReplicaSetSpec(
@@ -138,20 +140,18 @@ class Deployments:
         self, deployment: apps.Deployment, present: apps.ReplicaSet | None, old: Sequence[apps.ReplicaSet]
     ) -> dict[str, str]:
         inherited = {key: text for key, text in deployment.metadata.annotations.items() if key not in NOT_INHERITED}
-        total, limit = rollout.wanted(deployment), rollout.bounds(deployment)
-        surge = 0 if deployment.spec.strategy.type == "Recreate" else limit.surge
         highest = max(map(_revision, old), default=0)
         revision = max(_revision(present), highest + 1) if present is not None else highest + 1
-        own = {DESIRED: str(total), MAXIMUM: str(total + surge), rollout.REVISION: str(revision)}
-        return {**(present.metadata.annotations if present else {}), **inherited, **own}
+        return {**(present.metadata.annotations if present else {}), **inherited, rollout.REVISION: str(revision)}
 
-    async def _annotate(
+    async def _keep_in_step(
         self, deployment: apps.Deployment, new: apps.ReplicaSet, old: Sequence[apps.ReplicaSet]
     ) -> apps.ReplicaSet:
         """Keeps the revision on the new set and the deployment; a set that is used again gets the next one."""
-        annotations = self._annotations(deployment, new, old)
-        if annotations != new.metadata.annotations:
-            patch = {"metadata": {"uid": new.metadata.uid, "annotations": annotations}}
+        annotations, least = self._annotations(deployment, new, old), deployment.spec.min_ready_seconds
+        if (annotations, least) != (new.metadata.annotations, new.spec.min_ready_seconds):
+            metadata_patch = {"uid": new.metadata.uid, "annotations": annotations}
+            patch: dict[str, Any] = {"metadata": metadata_patch, "spec": {"minReadySeconds": least}}
             new = await self._tools.api.of(apps.ReplicaSet).patch(new.metadata.name, patch, new.metadata.namespace)
         revision = annotations[rollout.REVISION]
         metadata = deployment.metadata
@@ -165,25 +165,19 @@ class Deployments:
     ) -> None:
         client = self._tools.api.of(apps.ReplicaSet)
         for each in sets:
-            count = sizes.get(each.metadata.name)
-            if count is None:
+            count, noted = sizes.get(each.metadata.name), scaling.notes(deployment)
+            if count is None or (count == rollout.size(each) and noted.items() <= each.metadata.annotations.items()):
                 continue
-            patch = {"metadata": {"resourceVersion": each.metadata.resource_version}, "spec": {"replicas": count}}
+            metadata = {"resourceVersion": each.metadata.resource_version, "annotations": noted}
+            patch = {"metadata": metadata, "spec": {"replicas": count}}
             await client.patch(each.metadata.name, patch, each.metadata.namespace)
-            self._tell_scaled(deployment, each, rollout.size(each), count)
+            if count != rollout.size(each):
+                self._tell_scaled(deployment, each, rollout.size(each), count)
 
     def _tell_scaled(self, deployment: apps.Deployment, changed: apps.ReplicaSet, before: int, after: int) -> None:
         direction = "up" if after > before else "down"
         message = f"Scaled {direction} replica set {changed.metadata.name} from {before} to {after}"
         self._tools.recorder.event(deployment, "Normal", "ScalingReplicaSet", message)
-
-    async def _scale_all(
-        self, deployment: apps.Deployment, new: apps.ReplicaSet | None, sets: Sequence[apps.ReplicaSet]
-    ) -> None:
-        """A paused deployment still follows its replica count, in the set that is in use."""
-        in_use = [each for each in sets if rollout.size(each)] or ([new] if new else [])
-        if len(in_use) == 1 and rollout.size(in_use[0]) != rollout.wanted(deployment):
-            await self._resize(deployment, {in_use[0].metadata.name: rollout.wanted(deployment)}, in_use)
 
     async def _trim_history(self, deployment: apps.Deployment, old: Sequence[apps.ReplicaSet]) -> None:
         limit = deployment.spec.revision_history_limit
@@ -197,11 +191,14 @@ class Deployments:
 
     async def _report(
         self, deployment: apps.Deployment, new: apps.ReplicaSet | None, sets: Sequence[apps.ReplicaSet]
-    ) -> None:
-        status = deployment_status(deployment, new, sets, self._tools.clock.time())
+    ) -> float | None:
+        """Writes the status if it has changed; returns when the rollout's time will be up."""
+        now = self._tools.clock.time()
+        status = deployment_status(deployment, new, sets, now)
         if status != deployment.status:
             changed = msgspec.structs.replace(deployment, status=status)
             await self._tools.api.of(apps.Deployment).update(changed, subresource="status")
+        return seconds_to_deadline(deployment.spec, status, now)
 
 
 def _revision(replica_set: apps.ReplicaSet) -> int:

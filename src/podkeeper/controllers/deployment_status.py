@@ -11,7 +11,10 @@ from podkeeper.api.apps import v1 as apps
 from podkeeper.api.pods import conditions
 from podkeeper.controllers import rollout
 
-DEFAULT_DEADLINE = 600
+OWN = ("Available", "Progressing", "ReplicaFailure")
+AVAILABLE, TIMED_OUT, PAUSED = "NewReplicaSetAvailable", "ProgressDeadlineExceeded", "DeploymentPaused"
+#: Written for: wait for ever. Source: the API reference of DeploymentSpec.
+NO_DEADLINE = 2**31 - 1
 
 
 def deployment_status(
@@ -30,12 +33,18 @@ def deployment_status(
         unavailable_replicas=max(sum(map(rollout.size, sets)) - available, 0) or None,
         terminating_replicas=sum(each.status.terminating_replicas or 0 for each in sets),
     )
-    found = [_available(deployment, available)]
-    progress = _progressing(deployment, new, status, now)
-    found += [progress] if progress else []
-    kept = [each for each in deployment.status.conditions if each.type not in ("Available", "Progressing")]
-    stamped = [_stamped(deployment, each, now) for each in found]
+    found = [_available(deployment, available), _progressing(deployment, new, status, now), _failure(new, sets)]
+    kept = [each for each in deployment.status.conditions if each.type not in OWN]
+    stamped = [_stamped(deployment, each, now) for each in found if each is not None]
     return msgspec.structs.replace(status, conditions=(*kept, *stamped))
+
+
+def seconds_to_deadline(spec: apps.DeploymentSpec, status: apps.DeploymentStatus, now: float) -> float | None:
+    """When a rollout that makes no more progress has failed; None when none is under way."""
+    present = conditions.find(status.conditions, "Progressing")
+    if present is None or present.reason in (AVAILABLE, TIMED_OUT, PAUSED) or not _has_deadline(spec):
+        return None
+    return max(timestamps.parse(present.last_update_time) + (spec.progress_deadline_seconds or 0) + 1 - now, 1.0)
 
 
 def _available(deployment: apps.Deployment, available: int) -> apps.DeploymentCondition:
@@ -52,20 +61,43 @@ def _progressing(
     deployment: apps.Deployment, new: apps.ReplicaSet | None, status: apps.DeploymentStatus, now: float
 ) -> apps.DeploymentCondition | None:
     present = conditions.find(deployment.status.conditions, "Progressing")
-    if deployment.spec.paused or new is None:
+    if not _has_deadline(deployment.spec):
+        return None
+    if deployment.spec.paused:
+        timed_out = present is not None and present.reason == TIMED_OUT
+        return present if timed_out else _progress("Unknown", PAUSED, "Deployment is paused")
+    if present is not None and present.reason == PAUSED:
+        return _progress("Unknown", "DeploymentResumed", "Deployment is resumed")
+    if new is None:
         return present
-    name = new.metadata.name
+    name, settled = new.metadata.name, status.replicas == status.updated_replicas
+    if present is not None and present.reason == AVAILABLE and settled:
+        return present  # nothing is rolled out: scaling and replacing lost pods are no rollouts
     if _complete(deployment, status):
-        return _progress("True", "NewReplicaSetAvailable", f'ReplicaSet "{name}" has successfully progressed.')
-    moved = _counts(status) != _counts(deployment.status)
+        return _progress("True", AVAILABLE, f'ReplicaSet "{name}" has successfully progressed.')
     if present is None:
         return _progress("True", "NewReplicaSetCreated", f'Created new replica set "{name}"')
-    if moved or present.reason == "NewReplicaSetAvailable":
+    if _has_moved(deployment.status, status) or present.reason == AVAILABLE:
         return _progress("True", "ReplicaSetUpdated", f'ReplicaSet "{name}" is progressing.')
-    deadline = deployment.spec.progress_deadline_seconds or DEFAULT_DEADLINE
+    deadline = deployment.spec.progress_deadline_seconds or 0
     if present.last_update_time and now > timestamps.parse(present.last_update_time) + deadline:
-        return _progress("False", "ProgressDeadlineExceeded", f'ReplicaSet "{name}" has timed out progressing.')
+        return _progress("False", TIMED_OUT, f'ReplicaSet "{name}" has timed out progressing.')
     return present
+
+
+def _has_deadline(spec: apps.DeploymentSpec) -> bool:
+    return spec.progress_deadline_seconds not in (None, NO_DEADLINE)
+
+
+def _failure(new: apps.ReplicaSet | None, sets: Sequence[apps.ReplicaSet]) -> apps.DeploymentCondition | None:
+    """What keeps a replica set, the new one first, from making or removing pods."""
+    for each in (*([new] if new else []), *sets):
+        found = conditions.find(each.status.conditions, "ReplicaFailure")
+        if found is not None:
+            return apps.DeploymentCondition(
+                type="ReplicaFailure", status=found.status, reason=found.reason, message=found.message
+            )
+    return None
 
 
 def _complete(deployment: apps.Deployment, status: apps.DeploymentStatus) -> bool:
@@ -74,8 +106,18 @@ def _complete(deployment: apps.Deployment, status: apps.DeploymentStatus) -> boo
     return counts == (total, total, total)
 
 
-def _counts(status: apps.DeploymentStatus) -> tuple[int | None, ...]:
-    return (status.replicas, status.updated_replicas, status.ready_replicas, status.available_replicas)
+def _has_moved(before: apps.DeploymentStatus, now: apps.DeploymentStatus) -> bool:
+    """Progress is more of the new, fewer of the old, more that are ready or available; pods that fail are none."""
+
+    def old(status: apps.DeploymentStatus) -> int:
+        return (status.replicas or 0) - (status.updated_replicas or 0)
+
+    return (
+        (now.updated_replicas or 0) > (before.updated_replicas or 0)
+        or old(now) < old(before)
+        or (now.ready_replicas or 0) > (before.ready_replicas or 0)
+        or (now.available_replicas or 0) > (before.available_replicas or 0)
+    )
 
 
 def _progress(status: str, reason: str, message: str) -> apps.DeploymentCondition:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from podkeeper.client.api import Api
@@ -29,18 +29,18 @@ class ControllersConfig:
     root_certificate: str
 
 
-def default_controllers(config: ControllersConfig, tools: Tools) -> Sequence[Controller]:
-    """Every controller there is."""
+def default_controllers(config: ControllersConfig, tools: Callable[[str], Tools]) -> Sequence[Controller]:
+    """Every controller there is. ``tools`` gives each its own, by its name: events tell who says something."""
     return (
-        Namespaces(tools),
-        ServiceAccounts(tools),
-        RootCertificates(tools, config.root_certificate),
-        NodeLifecycle(tools),
-        TaintEviction(tools),
-        PodGarbage(tools),
-        ReplicaSets(tools),
-        Deployments(tools),
-        GarbageCollector(tools),
+        Namespaces(tools(Namespaces.name)),
+        ServiceAccounts(tools(ServiceAccounts.name)),
+        RootCertificates(tools(RootCertificates.name), config.root_certificate),
+        NodeLifecycle(tools(NodeLifecycle.name)),
+        TaintEviction(tools(TaintEviction.name)),
+        PodGarbage(tools(PodGarbage.name)),
+        ReplicaSets(tools(ReplicaSets.name)),
+        Deployments(tools(Deployments.name)),
+        GarbageCollector(tools(GarbageCollector.name)),
     )
 
 
@@ -48,13 +48,18 @@ class ControllerManager:
     """Runs the controllers until cancelled. The informers are run by whoever made them."""
 
     def __init__(self, config: ControllersConfig, api: Api, informers: InformerFactory, clock: Clock) -> None:
-        recorder = EventRecorder(api, "controllermanager", clock=clock)
-        self._tools = Tools(api, informers, clock, recorder)
-        self.controllers = default_controllers(config, self._tools)
+        self._clock, self._recorders = clock, list[EventRecorder]()
+
+        def tools(name: str) -> Tools:
+            self._recorders.append(EventRecorder(api, name, clock=clock))
+            return Tools(api, informers, clock, self._recorders[-1])
+
+        self.controllers = default_controllers(config, tools)
 
     async def run(self) -> None:
         """One task a controller."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tools.recorder.run(), name="events")
+            for recorder in self._recorders:
+                tasks.create_task(recorder.run(), name=repr(recorder))
             for controller in self.controllers:
-                tasks.create_task(run_controller(controller, self._tools.clock), name=controller.name)
+                tasks.create_task(run_controller(controller, self._clock), name=controller.name)

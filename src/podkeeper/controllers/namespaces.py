@@ -5,6 +5,7 @@ deletionTimestamp set --> contents deleted, again after a while as long as some 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +15,9 @@ from podkeeper.api import codec, timestamps
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.core import v1
 from podkeeper.api.errors import ApiError
+from podkeeper.client.failures import from_answer
 from podkeeper.controllers.framework import Key, Tools, Watch, namespace_key, own_key
+from podkeeper.controllers.namespace_conditions import Contents, conditions_of
 
 FINALIZER = "kubernetes"
 LOOK_AGAIN_SECONDS = 5.0
@@ -45,33 +48,27 @@ class Namespaces:
         finalizers = namespace.spec.finalizers if namespace.spec else ()
         if FINALIZER not in finalizers:
             return None
-        remaining = await self._delete_contents(key.name)
-        if remaining:
-            await self._tell(namespace, remaining)
+        left = await self._delete_contents(key.name)
+        if left:
+            await self._tell(namespace, left)
             return LOOK_AGAIN_SECONDS
         await self._finalize(namespace, finalizers)
         return None
 
-    async def _delete_contents(self, name: str) -> dict[str, int]:
-        """Deletes everything and returns how much of each resource is still there."""
-        remaining: dict[str, int] = {}
+    async def _delete_contents(self, name: str) -> Contents:
+        """Deletes everything, going on where something cannot be deleted, and returns what is still there."""
+        remaining, finalizers, failures = Counter[str](), Counter[str](), list[str]()
         for resource in await self._resources():
             path = resource.path(name)
             if "deletecollection" in resource.verbs:
-                await self._expect(
-                    await self._tools.api.request("DELETE", path, query={"propagationPolicy": "Background"})
-                )
+                answer = await self._tools.api.request("DELETE", path, query={"propagationPolicy": "Background"})
+                if answer[0] >= 400 and answer[0] not in (404, 405):
+                    failures.append(f"{resource.qualified_name}: {from_answer(*answer).message}")
             code, _, body = await self._tools.api.request("GET", path, query={"limit": "500"})
-            if code == 200 and (count := len(msgspec.json.decode(body).get("items") or ())):
-                remaining[resource.qualified_name] = count
-        return remaining
-
-    async def _expect(self, answer: tuple[int, Any, bytes]) -> None:
-        code, _, body = answer
-        if code >= 400 and code not in (404, 405):
-            raise ApiError(
-                code, "Unknown", f"deleting the contents of a namespace: {body[:200].decode(errors='replace')}"
-            )
+            for item in msgspec.json.decode(body).get("items") or () if code == 200 else ():
+                remaining[f"{resource.name}.{resource.group}"] += 1
+                finalizers.update(set(item["metadata"].get("finalizers", ())))
+        return Contents(remaining, finalizers, tuple(failures))
 
     async def _resources(self) -> Sequence[Resource]:
         found: list[Resource] = []
@@ -82,23 +79,12 @@ class Namespaces:
             found += _namespaced(msgspec.json.decode(body))
         return found
 
-    async def _tell(self, namespace: v1.Namespace, remaining: dict[str, int]) -> None:
-        listed = ", ".join(f"{name} has {count} resource instances" for name, count in sorted(remaining.items()))
-        message = f"Some resources are remaining: {listed}"
+    async def _tell(self, namespace: v1.Namespace, left: Contents) -> None:
         present = namespace.status.conditions if namespace.status else ()
-        if any(each.type == "NamespaceContentRemaining" and each.message == message for each in present):
-            return
-        now = timestamps.format_time(self._tools.clock.time())
-        condition = {
-            "type": "NamespaceContentRemaining",
-            "status": "True",
-            "reason": "SomeResourcesRemain",
-            "message": message,
-            "lastTransitionTime": now,
-        }
-        others = [codec.to_tree(each) for each in present if each.type != "NamespaceContentRemaining"]
-        patch = {"status": {"conditions": [*others, condition]}}
-        await self._tools.api.of(v1.Namespace).patch(namespace.metadata.name, patch, subresource="status")
+        told = conditions_of(present, left, timestamps.format_time(self._tools.clock.time()))
+        if told != list(present):
+            patch = {"status": {"conditions": [codec.to_tree(each) for each in told]}}
+            await self._tools.api.of(v1.Namespace).patch(namespace.metadata.name, patch, subresource="status")
 
     async def _finalize(self, namespace: v1.Namespace, finalizers: tuple[str, ...]) -> None:
         spec = v1.NamespaceSpec(finalizers=tuple(each for each in finalizers if each != FINALIZER))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -20,6 +22,14 @@ from podkeeper.controllers.ownership import carry_out, controller_of, controller
 
 BURST = 500
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What kept the set from its size; ``reason`` is FailedCreate or FailedDelete."""
+
+    reason: str
+    error: ApiError
 
 
 class ReplicaSets:
@@ -68,14 +78,14 @@ class ReplicaSets:
         if (patience := self._expectations.seconds_left(key)) > 0:
             return patience
         pods = await self._claim(replica_set)
-        active = [pod for pod in pods if not is_terminal(pod) and not pod.metadata.deletion_timestamp]
-        failure = ""
+        active = [pod for pod in pods if is_active(pod)]
+        failure: Failure | None = None
         if not replica_set.metadata.deletion_timestamp:
             failure = await self._scale(key, replica_set, active)
         terminating = sum(bool(pod.metadata.deletion_timestamp) and not is_terminal(pod) for pod in pods)
         soon = await self._report(replica_set, active, terminating, failure)
         if failure:
-            raise ApiError(500, "InternalError", failure)
+            raise failure.error
         return soon
 
     async def _claim(self, replica_set: apps.ReplicaSet) -> Sequence[v1.Pod]:
@@ -85,20 +95,19 @@ class ReplicaSets:
         claim = decide_claim(replica_set, labels.from_label_selector(replica_set.spec.selector), (*mine, *orphans))
         return await carry_out(self._tools, replica_set, v1.Pod, claim)
 
-    async def _scale(self, key: Key, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod]) -> str:
-        """Returns why pods could not be made or removed, empty when all went well."""
+    async def _scale(self, key: Key, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod]) -> Failure | None:
+        """Returns why pods could not be made or removed."""
         wanted = replica_set.spec.replicas if replica_set.spec.replicas is not None else 1
         missing = wanted - len(active)
         try:
             if missing > 0:
                 await self._create(key, replica_set, min(missing, BURST))
             elif missing < 0:
-                await self._delete(
-                    key, replica_set, removal_order(active, self._crowding(active))[: min(-missing, BURST)]
-                )
+                order = removal_order(active, self._crowding(replica_set))
+                await self._delete(key, replica_set, order[: min(-missing, BURST)])
         except ApiError as error:
-            return error.message
-        return ""
+            return Failure("FailedCreate" if missing > 0 else "FailedDelete", error)
+        return None
 
     async def _create(self, key: Key, replica_set: apps.ReplicaSet, count: int) -> None:
         template, recorder = new_pod(replica_set), self._tools.recorder
@@ -126,14 +135,15 @@ class ReplicaSets:
                     raise
             recorder.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
 
-    def _crowding(self, pods: Sequence[v1.Pod]) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for pod in pods:
-            counts[pod.spec.node_name] = counts.get(pod.spec.node_name, 0) + 1
-        return counts
+    def _crowding(self, replica_set: apps.ReplicaSet) -> Counter[str]:
+        """How many pods of the set and of its siblings, the other sets of its owner, each node has."""
+        owner, sets = controller_uid(replica_set), self._sets.lister.list(replica_set.metadata.namespace)
+        related = [each for each in sets if owner and controller_uid(each) == owner] or [replica_set]
+        pods = (pod for each in related for pod in self._pods.lister.by_index("controller", each.metadata.uid))
+        return Counter(pod.spec.node_name for pod in pods if is_active(pod))
 
     async def _report(
-        self, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod], terminating: int, failure: str
+        self, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod], terminating: int, failure: Failure | None
     ) -> float | None:
         """Writes the status if it has changed; returns when a pod that is ready will count as available."""
         now = self._tools.clock.time()
@@ -171,7 +181,7 @@ def new_pod(replica_set: apps.ReplicaSet) -> v1.Pod:
     return codec.from_tree(v1.Pod, codec.to_tree(v1.Pod(metadata=metadata, spec=template.spec)))
 
 
-def removal_order(pods: Sequence[v1.Pod], crowding: dict[str, int]) -> list[v1.Pod]:
+def removal_order(pods: Sequence[v1.Pod], crowding: Mapping[str, int]) -> list[v1.Pod]:
     """Which pods go first: without a node, pending, not ready, cheap, on crowded nodes, young; upstream's order."""
 
     def rank(pod: v1.Pod) -> tuple[Any, ...]:
@@ -199,6 +209,11 @@ def _cost(pod: v1.Pod) -> int:
         return 0
 
 
+def is_active(pod: v1.Pod) -> bool:
+    """Whether the pod counts: not over and not going."""
+    return not is_terminal(pod) and not pod.metadata.deletion_timestamp
+
+
 def is_ready(pod: v1.Pod) -> bool:
     """Whether the pod's Ready condition holds."""
     return conditions.is_true(pod.status.conditions if pod.status else (), "Ready")
@@ -212,19 +227,21 @@ def available_in(pod: v1.Pod, min_ready_seconds: int, now: float) -> float:
     return timestamps.parse(ready.last_transition_time) + min_ready_seconds - now
 
 
-def _conditions(replica_set: apps.ReplicaSet, failure: str, now: float) -> tuple[apps.ReplicaSetCondition, ...]:
+def _conditions(
+    replica_set: apps.ReplicaSet, failure: Failure | None, now: float
+) -> tuple[apps.ReplicaSetCondition, ...]:
     kind = "ReplicaFailure"
     others = tuple(each for each in replica_set.status.conditions if each.type != kind)
     present = conditions.find(replica_set.status.conditions, kind)
-    if not failure:
+    if failure is None:
         return others
-    if present is not None and present.message == failure:
+    if present is not None and (present.reason, present.message) == (failure.reason, failure.error.message):
         return replica_set.status.conditions
     condition = apps.ReplicaSetCondition(
         type=kind,
         status="True",
-        reason="FailedCreate",
-        message=failure,
+        reason=failure.reason,
+        message=failure.error.message,
         last_transition_time=timestamps.format_time(now),
     )
     return (*others, condition)

@@ -30,13 +30,13 @@ class Bounds:
 
 
 def bounds(deployment: apps.Deployment) -> Bounds:
-    """The strategy's bounds as counts: surge rounds up, unavailable down, and both are never 0."""
+    """The strategy's bounds as counts: surge rounds up, unavailable down, not both 0 unless none is wanted."""
     if deployment.spec.strategy.type == "Recreate":
-        return Bounds(0, wanted(deployment))
+        return Bounds(0, 0)
     rolling = deployment.spec.strategy.rolling_update or apps.RollingUpdateDeployment()
     surge = _count(rolling.max_surge, wanted(deployment), math.ceil)
     unavailable = _count(rolling.max_unavailable, wanted(deployment), math.floor)
-    return Bounds(surge, unavailable if surge or unavailable else 1)
+    return Bounds(surge, min(unavailable if surge or unavailable else 1, wanted(deployment)))
 
 
 def wanted(deployment: apps.Deployment) -> int:
@@ -83,25 +83,26 @@ def plan_sizes(deployment: apps.Deployment, new: apps.ReplicaSet, old: Sequence[
 def _shrink(deployment: apps.Deployment, new: apps.ReplicaSet, old: Sequence[apps.ReplicaSet]) -> Mapping[str, int]:
     """Old sets give up what is not needed for the least availability, unhealthy pods first."""
     least = wanted(deployment) - bounds(deployment).unavailable
-    unready_new = size(new) - (new.status.available_replicas or 0)
-    budget = size(new) + sum(map(size, old)) - least - max(unready_new, 0)
+    budget = sum(map(size, old)) + _available(new) - least
     sizes: dict[str, int] = {}
-    for each in sorted(old, key=lambda one: one.metadata.creation_timestamp):
-        unhealthy = max(size(each) - (each.status.available_replicas or 0), 0)
-        taken = min(unhealthy, max(budget, 0))
+    oldest_first = sorted(old, key=lambda one: one.metadata.creation_timestamp)
+    for each in oldest_first:
+        taken = min(size(each) - _available(each), max(budget, 0))
         if taken:
             sizes[each.metadata.name] = size(each) - taken
             budget -= taken
-    available = (new.status.available_replicas or 0) + sum(each.status.available_replicas or 0 for each in old)
-    spare = available - least
-    for each in sorted(old, key=lambda one: one.metadata.creation_timestamp):
-        present = sizes.get(each.metadata.name, size(each))
-        healthy = min(each.status.available_replicas or 0, present)
-        taken = min(healthy, max(spare, 0))
+    spare = sum(map(_available, (new, *old))) - least
+    for each in oldest_first:
+        taken = min(_available(each), max(spare, 0))
         if taken:
-            sizes[each.metadata.name] = present - taken
+            sizes[each.metadata.name] = sizes.get(each.metadata.name, size(each)) - taken
             spare -= taken
     return sizes
+
+
+def _available(each: apps.ReplicaSet) -> int:
+    """The set's available pods; its status may not show yet that it was made smaller."""
+    return min(each.status.available_replicas or 0, size(each))
 
 
 def _recreate(deployment: apps.Deployment, new: apps.ReplicaSet, old: Sequence[apps.ReplicaSet]) -> Mapping[str, int]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from podkeeper.api.apps import v1 as apps
 from podkeeper.api.meta import v1 as meta
-from podkeeper.controllers.deployment_status import deployment_status
+from podkeeper.controllers.deployment_status import deployment_status, seconds_to_deadline
 
 START = 1_700_000_000.0
 
@@ -74,6 +75,65 @@ def test_a_change_of_reason_alone_keeps_the_time_of_transition() -> None:
 
 def test_conditions_of_others_are_kept() -> None:
     asked = deployment()
-    foreign = apps.DeploymentCondition(type="ReplicaFailure", status="True", reason="FailedCreate")
+    foreign = apps.DeploymentCondition(type="example.com/Approved", status="True", reason="Signed")
     asked = msgspec.structs.replace(asked, status=apps.DeploymentStatus(conditions=(foreign,)))
     assert foreign in step(asked, made(2, 2), 0).status.conditions
+
+
+def test_what_hinders_a_replica_set_is_told_until_it_is_over() -> None:
+    hindrance = apps.ReplicaSetCondition(type="ReplicaFailure", status="True", reason="FailedCreate", message="quota")
+    new = made(1, 1)
+    new = msgspec.structs.replace(new, status=msgspec.structs.replace(new.status, conditions=(hindrance,)))
+    asked = step(deployment(), new, 0)
+    assert told(asked, "ReplicaFailure") == ("True", "FailedCreate")
+    asked = step(asked, made(2, 2), 1)
+    assert [each.type for each in asked.status.conditions] == ["Available", "Progressing"]
+
+
+def test_a_deployment_that_has_all_its_pods_stays_so_while_it_is_scaled() -> None:
+    asked = step(deployment(), made(2, 2), 0)
+    larger = msgspec.structs.replace(asked, spec=msgspec.structs.replace(asked.spec, replicas=4))
+    assert told(step(larger, made(4, 2), 1), "Progressing") == ("True", "NewReplicaSetAvailable")
+    assert told(step(asked, made(2, 1), 1), "Progressing") == ("True", "NewReplicaSetAvailable")
+
+
+def test_pods_that_fail_are_no_progress() -> None:
+    asked = step(step(deployment(), made(2, 0), 0), made(2, 1), 10)
+    asked = step(asked, made(2, 0), 40)
+    asked = step(asked, made(2, 0), 71)
+    assert told(asked, "Progressing") == ("False", "ProgressDeadlineExceeded")
+
+
+def test_a_pause_is_told_and_time_does_not_run_out_in_it() -> None:
+    asked = step(deployment(), made(2, 0), 0)
+    paused = msgspec.structs.replace(asked, spec=msgspec.structs.replace(asked.spec, paused=True))
+    paused = step(paused, made(2, 0), 100)
+    assert told(paused, "Progressing") == ("Unknown", "DeploymentPaused")
+    assert seconds_to_deadline(paused.spec, paused.status, START + 100) is None
+    resumed = msgspec.structs.replace(paused, spec=asked.spec)
+    resumed = step(resumed, made(2, 0), 200)
+    assert told(resumed, "Progressing") == ("Unknown", "DeploymentResumed")
+    assert told(step(resumed, made(2, 2), 201), "Progressing") == ("True", "NewReplicaSetAvailable")
+
+
+def test_somebody_looks_again_when_the_time_of_a_rollout_is_up() -> None:
+    asked = step(deployment(), made(2, 0), 0)
+    assert seconds_to_deadline(asked.spec, asked.status, START + 20) == 41
+    late = step(asked, made(2, 0), 61)
+    assert told(late, "Progressing")[1] == "ProgressDeadlineExceeded"
+    assert seconds_to_deadline(late.spec, late.status, START + 61) is None
+    assert seconds_to_deadline(asked.spec, step(asked, made(2, 2), 1).status, START + 1) is None
+
+
+@pytest.mark.parametrize("deadline", [None, 2**31 - 1])
+def test_without_a_deadline_progress_is_not_told(deadline: int | None) -> None:
+    asked = step(deployment(deadline=deadline), made(2, 0), 0)
+    assert [each.type for each in asked.status.conditions] == ["Available"]
+
+
+def test_a_recreated_deployment_is_available_with_all_its_pods_alone() -> None:
+    asked = deployment()
+    strategy = apps.DeploymentStrategy(type="Recreate")
+    asked = msgspec.structs.replace(asked, spec=msgspec.structs.replace(asked.spec, strategy=strategy))
+    assert told(step(asked, made(2, 1), 0), "Available") == ("False", "MinimumReplicasUnavailable")
+    assert told(step(asked, made(2, 2), 0), "Available") == ("True", "MinimumReplicasAvailable")

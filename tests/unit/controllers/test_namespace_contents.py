@@ -76,9 +76,17 @@ async def test_what_holds_a_namespace_back_is_said(house: Any) -> None:
     key = Key("", "fresh")
     assert await house.settled(key, controller, v1.Namespace) == 5
     namespace = await house.api.of(v1.Namespace).get("fresh")
-    [condition] = namespace.status.conditions
-    assert condition.type == "NamespaceContentRemaining"
-    assert "configmaps has 1 resource instances" in condition.message
+    assert [(each.type, each.status, each.reason) for each in namespace.status.conditions] == [
+        ("NamespaceDeletionDiscoveryFailure", "False", "ResourcesDiscovered"),
+        ("NamespaceDeletionGroupVersionParsingFailure", "False", "ParsedGroupVersions"),
+        ("NamespaceDeletionContentFailure", "False", "ContentDeleted"),
+        ("NamespaceContentRemaining", "True", "SomeResourcesRemain"),
+        ("NamespaceFinalizersRemaining", "True", "SomeFinalizersRemain"),
+    ]
+    assert [each.message for each in namespace.status.conditions][-2:] == [
+        "Some resources are remaining: configmaps. has 1 resource instances",
+        "Some content in the namespace has finalizers remaining: example.com/held in 1 resource instances",
+    ]
     await house.api.of(v1.ConfigMap).patch("x", {"metadata": {"finalizers": None}}, "fresh")
     assert await house.settled(key, controller, v1.Namespace) is None
     assert all(each.metadata.name != "fresh" for each in (await house.api.of(v1.Namespace).list()).items)
