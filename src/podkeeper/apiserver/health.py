@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
 from podkeeper.foundation.http import Answer
 
 #: A check returns what is wrong, or nothing.
-Check = Callable[[], str]
+Check = Callable[[], Awaitable[str]]
+
+#: What has happened before the server listens at all, in upstream's names for it.
+_DONE_AT_START = (
+    "poststarthook/rbac/bootstrap-roles",
+    "poststarthook/scheduling/bootstrap-system-priority-classes",
+    "poststarthook/start-system-namespaces-controller",
+    "poststarthook/start-cluster-authentication-info-controller",
+)
+
+
+async def fine() -> str:
+    """The check of something that cannot be wrong in a server that answers."""
+    return ""
 
 
 class Health:
     """Named checks per endpoint."""
 
-    def __init__(self, live: Mapping[str, Check], ready: Mapping[str, Check]) -> None:
-        self._checks = {"livez": dict(live), "healthz": dict(live), "readyz": {**live, **ready}}
+    def __init__(self, store: Check, informers: Check, shutdown: Check) -> None:
+        live = {"ping": fine, "etcd": store}
+        started = dict.fromkeys(_DONE_AT_START, fine)
+        ready = {"etcd-readiness": store, "informer-sync": informers, **started, "shutdown": shutdown}
+        self._checks: Mapping[str, Mapping[str, Check]] = {
+            "livez": {**live, **started},
+            "healthz": {**live, **started},
+            "readyz": {**live, **ready},
+        }
 
     async def handle(self, call: Call) -> Answer:
         """Answers one of the endpoints or a single check below it."""
@@ -32,7 +52,7 @@ class Health:
             if name in excluded:
                 lines.append(f"[+]{name} excluded: ok")
                 continue
-            wrong = check()
+            wrong = await check()
             lines.append(f"[-]{name} failed: reason withheld" if wrong else f"[+]{name} ok")
             failed += [name] if wrong else []
         unknown = sorted(excluded - checks.keys())

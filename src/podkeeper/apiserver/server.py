@@ -84,6 +84,7 @@ class ApiServer:
         self._watches = WatchStreams(self._renderer)
         self._resources = ResourceHandlers(self._renderer, self._watches)
         self._port = config.port
+        self._stopping = False
 
     @property
     def port(self) -> int:
@@ -126,6 +127,7 @@ class ApiServer:
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
+                self._stopping = True
                 self._watches.end_all()
                 await http.stop(GRACE)
                 serving.cancel()
@@ -143,18 +145,21 @@ class ApiServer:
         return {
             **reviews.handlers(),
             **PodWrites(self._registry).handlers(),
-            **ComponentStatuses({"etcd-0": lambda: ""}, self._renderer).handlers(),
+            **ComponentStatuses({"etcd-0": self._registry.check_store}, self._renderer).handlers(),
             **PodStreams(kubelets, self._live, self._authorizer).handlers(),
             **Proxies(kubelets, self._live).handlers(),
             ("", "serviceaccounts", "token"): tokens.handle,
         }
+
+    async def _check_shutdown(self) -> str:
+        return "the server is stopping" if self._stopping else ""
 
     def _address(self) -> str:
         return f"{self._config.advertise_address}:{self._port}"
 
     def _plain_paths(self) -> Mapping[str, Handle]:
         config = self._config
-        health = Health({"ping": lambda: ""}, {"poststarthook/rbac/bootstrap-roles": lambda: ""})
+        health = Health(self._registry.check_store, self._registry.check_caches, self._check_shutdown)
         jwks = f"https://{config.advertise_address}:{self._port}/openid/v1/jwks"
         found: dict[str, Handle] = {
             "/version": paths.show_version,

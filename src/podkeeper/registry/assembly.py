@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from podkeeper.api.catalogue import Resource
+from podkeeper.api.errors import ApiError
 from podkeeper.api.resources import RESOURCES, lookup
 from podkeeper.foundation.clock import Clock
 from podkeeper.registry.admission import Admission
@@ -28,10 +29,12 @@ from podkeeper.registry.strategies.table import Strategies
 from podkeeper.registry.subresources import binding, eviction
 from podkeeper.registry.verbs import RequestContext
 from podkeeper.registry.views import ConvertedView, StorageView
-from podkeeper.storage.store import Store
+from podkeeper.storage.store import Store, StoreError
 
 #: Seconds between bookmarks; upstream's figure.
 BOOKMARK_PERIOD = 60.0
+#: Seconds that a health check waits; upstream's figure for etcd.
+CHECK_PATIENCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,28 @@ class StoreRegistry:
     def resources(self) -> Mapping[tuple[str, str, str], Resource]:
         """See ``Registry.resources``."""
         return self._resources
+
+    async def check_store(self) -> str:
+        """See ``Registry.check_store``: reads from it, whatever the caches hold."""
+        try:
+            async with asyncio.timeout(CHECK_PATIENCE):
+                await self._backing.store.range("/namespaces/", limit=1)
+        except TimeoutError:
+            return f"the store does not answer within {CHECK_PATIENCE} s"
+        except StoreError as error:
+            return str(error)
+        return ""
+
+    async def check_caches(self) -> str:
+        """See ``Registry.check_caches``."""
+        try:
+            async with asyncio.timeout(CHECK_PATIENCE):
+                await self._backing.mirror.wait_until_fresh()
+        except TimeoutError:
+            return f"the caches are at {self.revision}, the store at {self._backing.store.revision}"
+        except ApiError as error:
+            return error.message
+        return ""
 
     async def bind_pod(self, context: RequestContext, namespace: str, name: str, body: dict[str, Any]) -> None:
         """See ``Registry.bind_pod``."""

@@ -223,6 +223,14 @@ class Registry(Protocol):
         """Everything served now, by (group, version, plural), custom resources included."""
         ...
 
+    async def check_store(self) -> str:
+        """What is wrong with the store; nothing if it answers."""
+        ...
+
+    async def check_caches(self) -> str:
+        """Why reads do not show what is stored; nothing if they do."""
+        ...
+
     async def bind_pod(self, context: RequestContext, namespace: str, name: str, binding: dict[str, Any]) -> None:
         """pods/binding: sets the node name and PodScheduled once."""
         ...

@@ -1,0 +1,43 @@
+"""/livez, /readyz and their checks, as load balancers and people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from podkeeper.storage.store import StoreError
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize("path", ["livez", "healthz", "readyz"])
+async def test_checks_are_named_as_upstream_names_them(api: Any, path: str) -> None:
+    reply = await api("GET", f"/{path}?verbose", token="")
+    lines = reply.body.decode().splitlines()
+    assert reply.status == 200
+    assert {"[+]ping ok", "[+]etcd ok", "[+]poststarthook/rbac/bootstrap-roles ok"} <= set(lines)
+    assert ("[+]informer-sync ok" in lines, "[+]shutdown ok" in lines) == (path == "readyz", path == "readyz")
+    assert lines[-1] == f"{path} check passed"
+
+
+async def test_a_store_that_fails_is_told(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise StoreError("the disk is gone")
+
+    monkeypatch.setattr(api.server.store, "range", fail)
+    reply = await api("GET", "/livez")
+    assert reply.status == 500
+    assert b"[-]etcd failed: reason withheld\n" in reply.body
+    assert reply.body.endswith(b"livez check failed\n")
+    without = await api("GET", "/readyz?exclude=etcd&exclude=etcd-readiness&exclude=nonsense&verbose")
+    assert (without.status, b"[+]etcd excluded: ok" in without.body) == (200, True)
+    assert b'warn: some health checks cannot be excluded: no matches for "nonsense"' in without.body
+    statuses = (await api("GET", "/api/v1/componentstatuses/etcd-0")).tree
+    assert statuses["conditions"] == [{"type": "Healthy", "status": "False", "message": "the disk is gone"}]
+
+
+async def test_one_check_is_asked_alone(api: Any) -> None:
+    assert (await api("GET", "/readyz/etcd")).body == b"ok"
+    assert (await api("GET", "/readyz/poststarthook/rbac/bootstrap-roles")).body == b"ok"
+    assert (await api("GET", "/readyz/nonsense")).status == 404
