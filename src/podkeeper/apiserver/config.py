@@ -27,6 +27,7 @@ class ApiServerConfig:
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     api_audiences: tuple[str, ...] = ()
     kubernetes_service_ip: str = "10.96.0.1"
+    service_cidr: str = "10.96.0.0/12"
     #: CA that kubelets' serving certificates are checked against; None accepts any, as upstream's default does.
     kubelet_ca: Path | None = None
     admission: AdmissionConfig = field(default_factory=lambda: AdmissionConfig())

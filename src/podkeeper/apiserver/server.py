@@ -38,6 +38,7 @@ from podkeeper.apiserver.health import Health
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.metrics import RequestMetrics
 from podkeeper.apiserver.quota.keeper import QuotaKeeper
+from podkeeper.apiserver.service_addresses import ServiceAddresses
 from podkeeper.apiserver.streaming.kubelets import Kubelets
 from podkeeper.apiserver.streaming.pods import PodStreams
 from podkeeper.apiserver.streaming.proxies import Proxies
@@ -69,6 +70,7 @@ class ApiServer:
         self._tokens = TokenIssuer(config.issuer, key)
         self.rbac = RbacIndex()
         self._aggregator = RoleAggregator(self._live, RequestContext(ensure.SELF))
+        self._addresses = ServiceAddresses(self._live, RequestContext(ensure.SELF))
         self._quotas = QuotaKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._authenticator = Authenticator(
             AdminToken(admin_token.ensure(config.admin_token_file)),
@@ -108,7 +110,7 @@ class ApiServer:
             listener.close()
 
     async def _prepare(self) -> None:
-        await ensure.ensure_all(self._registry, self._config, self._port)
+        await ensure.ensure_all(self._registry, self._config, self._port, self._clock)
         await self._aggregator.follow()
         await self._aggregator.settle()
         await self.rbac.follow(self._live)
@@ -123,7 +125,7 @@ class ApiServer:
         tls = server_tls(str(config.certificate), str(config.key), str(config.client_ca))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(http.serve(listener, tls, self.on_listening))
-            keeping = [tasks.create_task(each.run()) for each in (self._aggregator, self._quotas)]
+            keeping = [tasks.create_task(each.run()) for each in (self._aggregator, self._quotas, self._addresses)]
             try:
                 await asyncio.get_running_loop().create_future()
             finally:

@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from podkeeper.api import resources
+from podkeeper.api import resources, timestamps
 from podkeeper.api.errors import ApiError
 from podkeeper.api.user import AUTHENTICATED_GROUP, MASTERS_GROUP, UserInfo
 from podkeeper.apiserver.bootstrap import objects, policy
 from podkeeper.apiserver.config import ApiServerConfig
+from podkeeper.foundation.clock import Clock
 from podkeeper.registry.verbs import FieldValidation, Registry, RequestContext, ResourceVerbs
 
 Tree = dict[str, Any]
@@ -23,14 +24,16 @@ Merge = Callable[[Mapping[str, Any], Mapping[str, Any]], Tree | None]
 SELF = UserInfo("system:apiserver", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
 
 
-async def ensure_all(registry: Registry, config: ApiServerConfig, port: int) -> None:
+async def ensure_all(registry: Registry, config: ApiServerConfig, port: int, clock: Clock) -> None:
     """Creates or completes every object that a cluster begins with."""
     await _ensure(registry, [(tree, keep) for tree in objects.namespaces()])
     wave: list[tuple[Mapping[str, Any], Merge]] = [(tree, policy.reconciled) for tree in policy.objects()]
     wave += [(tree, keep) for tree in objects.priority_classes()]
     wave += [(tree, replace_content) for tree in objects.kubernetes_service(config, port)]
     wave.append((objects.authentication_config_map(config), replace_content))
+    wave.append((objects.service_network(config), keep))
     await _ensure(registry, wave)
+    await _make_network_ready(registry, timestamps.format_time(clock.time()))
 
 
 def keep(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> Tree | None:
@@ -78,10 +81,21 @@ def _verbs(registry: Registry, tree: Mapping[str, Any]) -> ResourceVerbs | None:
     return registry.verbs(group, version, row.name) if row is not None else None
 
 
+async def _make_network_ready(registry: Registry, now: str) -> None:
+    """A status cannot be created along with its object."""
+    verbs = registry.verbs("networking.k8s.io", "v1", "servicecidrs")
+    if verbs is None:
+        return
+    present = (await verbs.get("", "kubernetes")).tree()
+    if not (present.get("status") or {}).get("conditions"):
+        status = objects.service_network_status(now)
+        await verbs.update(_context(), "", "kubernetes", {**_copy(present), "status": status}, "status")
+
+
 async def _ensure_one(verbs: ResourceVerbs, wanted: Mapping[str, Any], merge: Merge) -> None:
     metadata = wanted["metadata"]
     namespace, name = metadata.get("namespace", ""), metadata["name"]
-    context = RequestContext(user=SELF, field_manager="podkeeper", field_validation=FieldValidation.IGNORE)
+    context = _context()
     try:
         present = (await verbs.get(namespace, name)).tree()
     except ApiError as error:
@@ -92,6 +106,10 @@ async def _ensure_one(verbs: ResourceVerbs, wanted: Mapping[str, Any], merge: Me
     changed = merge(present, wanted)
     if changed is not None:
         await verbs.update(context, namespace, name, _copy(changed))
+
+
+def _context() -> RequestContext:
+    return RequestContext(user=SELF, field_manager="podkeeper", field_validation=FieldValidation.IGNORE)
 
 
 def _copy(tree: Any) -> Any:

@@ -88,6 +88,28 @@ def kubernetes_service(config: ApiServerConfig, port: int) -> list[Tree]:
     return [service, endpoint_slice, endpoints]
 
 
+def service_network(config: ApiServerConfig) -> Tree:
+    """The ServiceCIDR that the cluster begins with."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": [config.service_cidr]},
+    }
+
+
+def service_network_status(now: str) -> Tree:
+    """What its status says: it is ready as soon as it is there."""
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "lastTransitionTime": now,
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+    }
+    return {"conditions": [ready]}
+
+
 def authentication_config_map(config: ApiServerConfig) -> Tree:
     """kube-system/extension-apiserver-authentication: from it aggregated API servers learn whom to trust."""
     return {

@@ -67,6 +67,7 @@ def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
         advertise_address=settings.node_ip,
         issuer=f"https://kubernetes.default.svc.{settings.cluster_domain}",
         kubernetes_service_ip=settings.kubernetes_service_ip,
+        service_cidr=settings.service_cidr,
         kubelet_ca=made.authority.certificate,
     )
 
