@@ -56,8 +56,8 @@ class ImageStore:
     """
 
     def __init__(self, config: ImageStoreConfig, clock: Clock = _SYSTEM_CLOCK) -> None:
-        root = config.root.absolute()
-        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        config.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        root = config.root.resolve()  # as the kernel shows it in the mount table
         self._root, self._imports = root, root / "imports"
         self._imports.mkdir(mode=0o700, exist_ok=True)
         self._gate = Gate(root / "gate")

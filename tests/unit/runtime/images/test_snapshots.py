@@ -96,6 +96,26 @@ async def test_usage_counts_what_was_written(store: ImageStore, image: str) -> N
         await store.snapshots.usage("b")
 
 
+@pytest.mark.parametrize("name", ["plain", "a,b:c d\\e=f'\"$x#\n", "\u00e9", "link/below"])
+async def test_the_directory_may_have_any_name_and_lie_behind_a_link(handmade: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    store = ImageStore(ImageStoreConfig(tmp_path / name))
+    try:
+        layers = [handmade.layer([handmade.Entry("file", data=b"x")])]
+        (image,) = await store.import_archive(handmade.docker_archive(tmp_path / "i.tar", layers, ["app"]))
+        root = await store.snapshots.prepare("c", image.id)
+        assert (root / "file").read_bytes() == b"x"
+        with pytest.raises(OSError, match="Read-only"):
+            (await store.snapshots.view("v", image.id) / "new").touch()
+        assert store.snapshots.mounted() == {"c", "v"}
+        await store.snapshots.sweep()
+        assert mounts.mounts_below(tmp_path) == []
+    finally:
+        await store.close()
+        mounts.unmount_below(tmp_path)
+
+
 async def test_what_a_container_has_nested_too_deep_for_a_path_is_counted_and_removed(
     store: ImageStore, image: str, tmp_path: Path
 ) -> None:
