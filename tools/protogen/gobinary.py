@@ -19,8 +19,12 @@ _KINDS = {
     10: "uint32", 11: "uint64", 13: "float32", 14: "float64", 20: "interface", 21: "map", 22: "pointer", 23: "slice",
     24: "string", 25: "struct",
 }  # fmt: skip
-_UNNAMED = frozenset({"other", "interface", "map"})  # their names are not needed
-_NAMED, _UNCOMMON, _EXTRA_STAR = 4, 1, 2
+#: The kinds that a program lists: those of types that need no name.
+_LISTED_KINDS = frozenset((17, 18, 19, 20, 21, 22, 23, 25))
+_UNNAMED = frozenset(("other", "interface", "map"))  # their names are not needed
+_UNCOMMON, _EXTRA_STAR, _NAMED = 1, 2, 4
+#: Sizes: what every description begins with, and the rest of it by kind.
+_COMMON, _REST = 48, {"struct": 32, "pointer": 8, "slice": 8}
 _TAG = re.compile(r'(\w+):"([^"]*)"')
 
 
@@ -48,47 +52,44 @@ class GoType:
 
     def __init__(self, binary: GoBinary, address: int) -> None:
         self._binary, self._address = binary, address
-        flags, self._kind, text = binary.unpack("<20xB2xB16xi", address)
-        self.kind = _KINDS.get(self._kind & 31, "other")
+        flags, kind, text = binary.numbers("<20xB2xB16xi", address)
+        self.kind = _KINDS.get(kind & 31, "other")
         self.name = self._full_name(flags, text) if flags & _NAMED and self.kind not in _UNNAMED else ""
 
     def __repr__(self) -> str:
         return f"<GoType {self.name or self.kind}>"
 
     def _full_name(self, flags: int, text: int) -> str:
-        short, _ = self._binary.name(self._binary.base + text)
+        short, _ = self._binary.name_and_tag(self._binary.base + text)
         short = short.removeprefix("*") if flags & _EXTRA_STAR else short
-        return f"{self._package(flags)}.{short.rpartition('.')[2]}"
+        return f"{self._package() if flags & _UNCOMMON else ''}.{short.rpartition('.')[2]}"
 
-    def _package(self, flags: int) -> str:
-        if not flags & _UNCOMMON:
-            return ""
-        after = {"struct": 80, "pointer": 56, "slice": 56}.get(self.kind, 48)
-        (offset,) = self._binary.unpack("<i", self._address + after)
-        return self._binary.name(self._binary.base + offset)[0] if offset else ""
+    def _package(self) -> str:
+        (offset,) = self._binary.numbers("<i", self._address + _COMMON + _REST.get(self.kind, 0))
+        return self._binary.name_and_tag(self._binary.base + offset)[0] if offset else ""
 
     @cached_property
     def member(self) -> GoType:
         """What a pointer points to, what a slice or (its values) a map holds."""
-        offset = 56 if self.kind == "map" else 48
-        return self._binary.type_at(self._binary.unpack("<Q", self._address + offset)[0])
+        offset = _COMMON + (8 if self.kind == "map" else 0)
+        return self._binary.type_at(self._binary.numbers("<Q", self._address + offset)[0])
 
     @cached_property
     def key(self) -> GoType:
         """What the keys of a map are."""
-        return self._binary.type_at(self._binary.unpack("<Q", self._address + 48)[0])
+        return self._binary.type_at(self._binary.numbers("<Q", self._address + _COMMON)[0])
 
     @cached_property
     def fields(self) -> tuple[GoField, ...]:
         """The fields of a struct in their order."""
-        start, count, _ = self._binary.unpack("<QQQ", self._address + 56)
+        start, count = self._binary.numbers("<QQ", self._address + _COMMON + 8)
         return tuple(self._field(start + 24 * index) for index in range(count))
 
     def _field(self, address: int) -> GoField:
-        name_at, type_at = self._binary.unpack("<QQ", address)
-        name, tag = self._binary.name(name_at)
-        embedded = bool(self._binary.unpack("<B", name_at)[0] & 8)
-        return GoField(name, self._binary.type_at(type_at), dict(_TAG.findall(tag)), embedded)
+        name_at, type_at = self._binary.numbers("<QQ", address)
+        name, tag = self._binary.name_and_tag(name_at)
+        (flags,) = self._binary.numbers("<B", name_at)
+        return GoField(name, self._binary.type_at(type_at), dict(_TAG.findall(tag)), bool(flags & 8))
 
 
 class GoBinary:
@@ -99,6 +100,7 @@ class GoBinary:
         if self._data[:6] != b"\x7fELF\x02\x01":
             raise SystemExit(f"{path} is no 64-bit little-endian ELF program")
         self._sections = dict(self._read_sections())
+        self._rodata = self._sections[".rodata"]
         self._types: dict[int, GoType] = {}
         self.base = self._find_base()
 
@@ -106,58 +108,53 @@ class GoBinary:
         (table,) = struct.unpack_from("<Q", self._data, 0x28)
         size, count, names = struct.unpack_from("<HHH", self._data, 0x3A)
         headers = [struct.unpack_from("<II8xQQQ", self._data, table + size * index) for index in range(count)]
-        strings = headers[names][3]
         for name, _, address, offset, length in headers:
-            start = strings + name
+            start = headers[names][3] + name
             yield self._data[start : self._data.index(b"\0", start)].decode(), Section(address, offset, length)
 
     def _find_base(self) -> int:
         """The address from which names and types are counted: the one word of the module data that fits."""
-        rodata = self._sections[".rodata"]
         module = self._sections[".go.module"]
-        for (word,) in struct.iter_unpack("<Q", self._data[module.offset : module.offset + module.size // 8 * 8]):
-            if rodata.address <= word < rodata.address + rodata.size and self._fits(word):
+        words = self._data[module.offset : module.offset + module.size // 8 * 8]
+        for (word,) in struct.iter_unpack("<Q", words):
+            if self._in_rodata(word) and self._fits(word):
                 return int(word)
         raise SystemExit("the program's types are not found: a release of Go that this reader does not know?")
 
     def _fits(self, base: int) -> bool:
-        kinds = {17, 18, 19, 20, 21, 22, 23, 25}
-        sample = list(self._links())[:500]
-        return all(
-            self._in_rodata(base + link) and self.unpack("<23xB", base + link)[0] & 31 in kinds for link in sample
-        )
+        places = [base + link for link in self._links()]
+        return all(self._in_rodata(at) and self.numbers("<23xB", at)[0] & 31 in _LISTED_KINDS for at in places)
 
     def _in_rodata(self, address: int) -> bool:
-        rodata = self._sections[".rodata"]
-        return rodata.address <= address < rodata.address + rodata.size - 64
+        return self._rodata.address <= address < self._rodata.address + self._rodata.size - _COMMON
 
-    def _links(self) -> Iterator[int]:
+    def _links(self) -> list[int]:
+        """Where the types that need no name are described: offsets from the base."""
         section = self._sections[".typelink"]
-        for (link,) in struct.iter_unpack("<i", self._data[section.offset : section.offset + section.size]):
-            yield link
+        return [link for (link,) in struct.iter_unpack("<i", self._data[section.offset :][: section.size])]
 
-    def unpack(self, form: str, address: int) -> tuple[int, ...]:
+    def numbers(self, form: str, address: int) -> tuple[int, ...]:
         """Numbers at an address."""
-        rodata = self._sections[".rodata"]
-        return struct.unpack_from(form, self._data, address - rodata.address + rodata.offset)
+        return struct.unpack_from(form, self._data, address - self._rodata.address + self._rodata.offset)
 
-    def name(self, address: int) -> tuple[str, str]:
-        """A name and its tag."""
-        flags = self.unpack("<B", address)[0]
+    def name_and_tag(self, address: int) -> tuple[str, str]:
+        """A name and, if it is a field's, its tag."""
+        (flags,) = self.numbers("<B", address)
         text, address = self._text(address + 1)
         return text, self._text(address)[0] if flags & 2 else ""
 
     def _text(self, address: int) -> tuple[str, int]:
+        """A text with its length before it, and where it ends."""
         length = shift = 0
         while True:
-            (byte,) = self.unpack("<B", address)
+            (byte,) = self.numbers("<B", address)
             address += 1
             length |= (byte & 0x7F) << shift
             shift += 7
             if byte < 0x80:
                 break
-        (text,) = self.unpack(f"<{length}s", address)
-        return str(text, "utf-8"), address + length  # type: ignore[arg-type, call-overload]
+        start = address - self._rodata.address + self._rodata.offset
+        return self._data[start : start + length].decode(), address + length
 
     def type_at(self, address: int) -> GoType:
         """The type that is described at an address."""
@@ -169,12 +166,12 @@ class GoBinary:
         """Every struct type with a name that a pointer, slice or map type, or another struct of these, leads to."""
         found: dict[str, GoType] = {}
         waiting = [self.type_at(self.base + link) for link in self._links()]
-        seen: set[int] = set()
+        seen: set[GoType] = set()
         while waiting:
             each = waiting.pop()
-            if id(each) in seen:
+            if each in seen:
                 continue
-            seen.add(id(each))
+            seen.add(each)
             if each.kind in ("pointer", "slice", "map"):
                 waiting.append(each.member)
             elif each.kind == "struct" and each.name:

@@ -133,9 +133,7 @@ def _fields(struct: GoType) -> dict[str, str]:
 
 def _field(field: GoField, tag: str) -> tuple[str, str]:
     name, _, options = field.tags.get("json", "").partition(",")
-    optional = "?" if "omitempty" in options or "omitzero" in options else ""
-    if "omitzero" in options and field.type.kind == "struct":
-        optional += "?"
+    optional = "?" if "omitempty" in options else ""
     if not name and field.embedded:
         return _go_name(field), f"={_type_name(field.type)}"
     if not name or name == "-":

@@ -13,3 +13,8 @@ import pytest
 def test_a_process_does_not_load(component: str, library: str) -> None:
     code = f"import podkeeper.cluster.processes.{component}, sys; sys.exit({library!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_api_server_without_clients_in_go_does_not_load_protobuf() -> None:
+    code = "import podkeeper.cluster.processes.apiserver, sys; sys.exit('podkeeper.api.protobuf' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -91,7 +91,7 @@ def _completion(known: tuple[Field, ...]) -> Callable[[Tree], None]:
         elif field.type in VALUES:
             if VALUES[field.type].missing is not None:
                 constants[field.name] = VALUES[field.type].missing
-        elif field.type != "bytes" and not field.omitzero:
+        elif field.type != "bytes":
             structs.append((field, decoder(field.type)))
 
     def complete(tree: Tree) -> None:

@@ -5,7 +5,7 @@ kinds, and for every message its fields by JSON name, each as a number, flags an
 
     "image": "2?string"       a number and a type; the field is on the wire also when it is empty
     *                         a pointer: on the wire only when it is set
-    ?                         JSON leaves it out when it is empty; ??: also an empty struct
+    ?                         JSON leaves it out when it is empty (but for structs, which Go never finds empty)
     [                         repeated
     {                         a map from strings
     =                         a message whose fields stand in JSON among those of its parent
@@ -24,7 +24,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-_FORM = re.compile(r"(\d+)(\*?)(\?*)([=\[{]?)(.+)")
+_FORM = re.compile(r"(\d+)(\*?)(\??)([=\[{]?)(.+)")
 #: Every API version has these kinds, which are messages of meta/v1.
 _EVERYWHERE = frozenset(
     ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent")
@@ -43,7 +43,6 @@ class Field:
     form: str = ""
     pointer: bool = False
     omitempty: bool = False
-    omitzero: bool = False
 
 
 @cache
@@ -82,7 +81,7 @@ def _field(name: str, text: str) -> Field:
     match = _FORM.fullmatch(text)
     assert match is not None, f"field {name}: {text}"
     number, pointer, empty, form, type_ = match.groups()
-    return Field(name, int(number), type_, form, bool(pointer), bool(empty), empty == "??")
+    return Field(name, int(number), type_, form, bool(pointer), bool(empty))
 
 
 @cache

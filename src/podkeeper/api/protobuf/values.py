@@ -114,25 +114,26 @@ def _write_micro_time(text: str) -> bytes:
     return _timestamp(seconds, micros * 1000)
 
 
-def _read_moment(data: bytes) -> datetime | None:
+def _read_moment(data: bytes, precision: str) -> str | None:
+    """RFC 3339, to ``seconds`` (the rest is not even looked at, as Go does not) or ``microseconds``."""
     if not data:
         return None
     found = parts(data)
-    seconds, nanos = signed64(_number(found, 1)), signed32(_number(found, 2))
+    seconds = signed64(_number(found, 1))
+    nanos = signed32(_number(found, 2)) if precision == "microseconds" else 0
     if seconds == _ZERO_TIME and not nanos:
         return None
-    return _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+    moment = _EPOCH + timedelta(seconds=seconds, microseconds=nanos // 1000)
+    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 
 
 @lru_cache(maxsize=1024)
 def _read_time(data: bytes) -> str | None:
-    moment = _read_moment(data)
-    return None if moment is None else moment.replace(microsecond=0).isoformat()[:19] + "Z"
+    return _read_moment(data, "seconds")
 
 
 def _read_micro_time(data: bytes) -> str | None:
-    moment = _read_moment(data)
-    return None if moment is None else moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    return _read_moment(data, "microseconds")
 
 
 def _write_int_or_string(value: int | str) -> bytes:

@@ -1,5 +1,5 @@
 """Joined bodies of lists, kept while nothing changed: a few, within a bound of bytes, the least recently used go
-first."""
+first. The bound counts the JSON; a rendering in protobuf that is kept with it is about a third of that."""
 
 from __future__ import annotations
 
