@@ -102,8 +102,8 @@ def modified(resource: str, group: str, name: str) -> ApiError:
 
 
 def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiError:
-    """422 Invalid, with one cause per field error."""
-    texts = [f"{cause.field}: {cause.message}" for cause in causes]
+    """422 Invalid, with one cause per field error; the message says the same thing once."""
+    texts = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
     listed = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     text = (
         f'{qualified(kind, group)} "{name}" is invalid: {listed}'

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from podkeeper.api import names
-from podkeeper.api.validation.computeresources import amount, resource_name
+from podkeeper.api.validation.computeresources import amount, quota_resource_name, resource_name
 from podkeeper.api.validation.fields import Found, indexed, keyed
 from podkeeper.api.validation.metadata import UNKNOWN_FINALIZER
 from podkeeper.api.validation.paths import network, no_backsteps
@@ -78,8 +78,7 @@ def node_update(found: Found, new: v1.Node, old: v1.Node) -> None:
 def resource_quota(found: Found, obj: v1.ResourceQuota) -> None:
     """A new or changed quota."""
     for path, name, value in keyed("spec.hard", obj.spec.hard):
-        plain = name.removeprefix("count/") if name.startswith("count/") else name
-        found.check(path, name, names.qualified_name if plain != name else _quota_name)
+        found.check(path, name, quota_resource_name)
         amount(found, path, name, value)
 
 
@@ -147,13 +146,6 @@ def persistent_volume_update(found: Found, new: v1.PersistentVolume, old: v1.Per
             found.forbidden("spec.persistentvolumesource", _SOURCE_FROZEN)
             break
     found.unchanged("spec.volumeMode", new.spec.volume_mode, old.spec.volume_mode)
-
-
-def _quota_name(value: str) -> tuple[str, ...]:
-    found = resource_name(value)
-    if found and ".storageclass.storage.k8s.io/" in value:
-        return names.qualified_name(value)
-    return () if value.startswith(("requests.", "limits.")) else found
 
 
 def _limits(found: Found, at: str, item: v1.LimitRangeItem) -> None:

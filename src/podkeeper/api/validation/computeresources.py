@@ -37,13 +37,15 @@ _STANDARD = _FOR_CONTAINERS | {
     "services.nodeports",
     "services.loadbalancers",
 }
+_FOR_QUOTAS = _STANDARD - {"storage"}
+_QUOTA_HUGE_PAGES = (HUGE_PAGES, f"requests.{HUGE_PAGES}")
 
 
 @lru_cache(maxsize=256)
 def resource_name(value: str) -> tuple[str, ...]:
     """A qualified name; without a domain one of those that the API defines."""
     found = names.qualified_name(value)
-    if not found and "/" not in value and value not in _STANDARD and not value.startswith(HUGE_PAGES):
+    if not found and "/" not in value and value not in _STANDARD and not value.startswith(_QUOTA_HUGE_PAGES):
         return ("must be a standard resource type or fully qualified",)
     return found
 
@@ -52,8 +54,17 @@ def resource_name(value: str) -> tuple[str, ...]:
 def container_resource_name(value: str) -> tuple[str, ...]:
     """A resource that containers can ask for."""
     found = resource_name(value)
-    if not found and "/" not in value and value not in _FOR_CONTAINERS and not value.startswith(HUGE_PAGES):
-        return ("must be a standard resource for containers",)
+    if "/" not in value and value not in _FOR_CONTAINERS and not value.startswith(HUGE_PAGES):
+        return (*found, "must be a standard resource for containers")
+    return found
+
+
+@lru_cache(maxsize=256)
+def quota_resource_name(value: str) -> tuple[str, ...]:
+    """What a quota can count or add up."""
+    found = resource_name(value)
+    if "/" not in value and value not in _FOR_QUOTAS and not value.startswith(_QUOTA_HUGE_PAGES):
+        return (*found, "must be a standard resource for quota")
     return found
 
 

@@ -58,6 +58,12 @@ def of_resources(found: Found, new: v1.Pod, old: v1.Pod) -> None:
     after, before = new.spec, old.spec
     if not _same_containers(found, after, before):
         return
+    for name, new_ones, old_ones in (
+        ("containers", after.containers, before.containers),
+        ("initContainers", after.init_containers, before.init_containers),
+    ):
+        for (path, container), was in zip(indexed(f"spec.{name}", new_ones), old_ones, strict=True):
+            _nothing_removed(found, f"{path}.resources", container.resources, was.resources)
     changed = replace(
         after,
         containers=_with_resources(after.containers, before.containers),
@@ -68,6 +74,15 @@ def of_resources(found: Found, new: v1.Pod, old: v1.Pod) -> None:
         found.forbidden("spec", _RESIZE)
     elif qos.of_spec(after) != qos.of_spec(before):
         found.invalid("spec", qos.of_spec(after), "Pod QOS Class may not change as a result of resizing")
+
+
+def _nothing_removed(found: Found, at: str, after: v1.ResourceRequirements, before: v1.ResourceRequirements) -> None:
+    for name, new, old in (
+        ("limits", after.limits, before.limits),
+        ("requests", after.requests, before.requests),
+    ):
+        if set(old) - set(new):
+            found.forbidden(f"{at}.{name}", f"resource {name} cannot be removed")
 
 
 def _same_containers(found: Found, after: v1.PodSpec, before: v1.PodSpec) -> bool:

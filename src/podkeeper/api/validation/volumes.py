@@ -28,6 +28,7 @@ _HOST_PATH_TYPES = (
     "FileOrCreate",
     "Socket",
 )
+_FIRST = ("emptyDir", "hostPath")
 _MIN_TOKEN_SECONDS = 600
 _MAX_TOKEN_SECONDS = 1 << 32
 _MAX_DRIVER_NAME = 63
@@ -70,18 +71,19 @@ def csi_driver_name(found: Found, at: str, name: str) -> None:
 
 
 def volumes(found: Found, at: str, listed: tuple[v1.Volume, ...]) -> dict[str, v1.Volume]:
-    """Judges a pod's volumes and returns them by name."""
+    """Judges a pod's volumes and returns by name those that are good: only they can be mounted."""
     known: dict[str, v1.Volume] = {}
     for index, volume in enumerate(listed):
-        path = f"{at}[{index}]"
+        path, before = f"{at}[{index}]", len(found)
+        _one_source(found, path, volume)
         if not volume.name:
             found.required(f"{path}.name")
         else:
             found.check(f"{path}.name", volume.name, names.dns_label)
         if volume.name in known:
             found.duplicate(f"{path}.name", volume.name)
-        _one_source(found, path, volume)
-        known[volume.name] = volume
+        if len(found) == before:
+            known[volume.name] = volume
     return known
 
 
@@ -107,7 +109,9 @@ def nfs(found: Found, at: str, source: v1.NFSVolumeSource) -> None:
 
 @cache
 def _attributes(cls: type[msgspec.Struct]) -> dict[str, str]:
-    return {each.encode_name: each.name for each in msgspec.structs.fields(cls)}
+    """Encoded name -> attribute; the two commonest sources first, as in upstream, where the order shows."""
+    every = {each.encode_name: each.name for each in msgspec.structs.fields(cls)}
+    return {name: every[name] for name in _FIRST if name in every} | every
 
 
 def _one_source(found: Found, at: str, volume: v1.Volume) -> None:

@@ -105,7 +105,7 @@ def stateful_set(found: Found, obj: apps.StatefulSet) -> None:
             why = "only allowed for updateStrategy 'RollingUpdate'"
             found.invalid("spec.updateStrategy.rollingUpdate", strategy.rolling_update, why)
     elif strategy.type != "RollingUpdate":
-        _enumerated(found, "spec.updateStrategy", strategy.type, "'RollingUpdate' or 'OnDelete'")
+        _unknown_set_strategy(found, strategy)
     elif strategy.rolling_update is not None:
         at = "spec.updateStrategy.rollingUpdate"
         found.not_negative(f"{at}.partition", strategy.rolling_update.partition)
@@ -242,6 +242,15 @@ def _retention(found: Found, spec: apps.StatefulSetSpec) -> None:
     for name, value in (("whenDeleted", policy.when_deleted), ("whenScaled", policy.when_scaled)):
         if value not in ("Delete", "Retain"):
             found.unsupported(f"{at}.{name}", value, ("Retain", "Delete"))
+
+
+def _unknown_set_strategy(found: Found, strategy: apps.StatefulSetUpdateStrategy) -> None:
+    """Shown as the server's own form of it, whose members begin with capitals."""
+    if not strategy.type:
+        found.required("spec.updateStrategy")
+    else:
+        given = {"Type": strategy.type, "RollingUpdate": strategy.rolling_update}
+        found.invalid("spec.updateStrategy", given, "must be 'RollingUpdate' or 'OnDelete'")
 
 
 def _enumerated(found: Found, at: str, value: str, supported: str) -> None:

@@ -139,3 +139,19 @@ def test_the_plain_kind_is_good(kind: str) -> None:
 )
 def test_a_mistake_names_its_field(kind: str, changed: dict[str, Any], field: str, message: str) -> None:
     assert mistakes(kind, changed) == [(field, message)]
+
+
+@pytest.mark.parametrize(
+    "good", ["count/jobs.batch", "requests.example.com/gpu", "requests.hugepages-2Mi", "limits.cpu"]
+)
+def test_what_a_quota_counts(good: str) -> None:
+    assert mistakes("ResourceQuota", {"hard": {good: "1"}}) == []
+
+
+@pytest.mark.parametrize("unknown", ["foo", "requests.foo"])
+def test_what_no_quota_counts(unknown: str) -> None:
+    at = f"spec.hard[{unknown}]"
+    assert mistakes("ResourceQuota", {"hard": {unknown: "1"}}) == [
+        (at, f'Invalid value: "{unknown}": must be a standard resource type or fully qualified'),
+        (at, f'Invalid value: "{unknown}": must be a standard resource for quota'),
+    ]

@@ -117,3 +117,12 @@ def test_a_pod_does_not_become_a_mirror(on_update: Judge) -> None:
     assert on_update(shown, "metadata.annotations", {}) == [
         (f"metadata.annotations[{mirror}]", "Forbidden: may not remove or update mirror pod annotation")
     ]
+
+
+def test_a_resize_takes_no_limit_away(on_update: Judge) -> None:
+    resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}
+    sized = pod(containers=[{"name": "c", "image": "i", "resources": resources}])
+    assert on_update(sized, "spec.containers.0.resources.limits.cpu", "3", "resize") == []
+    assert on_update(sized, "spec.containers.0.resources.limits", {}, "resize") == [
+        ("spec.containers[0].resources.limits", "Forbidden: resource limits cannot be removed")
+    ]

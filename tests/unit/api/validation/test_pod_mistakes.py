@@ -194,9 +194,14 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         'Invalid value: "-1Mi": must be greater than or equal to 0',
     ),
     (
-        container(resources={"requests": {"disks": "1"}}),
-        f"{FIRST}.resources.requests[disks]",
-        'Invalid value: "disks": must be a standard resource type or fully qualified',
+        container(resources={"requests": {"pods": "1"}}),
+        f"{FIRST}.resources.requests[pods]",
+        'Invalid value: "pods": must be a standard resource for containers',
+    ),
+    (
+        {"volumes": [{"name": "v", "hostPath": {"path": "/x"}, "emptyDir": {}}]},
+        "spec.volumes[0].hostPath",
+        "Forbidden: may not specify more than 1 volume type",
     ),
     (
         container(securityContext={"runAsUser": -1}),
@@ -224,11 +229,6 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         {"activeDeadlineSeconds": 0},
         "spec.activeDeadlineSeconds",
         "Invalid value: 0: must be between 1 and 2147483647, inclusive",
-    ),
-    (
-        {"volumes": [{"name": "v", "emptyDir": {}, "hostPath": {"path": "/"}}]},
-        "spec.volumes[0].emptyDir",
-        "Forbidden: may not specify more than 1 volume type",
     ),
     (
         {"volumes": [{"name": "v", "hostPath": {"path": "/a/../b"}}]},
@@ -396,11 +396,12 @@ def test_ephemeral_containers_are_added_and_stay() -> None:
 def test_resizing_changes_resources_alone() -> None:
     small, large = (container(resources={"requests": {"cpu": each}}) for each in ("1", "2"))
     assert changes(small, large, "resize") == []
-    assert changes(small, container(image="j"), "resize") == [
+    assert changes(small, container(image="j", resources={"requests": {"cpu": "1"}}), "resize") == [
         ("spec", "Forbidden: only cpu and memory resources for sidecar and non-sidecar containers are mutable")
     ]
-    assert changes(small, container(), "resize") == [
-        ("spec", 'Invalid value: "BestEffort": Pod QOS Class may not change as a result of resizing')
+    whole = {"cpu": "1", "memory": "1Mi"}
+    assert changes(small, container(resources={"requests": whole, "limits": whole}), "resize") == [
+        ("spec", 'Invalid value: "Guaranteed": Pod QOS Class may not change as a result of resizing')
     ]
 
 
@@ -418,3 +419,21 @@ def test_namespaces_to_be_near_are_shown_without_their_place() -> None:
     )
     assert field == "spec.affinity.podAffinity.requiredDuringSchedulingIgnoredDuringExecution[0].namespace"
     assert message.startswith('Invalid value: "A": a lowercase RFC 1123 label must consist of')
+
+
+def test_a_resource_that_nobody_knows_is_none_for_containers_either() -> None:
+    at = f"{FIRST}.resources.limits[disks]"
+    found = [cause for cause in mistakes(pod(**container(resources={"limits": {"disks": "1"}}))) if cause[0] == at]
+    assert found == [
+        (at, 'Invalid value: "disks": must be a standard resource type or fully qualified'),
+        (at, 'Invalid value: "disks": must be a standard resource for containers'),
+    ]
+
+
+def test_a_volume_that_is_wrong_cannot_be_mounted() -> None:
+    mounting = container(volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    found = mistakes(pod(**mounting, volumes=[{"name": "v", "hostPath": {"path": ""}}]))
+    assert found == [
+        ("spec.volumes[0].hostPath.path", "Required value"),
+        (f"{FIRST}.volumeMounts[0].name", 'Not found: "v"'),
+    ]
