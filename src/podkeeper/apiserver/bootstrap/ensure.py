@@ -12,10 +12,18 @@ from typing import Any
 from podkeeper.api import resources, timestamps
 from podkeeper.api.errors import ApiError
 from podkeeper.api.user import AUTHENTICATED_GROUP, MASTERS_GROUP, UserInfo
-from podkeeper.apiserver.bootstrap import objects, policy
+from podkeeper.apiserver.bootstrap import api_services, objects, policy
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.foundation.clock import Clock
-from podkeeper.registry.verbs import FieldValidation, Registry, RequestContext, ResourceVerbs
+from podkeeper.registry.storage_versions import is_stored
+from podkeeper.registry.verbs import (
+    DeleteOptions,
+    FieldValidation,
+    ListOptions,
+    Registry,
+    RequestContext,
+    ResourceVerbs,
+)
 
 Tree = dict[str, Any]
 #: From the present object and the wanted one to what is to be written, None for nothing.
@@ -32,7 +40,11 @@ async def ensure_all(registry: Registry, config: ApiServerConfig, port: int, clo
     wave += [(tree, replace_content) for tree in objects.kubernetes_service(config, port)]
     wave.append((objects.authentication_config_map(config), replace_content))
     wave.append((objects.service_network(config), keep))
+    answered = [row for row in resources.RESOURCES if row.enabled and not is_stored(row)]
+    local = api_services.wanted([*registry.resources().values(), *answered])
+    wave += [(tree, keep) for tree in local]
     await _ensure(registry, wave)
+    await _forget_outlived(registry, [tree["metadata"]["name"] for tree in local])
     await _make_network_ready(registry, timestamps.format_time(clock.time()))
 
 
@@ -90,6 +102,15 @@ async def _make_network_ready(registry: Registry, now: str) -> None:
     if not (present.get("status") or {}).get("conditions"):
         status = objects.service_network_status(now)
         await verbs.update(_context(), "", "kubernetes", {**_copy(present), "status": status}, "status")
+
+
+async def _forget_outlived(registry: Registry, names: Sequence[str]) -> None:
+    verbs = registry.verbs(api_services.OWN_GROUP, "v1", "apiservices")
+    if verbs is None:
+        return
+    for item in (await verbs.list("", ListOptions())).items:
+        if api_services.is_outlived(item.tree(), names):
+            await verbs.delete(_context(), "", item.name, DeleteOptions())
 
 
 async def _ensure_one(verbs: ResourceVerbs, wanted: Mapping[str, Any], merge: Merge) -> None:
