@@ -24,7 +24,9 @@ def traces(cluster: Cluster) -> dict[str, list[str]]:
     return {
         "processes": [_shown(each) for each in Path("/proc").iterdir() if _belongs(each, root, cluster)],
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if f"{root}/" in line],
-        "groups": [str(each) for each in Path("/sys/fs/cgroup").glob(f"**{group(cluster)}")],
+        "groups": [
+            str(each) for top in ("", "*/") for each in Path("/sys/fs/cgroup").glob(f"{top}{group(cluster)[1:]}")
+        ],
         "links": [each["ifname"] for each in links if each["ifname"] not in ("lo", "node0")],
         "tables": [each["table"]["name"] for each in tables if "table" in each],
         "files": [root] if cluster.data_dir.exists() else [],

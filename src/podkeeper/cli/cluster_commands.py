@@ -9,6 +9,7 @@ import click
 
 from podkeeper.cli.options import data_dir
 from podkeeper.cluster import lifecycle, settings
+from podkeeper.cluster.command_lock import alone
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.settings import Wishes
@@ -28,7 +29,8 @@ def up(layout: Layout, detach: bool, **wished: Any) -> None:
         _refuse_changes(layout, wishes)
         click.echo(f"the cluster in {layout.root} is running already")
         return
-    chosen = lifecycle.prepare(layout, wishes)
+    with alone(layout):
+        chosen = lifecycle.prepare(layout, wishes)
     click.echo(f"starting node {chosen.node_name} at {chosen.server}")
     sys.stdout.flush()
     if not detach:
@@ -54,9 +56,10 @@ def down(layout: Layout, keep_pods: bool) -> None:
     """Stop the cluster and its containers; everything stored stays."""
     from podkeeper.cluster.cleanup import stop_containers
 
-    stopped = lifecycle.stop(layout)
-    if not keep_pods:
-        stop_containers(layout)
+    with alone(layout):
+        stopped = lifecycle.stop(layout)
+        if not keep_pods:
+            stop_containers(layout)
     click.echo("the cluster is stopped" if stopped else "the cluster was not running")
 
 
@@ -86,8 +89,9 @@ def reset(layout: Layout, yes: bool) -> None:
         if not sys.stdin.isatty():
             raise ClusterError("reset asks first, and there is no terminal to ask at", "podkeeper reset --yes")
         click.confirm(f"This deletes the cluster in {layout.root}, all pods and all stored objects. Go on?", abort=True)
-    lifecycle.stop(layout)
-    left = remove_everything(layout)
+    with alone(layout):
+        lifecycle.stop(layout)
+        left = remove_everything(layout)
     for trace in left:
         click.echo(f"could not remove: {trace}", err=True)
     if left:

@@ -25,6 +25,12 @@ class Listed:
         return f"process {self.pid} ({' '.join(self.words[:5])})"
 
 
+def look_at(pid: int) -> Listed | None:
+    """One process; None when it has ended."""
+    words = _command_line(pid)
+    return Listed(pid, words) if words else None
+
+
 def find(matches: Callable[[Sequence[str]], bool]) -> list[Listed]:
     """Every process but this one whose command line ``matches``. One that has ended shows no command line."""
     found = []

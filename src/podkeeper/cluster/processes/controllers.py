@@ -12,7 +12,7 @@ from random import SystemRandom
 
 from podkeeper.client.informer import InformerFactory
 from podkeeper.cluster import election
-from podkeeper.cluster.children import stop_on_request, tell_ready
+from podkeeper.cluster.children import tell_ready, until_stopped
 from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.processes.connection import connected
@@ -27,7 +27,7 @@ async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) 
     certificate = Credentials.of(layout).authority.certificate.read_text()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(election.ending_with_leadership())
-        stop = await stack.enter_async_context(stop_on_request())
+        await stack.enter_async_context(until_stopped())
         own = stack.enter_context(election.identity(layout, "controllers")) if options.leader_elect else ""
         api = await stack.enter_async_context(connected(layout, "controllers", clock))
         informers = InformerFactory(api, clock)
@@ -42,10 +42,8 @@ async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) 
             candidate = election.elector(theirs, clock, election.SCHEDULER, own, options) if own else None
             work.append((candidate, scheduler.run))
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(informers.run(), name="informers")]
+            tasks.create_task(informers.run(), name="informers")
             await informers.wait_for_sync()
-            running += [tasks.create_task(election.lead(*each)) for each in work]
+            for each in work:
+                tasks.create_task(election.lead(*each))
             tell_ready()
-            await stop.wait()
-            for task in running:
-                task.cancel()

@@ -13,7 +13,7 @@ from podkeeper.api.pods import conditions
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import Informer
 from podkeeper.client.reflector import Selection
-from podkeeper.cluster.children import stop_on_request, tell_ready
+from podkeeper.cluster.children import tell_ready, until_stopped
 from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
@@ -35,7 +35,7 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
     """Runs the node until told to stop."""
     clock = SystemClock()
     async with (
-        stop_on_request() as stop,
+        until_stopped(),
         _engine(layout, settings, clock) as engine,
         connected(layout, "node", clock) as api,
     ):
@@ -44,14 +44,9 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
         nodes = Informer(api.of(v1.Node), clock, Selection(field_selector=f"metadata.name={settings.node_name}"))
         nodes.add_handler(_tell_when_ready)
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(events.run(), name="events"),
-                tasks.create_task(nodes.run(), name="own node"),
-                tasks.create_task(kubelet.run(), name="kubelet"),
-            ]
-            await stop.wait()
-            for task in running:
-                task.cancel()
+            tasks.create_task(events.run(), name="events")
+            tasks.create_task(nodes.run(), name="own node")
+            tasks.create_task(kubelet.run(), name="kubelet")
 
 
 @contextlib.asynccontextmanager

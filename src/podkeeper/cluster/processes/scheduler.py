@@ -9,7 +9,7 @@ from random import SystemRandom
 
 from podkeeper.client.informer import InformerFactory
 from podkeeper.cluster import election
-from podkeeper.cluster.children import stop_on_request, tell_ready
+from podkeeper.cluster.children import tell_ready, until_stopped
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.processes.connection import connected
 from podkeeper.cluster.settings import Settings
@@ -22,17 +22,14 @@ async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) 
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(election.ending_with_leadership())
-        stop = await stack.enter_async_context(stop_on_request())
+        await stack.enter_async_context(until_stopped())
         own = stack.enter_context(election.identity(layout, "scheduler")) if options.leader_elect else ""
         api = await stack.enter_async_context(connected(layout, "scheduler", clock))
         informers = InformerFactory(api, clock)
         scheduler = Scheduler(SchedulerConfig(), api, informers, clock, SystemRandom())
         candidate = election.elector(api, clock, election.SCHEDULER, own, options) if own else None
         async with asyncio.TaskGroup() as tasks:
-            running = [tasks.create_task(informers.run(), name="informers")]
+            tasks.create_task(informers.run(), name="informers")
             await informers.wait_for_sync()
-            running.append(tasks.create_task(election.lead(candidate, scheduler.run), name="scheduler"))
+            tasks.create_task(election.lead(candidate, scheduler.run), name="scheduler")
             tell_ready()
-            await stop.wait()
-            for task in running:
-                task.cancel()
