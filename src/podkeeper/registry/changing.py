@@ -16,9 +16,9 @@ from typing import Any
 
 import msgspec
 
-from podkeeper.api import codec
+from podkeeper.api import codec, validation
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, modified, not_found
-from podkeeper.registry import checks, deleting
+from podkeeper.registry import deleting
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.creating import refuse
 from podkeeper.registry.documents import blaming_types, check_kind, take_in, typed
@@ -224,7 +224,7 @@ class _Turn:
             obj = msgspec.structs.replace(obj, metadata=msgspec.structs.replace(obj.metadata, generation=generation))
         mistakes = [
             *finalizer_mistakes(new["metadata"], old["metadata"]),
-            *checks.on_update(kind.stored, obj, before, subresource),
+            *validation.validate_update(kind.stored, obj, before, subresource),
             *kind.strategy.mistakes(new, old, subresource),
         ]
         refuse(kind, self.target.name, mistakes)

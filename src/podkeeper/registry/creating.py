@@ -10,9 +10,8 @@ from typing import Any
 
 import msgspec
 
-from podkeeper.api import codec, names, timestamps
+from podkeeper.api import codec, names, timestamps, validation
 from podkeeper.api.errors import ApiError, Cause, already_exists, bad_request, invalid
-from podkeeper.registry import checks
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.documents import blaming_types, check_kind, take_in, typed
 from podkeeper.registry.item import StoredItem
@@ -143,9 +142,10 @@ def _name_missing(metadata: Tree) -> list[Cause]:
 def _mistakes(kind: ServedKind, stored: Tree, obj: msgspec.Struct) -> Sequence[Cause]:
     own = kind.strategy.mistakes(stored, None, "")
     if not kind.converted:
-        return [*checks.on_create(kind.stored, stored, obj), *own]
+        return [*validation.validate_create(kind.stored, stored, obj), *own]
     shown = kind.view.from_storage(stored)
-    return [*checks.on_create(kind.resource, shown, typed(kind.resource, kind.served_class, shown)), *own]
+    obj = typed(kind.resource, kind.served_class, shown)
+    return [*validation.validate_create(kind.resource, shown, obj), *own]
 
 
 def refuse(kind: ServedKind, name: str, mistakes: Sequence[Cause]) -> None:

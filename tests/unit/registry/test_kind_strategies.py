@@ -334,6 +334,21 @@ class TestOthers:
         changed = await shop.patch("certificatesigningrequests", "c", approved, "certificates.k8s.io", "approval")
         assert changed["status"]["conditions"][0]["type"] == "Approved"
 
+    async def test_daemon_sets_count_their_templates(self, shop: Any) -> None:
+        labels = {"a": "b"}
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        spec = {"selector": {"matchLabels": labels}, "template": template}
+        made = await shop.create("daemonsets", {"metadata": {"name": "d"}, "spec": spec}, "apps")
+        counter = "deprecated.daemonset.template.generation"
+        assert made["metadata"]["annotations"] == {counter: "1"}
+        changed = await shop.patch("daemonsets", "d", {"spec": {"minReadySeconds": 3}}, "apps")
+        assert (changed["metadata"]["annotations"][counter], changed["metadata"]["generation"]) == ("1", 2)
+        image = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "j"}]}}}}
+        changed = await shop.patch("daemonsets", "d", image, "apps")
+        assert (changed["metadata"]["annotations"][counter], changed["metadata"]["generation"]) == ("2", 3)
+        taken = {"metadata": {"annotations": None}}
+        assert (await shop.patch("daemonsets", "d", taken, "apps"))["metadata"]["annotations"] == {counter: "2"}
+
     async def test_nodes_register_with_their_status(self, shop: Any) -> None:
         body = {"metadata": {"name": "n"}, "status": {"capacity": {"cpu": "2"}}}
         assert (await shop.create("nodes", body))["status"]["capacity"] == {"cpu": "2"}

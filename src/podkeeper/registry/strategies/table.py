@@ -8,6 +8,7 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.strategies.apiextensions.customresourcedefinition import CustomResourceDefinitionStrategy
 from podkeeper.registry.strategies.apiregistration.apiservice import APIServiceStrategy
+from podkeeper.registry.strategies.apps.daemonset import DaemonSetStrategy
 from podkeeper.registry.strategies.apps.deployment import DeploymentStrategy
 from podkeeper.registry.strategies.base import Rules, Strategy
 from podkeeper.registry.strategies.batch.job import JobStrategy
@@ -51,7 +52,6 @@ RULES: Mapping[tuple[str, str], Rules] = {
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): Rules(
         generation=True, unconditional_update=False
     ),
-    ("apps", "daemonsets"): _WORKLOAD,
     ("apps", "replicasets"): _WORKLOAD,
     ("apps", "statefulsets"): _WORKLOAD,
     ("batch", "cronjobs"): _WORKLOAD,
@@ -89,6 +89,7 @@ CLASSES: Mapping[tuple[str, str], Callable[[], Strategy]] = {
     ("", "serviceaccounts"): ServiceAccountStrategy,
     ("apiextensions.k8s.io", "customresourcedefinitions"): CustomResourceDefinitionStrategy,
     ("apiregistration.k8s.io", "apiservices"): APIServiceStrategy,
+    ("apps", "daemonsets"): DaemonSetStrategy,
     ("apps", "deployments"): DeploymentStrategy,
     ("batch", "jobs"): JobStrategy,
     ("certificates.k8s.io", "certificatesigningrequests"): CertificateSigningRequestStrategy,
