@@ -81,10 +81,12 @@ def become_supervisor(layout: Layout) -> None:
 def stop(layout: Layout) -> bool:
     """Ends the supervisor and with it every component; containers keep running. False when nothing ran.
 
+    ClusterError in another network namespace than the cluster's: whoever stops it goes on to remove its network.
     Components whose supervisor was killed are on their way to end; so is a supervisor that has only just begun.
     """
-    from podkeeper.cluster import process_table, remains
+    from podkeeper.cluster import network_namespace, process_table, remains
 
+    network_namespace.check(layout)
     stopped = _stop_supervisor(layout)
     orphans = remains.components(layout)
     left = process_table.end(orphans, ORPHAN_SECONDS)

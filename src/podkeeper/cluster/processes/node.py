@@ -13,6 +13,7 @@ from podkeeper.api.pods import conditions
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import Informer
 from podkeeper.client.reflector import Selection
+from podkeeper.cluster import network_namespace
 from podkeeper.cluster.children import tell_ready, until_stopped
 from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.errors import ClusterError
@@ -57,6 +58,7 @@ async def _engine(layout: Layout, settings: Settings, clock: Clock) -> AsyncIter
             images = ImageStore(ImageStoreConfig(layout.images), clock)
             stack.push_async_callback(images.close)
             await images.tidy()
+            network_namespace.remember(layout)
             network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(settings.pod_cidr)))
             stack.callback(network.close)
             config = EngineConfig(layout.runtime, layout.cgroup(settings.node_name), clock=clock)
