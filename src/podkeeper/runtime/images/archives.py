@@ -12,7 +12,7 @@ import posixpath
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def opened(path: Path, scratch: Path) -> Iterator[list[ArchivedImage]]:
         yield images
 
 
-def pieces(path: Path) -> Iterator[bytes]:
+def pieces(path: Path) -> Generator[bytes, None, None]:
     """The contents of a file."""
     with path.open("rb") as source:
         while piece := source.read(_PIECE):

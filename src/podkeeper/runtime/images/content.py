@@ -131,10 +131,15 @@ class ContentStore:
             raise NoRoom(f"blob {digest} needs {needed} bytes, but only {free} are free")
 
     async def put(self, digest: str, pieces: Iterable[bytes], size: int = -1) -> None:
-        """Stores a whole blob from ``pieces``. Raises DigestMismatch, OSError."""
+        """Stores a whole blob from ``pieces``. Raises DigestMismatch, NoRoom, OSError. Nothing is resumed."""
         async with self.ingest(digest, size) as partial:
-            if partial is not None:
+            if partial is None:
+                return
+            try:
                 await run_to_end(_fill, partial, pieces)
+            except BaseException:
+                partial.restart()
+                raise
 
     def drop(self, digests: Iterable[str], now: float) -> None:
         """Drops blobs that have served, and what an interrupted download left a day ago. Needs the gate alone."""

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from podkeeper.runtime.cri import RuntimeFailure
+
 Row = tuple[Any, ...]
 
 _SCHEMA = """
@@ -75,19 +77,25 @@ class ImageRecord:
     step: bool
 
 
+class IndexFailure(RuntimeFailure):
+    """The database cannot be read or written: the disk is full, or worse."""
+
+
 class InUse(Exception):
     """The image has snapshots."""
 
 
 class Index:
-    """The database. Methods are short and may be called from any thread."""
+    """The database. Methods are short and may be called from any thread. All raise IndexFailure."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._durable = 0
         self._db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-512"):
-            self._db.execute(f"PRAGMA {pragma}")
+        with self._held() as db:
+            for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-512"):
+                db.execute(f"PRAGMA {pragma}")
         with self._transaction() as db:
             for statement in _SCHEMA.split(";"):
                 db.execute(statement)
@@ -98,10 +106,10 @@ class Index:
 
     def make_durable(self) -> None:
         """Waits until everything so far is on the disk."""
-        with self._lock:
-            if self._db.total_changes != self._durable:
-                self._durable = self._db.total_changes
-                self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        with self._held() as db:
+            if db.total_changes != self._durable:
+                db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._durable = db.total_changes
 
     # Images and names.
 
@@ -268,11 +276,11 @@ class Index:
             db.execute("INSERT OR REPLACE INTO build_steps VALUES (?, ?)", (key, image_id))
 
     def _images(self, clause: str, *values: str) -> list[ImageRecord]:
-        with self._lock:
-            rows = self._db.execute(f"{_SELECT_IMAGES} {clause}", values).fetchall()
+        with self._held() as db:
+            rows = db.execute(f"{_SELECT_IMAGES} {clause}", values).fetchall()
             found = []
             for image_id, size, pinned, used_at, in_use, step in rows:
-                names = self._db.execute(
+                names = db.execute(
                     "SELECT name, local FROM names WHERE image = ? ORDER BY name", (image_id,)
                 ).fetchall()
                 record = ImageRecord(
@@ -289,21 +297,32 @@ class Index:
             return found
 
     def _one(self, query: str, *values: str) -> Row | None:
-        with self._lock:
-            row: Row | None = self._db.execute(query, values).fetchone()
+        with self._held() as db:
+            row: Row | None = db.execute(query, values).fetchone()
             return row
 
     def _all(self, query: str, *values: str) -> list[Row]:
-        with self._lock:
-            return self._db.execute(query, values).fetchall()
+        with self._held() as db:
+            return db.execute(query, values).fetchall()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._held() as db:
+            db.execute("BEGIN IMMEDIATE")
             try:
-                yield self._db
+                yield db
+                db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._lock:
+                yield self._db
+        except sqlite3.IntegrityError:
+            raise  # who breaks a rule on purpose knows which
+        except sqlite3.Error as error:
+            raise IndexFailure(f"the image index {self._path}: {error}") from error

@@ -112,8 +112,11 @@ class ImageStore:
         try:
             async with self._gate.shared():
                 yield blobs
-        finally:
-            await self.tidy(blobs)
+        except BaseException:
+            with contextlib.suppress(RuntimeFailure, OSError):  # what went wrong before is what matters
+                await self.tidy(blobs)
+            raise
+        await self.tidy(blobs)
 
     def add_built(self, document: ImageDocument, layers_of: str, names: Sequence[Reference]) -> str:
         """Registers an image that has the layers of another one and a configuration of its own. Returns its id."""
@@ -166,7 +169,8 @@ class ImageStore:
         files = {layer.digest: file for layer, file in zip(image.layers, image.files, strict=True)}
 
         async def fetch(blob: Descriptor) -> None:
-            await self.content.put(blob.digest, archives.pieces(files[blob.digest]), blob.size)
+            with contextlib.closing(archives.pieces(files[blob.digest])) as pieces:
+                await self.content.put(blob.digest, pieces, blob.size)
 
         try:
             image_id = await self._assembler.assemble(image.config, image.layers, fetch)
