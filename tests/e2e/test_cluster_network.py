@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from cluster_harness import Cluster, eventually
+from cluster_harness import CLIENTS, Cluster, eventually
 
 Place = Callable[..., None]
 PORT = 18080
@@ -82,6 +84,34 @@ def test_a_host_network_pod_is_on_the_node(cluster: Cluster, place: Place) -> No
     assert inside(cluster, "native", "readlink", "/proc/self/ns/net") == f"net:[{node}]"
     assert "node0" in inside(cluster, "native", "ls", "/sys/class/net").split()
     assert eventually(lambda: said(cluster, "127.0.0.1", 7070))
+
+
+@contextmanager
+def forwarded(cluster: Cluster, version: str, *arguments: str) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """``kubectl port-forward``: the local port that it chose, and the program itself."""
+    words = [CLIENTS / f"kubectl-{version}", f"--kubeconfig={cluster.kubeconfig}", "port-forward", *arguments]
+    command = [*cluster.namespace.enter, *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
+        try:
+            assert program.stdout is not None
+            line = program.stdout.readline()
+            assert line.startswith("Forwarding from 127.0.0.1:"), line
+            yield int(line.split(":")[1].split()[0]), program
+        finally:
+            program.kill()
+
+
+@pytest.mark.parametrize("version", ["1.36", "1.34"])
+def test_kubectl_forwards_a_local_port_into_the_pod(cluster: Cluster, place: Place, version: str) -> None:
+    name = f"forwarded-{version.replace('.', '-')}"
+    place(pod(name, *serve(7000)))
+    with forwarded(cluster, version, f"pod/{name}", ":7000") as (port, _):
+        for _ in range(3):  # one connection after the other through one tunnel
+            assert eventually(lambda port=port: said(cluster, "127.0.0.1", port)) == name
+    with forwarded(cluster, version, f"pod/{name}", ":7999") as (port, program):
+        assert said(cluster, "127.0.0.1", port) == ""
+        assert program.stdout is not None
+        assert "error forwarding port 7999 to pod" in program.stdout.read()  # kubectl gives up then
 
 
 def test_the_network_of_a_pod_is_gone_with_it(cluster: Cluster, place: Place) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import struct
+import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -20,6 +22,7 @@ from podkeeper.client.api import ObjectList, PatchKind, WatchEvent
 from podkeeper.foundation.cgroups import CgroupUsage
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.kubelet import Kubelet
+from podkeeper.kubelet.server.spdy import DICTIONARY
 from podkeeper.runtime.cri import ContainerState
 from podkeeper.testing.fake_clock import FakeClock
 from podkeeper.testing.scripted_runtime import Outcome, ScriptedRuntime
@@ -299,6 +302,31 @@ class Node:
     def happened(self, operation: str) -> list[str]:
         """What an operation of the runtime was called about."""
         return [about for name, about in self.runtime.calls if name == operation]
+
+
+class SpdyClient:
+    """The client's side of SPDY, as far as the tests need it."""
+
+    def __init__(self) -> None:
+        self._deflate = zlib.compressobj(zdict=DICTIONARY)
+
+    def open(self, stream: int, headers: dict[str, str], *, last: bool = False) -> bytes:
+        words = [word.encode() for pair in headers.items() for word in pair]
+        plain = struct.pack(">I", len(headers)) + b"".join(struct.pack(">I", len(word)) + word for word in words)
+        block = self._deflate.compress(plain) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+        payload = struct.pack(">IIH", stream, 0, 0) + block
+        return struct.pack(">II", 0x80030001, last << 24 | len(payload)) + payload
+
+    def data(self, stream: int, data: bytes, *, last: bool = False) -> bytes:
+        return struct.pack(">II", stream, last << 24 | len(data)) + data
+
+    def reset(self, stream: int) -> bytes:
+        return struct.pack(">IIII", 0x80030003, 8, stream, 5)
+
+
+@pytest.fixture(scope="session")
+def spdy_client() -> type[SpdyClient]:
+    return SpdyClient
 
 
 @pytest.fixture

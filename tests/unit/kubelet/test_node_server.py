@@ -16,9 +16,10 @@ from aiohttp import web
 from podkeeper.api.core import v1
 from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.keyfiles import KeyPair
-from podkeeper.kubelet.server import channels
+from podkeeper.kubelet.server import channels, spdy, tunnel
 from podkeeper.kubelet.server.access import tls_context
 from podkeeper.kubelet.server.server import NodeServer
+from podkeeper.kubelet.server.spdy import Pinged, Received, Reset, Session
 from podkeeper.runtime.cri import ExecResult, RuntimeFailure
 
 Make = Callable[..., v1.Pod]
@@ -255,6 +256,68 @@ async def test_ports_are_forwarded_by_pairs_of_channels(served: Served, make_pod
     await socket.close()
     async with asyncio.timeout(5):
         await cat.closed.wait()
+
+
+async def test_kubectl_forwards_ports_by_frames_within_messages(
+    served: Served, make_pod: Make, cat: Cat, spdy_client: Any
+) -> None:
+    await served.node.run(make_pod())
+    socket = await served.talk("/portForward/default/web", tunnel.PROTOCOL)
+    assert socket.protocol == tunnel.PROTOCOL
+    client, answers = spdy_client(), Session()
+    await socket.send_bytes(client.open(1, {"streamtype": "error", "port": "80", "requestid": "0"}, last=True))
+    await socket.send_bytes(client.open(3, {"streamtype": "data", "port": "80", "requestid": "0"}))
+    assert [await frame_kind(socket) for _ in range(2)] == [spdy.SYN_REPLY] * 2
+    await socket.send_bytes(client.data(3, b"hello"))
+    assert list(answers.feed(await socket.receive_bytes())) == [Received(3, b"hello")]
+    await socket.send_bytes(bytes.fromhex("80030006 00000004 00000001"))
+    assert list(answers.feed(await socket.receive_bytes())) == [Pinged(1)]
+    await socket.send_bytes(client.data(3, b"", last=True))  # the server ends as its input does
+    ends = [await socket.receive_bytes() for _ in range(2)]
+    assert list(answers.feed(b"".join(ends))) == [Received(1, b"", True), Received(3, b"", True)]
+    assert cat.closed.is_set()
+    await socket.close()
+
+
+async def test_a_port_where_nobody_listens_is_told_on_the_error_stream(
+    served: Served, make_pod: Make, monkeypatch: pytest.MonkeyPatch, spdy_client: Any
+) -> None:
+    async def refuse(*_: Any) -> Any:
+        raise RuntimeFailure("connection refused")
+
+    monkeypatch.setattr(served.node.runtime, "port_forward", refuse)
+    await served.node.run(make_pod())
+    socket = await served.talk("/portForward/default/web", tunnel.PROTOCOL)
+    client = spdy_client()
+    for number, port in enumerate(("81", "no")):
+        for stream, kind in ((4 * number + 1, "error"), (4 * number + 3, "data")):
+            headers = {"streamtype": kind, "port": port, "requestid": str(number)}
+            await socket.send_bytes(client.open(stream, headers))
+    seen = [await socket.receive_bytes() for _ in range(7)]
+    reason = b"error forwarding port 81 to pod: connection refused"
+    told = [event for frame in seen for event in Session().feed(frame)]
+    assert Received(1, reason, True) in told
+    assert Received(3, b"", True) in told
+    assert Reset(7) in told  # what is no port
+    await socket.close()
+
+
+async def test_a_client_that_goes_away_ends_its_connections(
+    served: Served, make_pod: Make, cat: Cat, spdy_client: Any
+) -> None:
+    await served.node.run(make_pod())
+    socket = await served.talk("/portForward/default/web", tunnel.PROTOCOL)
+    client = spdy_client()
+    for stream, kind in ((1, "error"), (3, "data")):
+        await socket.send_bytes(client.open(stream, {"streamtype": kind, "port": "80", "requestid": "0"}))
+        await socket.receive_bytes()
+    await socket.close()
+    async with asyncio.timeout(5):
+        await cat.closed.wait()
+
+
+async def frame_kind(socket: Any) -> int:
+    return int.from_bytes((await socket.receive_bytes())[2:4], "big")
 
 
 # -- pods, stats, access --------------------------------------------------------------------------------------

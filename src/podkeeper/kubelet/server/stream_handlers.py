@@ -11,7 +11,8 @@ from podkeeper.kubelet.server import channels
 from podkeeper.kubelet.server.log_handler import is_true
 from podkeeper.kubelet.server.lookup import find_pod, running_container
 from podkeeper.kubelet.server.streams import PortForward, ProcessStreams, StreamOptions
-from podkeeper.runtime.cri import Process, RuntimeFailure, RuntimeService
+from podkeeper.kubelet.server.tunnel import PROTOCOL, Tunnel
+from podkeeper.runtime.cri import Process, RuntimeFailure, RuntimeService, SandboxStatus
 
 HEARTBEAT_SECONDS = 30.0
 
@@ -25,6 +26,11 @@ def require_websocket(request: web.Request) -> None:
         )
     if upgrade != "websocket":
         raise web.HTTPBadRequest(text="Upgrade request required")
+
+
+def offered_protocols(request: web.Request) -> list[str]:
+    """The WebSocket subprotocols that the client can speak."""
+    return [each.strip() for line in request.headers.getall("Sec-WebSocket-Protocol", []) for each in line.split(",")]
 
 
 def stream_options(request: web.Request) -> StreamOptions:
@@ -80,9 +86,11 @@ class StreamHandlers:
         return socket
 
     async def port_forward(self, request: web.Request) -> web.StreamResponse:
-        """``/portForward/NAMESPACE/POD?port=...``."""
+        """``/portForward/NAMESPACE/POD``: tunnelled SPDY as kubectl asks for, else channels for ``?port=...``."""
         worker = find_pod(self._workers, request)
         require_websocket(request)
+        if PROTOCOL in offered_protocols(request):
+            return await self._tunnel(request, worker.runtime.ready_sandbox)
         try:
             ports = [int(text) for each in request.query.getall("port", []) for text in each.split(",")]
         except ValueError as error:
@@ -97,4 +105,13 @@ class StreamHandlers:
         socket = web.WebSocketResponse(protocols=(channels.V4,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=0)
         await socket.prepare(request)
         await PortForward(socket, connections).run()
+        return socket
+
+    async def _tunnel(self, request: web.Request, sandbox: SandboxStatus | None) -> web.StreamResponse:
+        if sandbox is None:
+            raise web.HTTPBadRequest(text="pod is not running")
+        sandbox_id = sandbox.id
+        socket = web.WebSocketResponse(protocols=(PROTOCOL,), heartbeat=HEARTBEAT_SECONDS, max_msg_size=0)
+        await socket.prepare(request)
+        await Tunnel(socket, lambda port: self._runtime.port_forward(sandbox_id, port)).run()
         return socket
