@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Network
 
@@ -20,7 +21,7 @@ from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.processes.connection import connected
 from podkeeper.cluster.settings import Settings
-from podkeeper.foundation.cgroups import open_cgroups
+from podkeeper.foundation.cgroups import detect, missing_controllers, open_cgroups
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.kubelet import Kubelet
@@ -30,6 +31,8 @@ from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.engine import Engine
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
+
+_log = logging.getLogger(__name__)
 
 
 async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) -> None:
@@ -58,6 +61,7 @@ async def _engine(layout: Layout, settings: Settings, clock: Clock) -> AsyncIter
             images = ImageStore(ImageStoreConfig(layout.images), clock)
             stack.push_async_callback(images.close)
             await images.tidy()
+            _warn_of_missing_controllers()
             network_namespace.remember(layout)
             network = await BridgeNetwork.open(BridgeConfig(layout.network, IPv4Network(settings.pod_cidr)))
             stack.callback(network.close)
@@ -71,6 +75,15 @@ async def _engine(layout: Layout, settings: Settings, clock: Clock) -> AsyncIter
                 f"the pod network cannot be set up: {error}", "see that the kernel has nf_tables, bridge and veth"
             ) from error
         yield engine
+
+
+def _warn_of_missing_controllers() -> None:
+    for controller in missing_controllers(detect()):
+        _log.warning(
+            "the kernel offers no %s controller, so pods' limits of it do not hold; try booting with cgroup_enable=%s",
+            controller,
+            controller,
+        )
 
 
 def _tell_when_ready(_old: v1.Node | None, new: v1.Node | None) -> None:

@@ -4,7 +4,7 @@ A group is named by one path below the roots of the hierarchies (``/podkeeper-no
 directory of that name in every hierarchy, version 2 has one. Knows no Kubernetes.
 """
 
-from podkeeper.foundation.cgroups.layout import CgroupMode, Layout, detect
+from podkeeper.foundation.cgroups.layout import CgroupMode, Layout, detect, missing_controllers
 from podkeeper.foundation.cgroups.tree import CgroupError, Cgroups, CgroupUsage, Limits
 from podkeeper.foundation.cgroups.v1 import CgroupsV1
 from podkeeper.foundation.cgroups.v2 import CgroupsV2
@@ -19,6 +19,7 @@ __all__ = [
     "Layout",
     "Limits",
     "detect",
+    "missing_controllers",
     "open_cgroups",
 ]
 

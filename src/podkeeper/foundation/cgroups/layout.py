@@ -64,5 +64,13 @@ def detect(mountinfo: Path = Path("/proc/self/mountinfo")) -> Layout:
     return parse_layout(mountinfo.read_text())
 
 
+def missing_controllers(layout: Layout) -> list[str]:
+    """Those of cpu, memory and pids that this kernel does not offer: limits on them do not hold."""
+    present = set(layout.controllers)
+    if layout.unified is not None:
+        present |= set((layout.unified / "cgroup.controllers").read_text().split())
+    return [controller for controller in ("cpu", "memory", "pids") if controller not in present]
+
+
 def _unescape(text: str) -> str:
     return text.encode("latin-1", "backslashreplace").decode("unicode_escape") if "\\" in text else text

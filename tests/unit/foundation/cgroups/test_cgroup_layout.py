@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from podkeeper.foundation.cgroups import CgroupError, CgroupMode, CgroupsV1, CgroupsV2, open_cgroups
-from podkeeper.foundation.cgroups.layout import detect, parse_layout
+from podkeeper.foundation.cgroups.layout import Layout, detect, missing_controllers, parse_layout
 
 UNIFIED = "25 20 0:23 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot\n"
 HYBRID = """\
@@ -67,3 +67,21 @@ def test_the_version_decides_the_implementation() -> None:
     assert isinstance(open_cgroups(parse_layout(UNIFIED)), CgroupsV2)
     assert isinstance(open_cgroups(parse_layout(HYBRID)), CgroupsV1)
     assert isinstance(open_cgroups(parse_layout(LEGACY)), CgroupsV1)
+
+
+@pytest.mark.parametrize(
+    ("mode", "version_1", "version_2", "missing"),
+    [
+        (CgroupMode.UNIFIED, (), "cpuset cpu io memory pids", []),
+        (CgroupMode.UNIFIED, (), "cpuset cpu io pids", ["memory"]),
+        (CgroupMode.HYBRID, ("cpu", "memory"), "pids", []),
+        (CgroupMode.HYBRID, ("cpu", "cpuacct"), "", ["memory", "pids"]),
+        (CgroupMode.LEGACY, ("cpu", "memory", "pids"), None, []),
+    ],
+)
+def test_controllers_that_the_kernel_does_not_offer_are_named(
+    tmp_path: Path, mode: CgroupMode, version_1: tuple[str, ...], version_2: str | None, missing: list[str]
+) -> None:
+    (tmp_path / "cgroup.controllers").write_text(version_2 or "")
+    unified = tmp_path if version_2 is not None else None
+    assert missing_controllers(Layout(mode, {name: Path("/v1", name) for name in version_1}, unified)) == missing
