@@ -8,7 +8,7 @@ import logging
 from podkeeper.api.errors import ApiError, internal
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.authentication.authenticator import Authenticator
-from podkeeper.apiserver.authentication.impersonation import impersonate
+from podkeeper.apiserver.authentication.impersonation import IMPERSONATION, impersonate
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.metrics import RequestMetrics
@@ -45,7 +45,7 @@ class Chain:
     async def _walk(self, request: Request) -> Answer:
         info = self._infos.of(request.method, request.target)
         user = await self._authenticator.authenticate(request)
-        if b"impersonate-user" in request.headers:
+        if not IMPERSONATION.isdisjoint(request.headers):
             user = await impersonate(request, user, self._authorizer)
         await self._authorizer.require(user, info)
         return await self._handle(Call(request, info, user, self._authorizer))

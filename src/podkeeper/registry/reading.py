@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import cast
 
 from podkeeper.api.errors import ApiError, bad_request, expired, not_found
 from podkeeper.api.selectors import labels as label_selectors
@@ -10,16 +12,20 @@ from podkeeper.registry import continuation
 from podkeeper.registry.cache import watching
 from podkeeper.registry.cache.joined import join
 from podkeeper.registry.cache.mirror import too_large
+from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selection import Selection
 from podkeeper.registry.cache.watching import Subscriber
+from podkeeper.registry.cache.window import CacheEvent
 from podkeeper.registry.continuation import Continuation
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.list_options import Freshness, ReadPlan, WatchPlan, plan_get, plan_list, plan_watch
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.verbs import Listing, ListOptions, Sink, Watch
-from podkeeper.storage.store import Record, RevisionCompacted, RevisionInFuture
+from podkeeper.storage.store import Entry, Record, RevisionCompacted, RevisionInFuture
 
 _LOG_PAGE = 500
+#: How many revisions a watch goes back in the log, beyond what the cache has.
+MOST_PAST_REVISIONS = 20_000
 
 _CONTINUE_EXPIRED = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
@@ -86,9 +92,11 @@ async def watch(
     if plan.revision > mirror.revision:
         await mirror.wait_until_fresh()
     if plan.revision and not plan.send_state:
-        if plan.revision < cache.window.since:
-            raise expired(f"too old resource version: {plan.revision} ({cache.window.since})")
-        first = watching.replay(view, selection, cache.window.after(plan.revision))
+        past, seen = list[CacheEvent](), plan.revision
+        while seen < cache.window.since:
+            seen = cache.window.since
+            past = await _past_events(kind, plan.revision, seen)
+        first = watching.replay(view, selection, [*past, *cache.window.after(seen)])
     elif plan.send_state:
         first = watching.initial(view, cache.select(selection))
     else:
@@ -101,6 +109,32 @@ async def watch(
     if first:
         running.send(first)
     return running
+
+
+async def _past_events(kind: ServedKind, after: int, until: int) -> list[CacheEvent]:
+    """What happened between two revisions before the cache's window, from the log. Raises 410 when that is gone, or so
+    much that a list is the better way."""
+    store, cache, found = kind.backing.store, kind.cache, list[CacheEvent]()
+    if until - after > MOST_PAST_REVISIONS:
+        raise _too_old(after, until)
+    try:
+        # Everything is read, not this resource alone: that a later revision comes is certain only then.
+        async with aclosing(cast(AsyncGenerator[Sequence[Entry]], store.watch("/", after))) as batches:
+            async for batch in batches:
+                found += [cache.past_event(each) for each in batch if _is_past(cache, each, until)]
+                if batch[-1].record.revision >= until:
+                    break
+    except RevisionCompacted:
+        raise _too_old(after, until) from None
+    return found
+
+
+def _is_past(cache: ResourceCache, entry: Entry, until: int) -> bool:
+    return entry.record.key.startswith(cache.prefix) and entry.record.revision <= until
+
+
+def _too_old(revision: int, oldest: int) -> ApiError:
+    return expired(f"too old resource version: {revision} ({oldest})")
 
 
 async def _wait(kind: ServedKind, plan: ReadPlan | WatchPlan) -> None:

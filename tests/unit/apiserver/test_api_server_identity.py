@@ -191,6 +191,13 @@ async def test_acting_as_another_needs_permission_for_each_part(api: Any) -> Non
     )
 
 
+@pytest.mark.parametrize("header", ["impersonate_group", "impersonate_uid"])
+async def test_a_part_of_nobody_cannot_be_taken(api: Any, header: str) -> None:
+    reply = await api("GET", "/api", **{header: "someone"})
+    assert (reply.status, reply.tree["reason"]) == (500, "InternalError")
+    assert reply.message.endswith("without impersonating a user")
+
+
 async def test_a_node_reads_what_its_pods_refer_to(api: Any, make_pod: Any) -> None:
     node = api.server.client_pair("system:node:n1", ("system:nodes",))
     for name in ("mine", "foreign"):

@@ -82,13 +82,32 @@ async def test_a_streaming_list_ends_its_state_with_a_bookmark(api: Any, make_co
     stream.exchange.close()
 
 
-async def test_a_version_that_is_gone_is_told_inside_the_stream(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_version_that_is_gone_is_told_inside_the_stream(api: Any) -> None:
+    await api.server.store.compact(int(await version(api)))
     window = api.server.registry.verbs("", "v1", "configmaps").kind.cache.window
-    monkeypatch.setattr(window, "since", int(await version(api)))
+    window.since = int(await version(api))
     stream = await watch(api, f"{CONFIG_MAPS}?watch=1&resourceVersion=1")
     event = await stream.next()
     assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
     assert await stream.ended()
+
+
+async def test_what_the_cache_has_forgotten_comes_from_the_log(api: Any, make_config_map: Any) -> None:
+    before = await version(api)
+    for name in ("old-1", "old-2"):
+        tree = make_config_map(name)
+        tree["metadata"]["labels"] = {"age": "old"}
+        await api("POST", CONFIG_MAPS, tree)
+    await api("DELETE", f"{CONFIG_MAPS}/old-1")
+    await api("POST", "/api/v1/namespaces/default/secrets", {"metadata": {"name": "between"}})
+    window = api.server.registry.verbs("", "v1", "configmaps").kind.cache.window
+    window.since = int((await api("GET", "/api/v1/secrets")).tree["metadata"]["resourceVersion"])
+    stream = await watch(api, f"{CONFIG_MAPS}?watch=1&resourceVersion={before}&labelSelector=age%3Dold")
+    await api("DELETE", f"{CONFIG_MAPS}/old-2")
+    events = [await stream.next() for _ in range(4)]
+    seen = [(event["type"], event["object"]["metadata"]["name"]) for event in events]
+    assert seen == [("ADDED", "old-1"), ("ADDED", "old-2"), ("DELETED", "old-1"), ("DELETED", "old-2")]
+    stream.exchange.close()
 
 
 async def test_a_watch_ends_in_good_order_after_its_time(api: Any) -> None:

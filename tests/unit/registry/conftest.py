@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from podkeeper.api.user import UserInfo
 from podkeeper.registry.admission import Attributes
@@ -18,6 +19,10 @@ from podkeeper.storage.memory import MemoryStore
 from podkeeper.testing.fake_clock import FakeClock
 
 Tree = dict[str, Any]
+
+# How long an example takes says something about the machine's other work only.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 class AdmitsAll:

@@ -5,21 +5,25 @@ from __future__ import annotations
 
 from urllib.parse import unquote
 
-from podkeeper.api.errors import bad_request
+from podkeeper.api.errors import internal
 from podkeeper.api.user import ANONYMOUS, AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, UserInfo
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Request
 
+#: Headers that ask for another identity, or for a part of one.
+IMPERSONATION = frozenset({b"impersonate-user", b"impersonate-group", b"impersonate-uid"})
 _EXTRA = b"impersonate-extra-"
 _ACCOUNT = "system:serviceaccount:"
 
 
 async def impersonate(request: Request, user: UserInfo, authorizer: Authorizer) -> UserInfo:
-    """The identity that the Impersonate headers ask for. Raises 403 where ``user`` may not take a part of it."""
+    """The identity that the Impersonate headers ask for. Raises 403 where ``user`` may not take a part of it, and 500,
+    as upstream, where they ask for a part of nobody."""
     name = request.header(b"impersonate-user")
     if not name:
-        raise bad_request("requested impersonation without impersonating a user")
+        asked = " ".join(sorted(each.decode() for each in IMPERSONATION.intersection(request.headers)))
+        raise internal(f"requested [{asked}] without impersonating a user")
     groups = [part.strip() for part in request.header(b"impersonate-group").split(",") if part.strip()]
     uid = request.header(b"impersonate-uid")
     extra = {

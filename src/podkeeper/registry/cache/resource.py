@@ -105,13 +105,17 @@ class ResourceCache:
         self.window.append(event)
         return event
 
+    def past_event(self, entry: Entry) -> CacheEvent:
+        """A change that the items show already, or no more."""
+        previous = self.item_of(entry.previous) if entry.previous is not None else None
+        return CacheEvent(_TYPES[entry.change], self.item_of(entry.record), previous)
+
     def backfill(self, entries: Sequence[Entry], since: int) -> None:
         """Fills the window with changes from before the initial state."""
         newer = self.window.after(self.window.since)
         self.window = Window(since)
         for entry in entries:
-            previous = self.item_of(entry.previous) if entry.previous is not None else None
-            self.window.append(CacheEvent(_TYPES[entry.change], self.item_of(entry.record), previous))
+            self.window.append(self.past_event(entry))
         for event in newer:
             self.window.append(event)
 
