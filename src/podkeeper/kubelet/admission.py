@@ -49,10 +49,6 @@ def _supported(pod: v1.Pod, others: Sequence[v1.Pod], room: NodeRoom) -> Refusal
         return "RuntimeClassNotSupported", f'RuntimeClass "{name}" has no handler on this node'
     if pod.spec.resource_claims:
         return "ResourceClaimsNotSupported", "spec.resourceClaims is not supported by this node"
-    context = pod.spec.security_context
-    if context is not None and context.supplemental_groups_policy == "Strict":
-        text = "SupplementalGroupsPolicy=Strict is not supported in this node"
-        return "SupplementalGroupsPolicyNotSupported", text
     for container in (*pod.spec.init_containers, *pod.spec.containers):
         if any(rule.action != "Restart" for rule in container.restart_policy_rules):
             text = f"container {container.name}: restart rules know only the action Restart on this node"

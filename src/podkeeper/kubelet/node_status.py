@@ -92,7 +92,7 @@ def node_status(config: KubeletConfig, facts: NodeFactsNow, before: v1.NodeStatu
         node_info=_node_info(machine, facts.runtime),
         images=_images(facts.images),
         runtime_handlers=(v1.NodeRuntimeHandler(name=""),),
-        features=v1.NodeFeatures(supplemental_groups_policy=False),
+        features=v1.NodeFeatures(supplemental_groups_policy=True),
     )
 
 

@@ -90,6 +90,7 @@ def container_security(
         run_as_username="" if user is not None else numeric,
         run_as_group=group,
         supplemental_groups=_groups(pod_context),
+        strict_groups=pod_context.supplemental_groups_policy == "Strict",
         readonly_rootfs=bool(own.read_only_root_filesystem),
         no_new_privs=_no_new_privileges(own),
         masked_paths=() if unmasked else None,

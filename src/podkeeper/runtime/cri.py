@@ -177,7 +177,8 @@ class Device:
 class ContainerSecurityContext:
     """Who the container's process is and what it may do. ``add_capabilities`` may be ``ALL``, without CAP_.
 
-    ``masked_paths`` and ``readonly_paths`` None mean the engine's defaults, () none at all (procMount Unmasked).
+    ``masked_paths`` and ``readonly_paths`` None mean the engine's defaults, () none at all (procMount Unmasked);
+    ``strict_groups``: no groups from the image's /etc/group (supplementalGroupsPolicy Strict).
     """
 
     privileged: bool = False
@@ -188,6 +189,7 @@ class ContainerSecurityContext:
     run_as_username: str = ""
     run_as_group: int | None = None
     supplemental_groups: Sequence[int] = ()
+    strict_groups: bool = False
     readonly_rootfs: bool = False
     no_new_privs: bool = False
     masked_paths: Sequence[str] | None = None

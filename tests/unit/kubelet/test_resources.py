@@ -136,6 +136,7 @@ def test_the_containers_context_beats_the_pods(make_pod: Make) -> None:
             run_as_group=3,
             fs_group=5,
             supplemental_groups=(4,),
+            supplemental_groups_policy="Strict",
             seccomp_profile=v1.SeccompProfile(type="RuntimeDefault"),
         ),
     )
@@ -143,6 +144,7 @@ def test_the_containers_context_beats_the_pods(make_pod: Make) -> None:
     assert (found.run_as_user, found.run_as_group, found.supplemental_groups) == (2, 3, (4, 5))
     assert (found.add_capabilities, found.drop_capabilities) == (("NET_ADMIN", "SYS_TIME"), ("ALL",))
     assert found.no_new_privs
+    assert found.strict_groups
     assert (found.masked_paths, found.readonly_paths) == ((), ())
     assert found.seccomp.type == "RuntimeDefault"
 
@@ -222,10 +224,7 @@ def test_host_ports_are_taken_once(make_pod: Make) -> None:
         ({"host_users": False}, "UserNamespacesNotSupported"),
         ({"runtime_class_name": "gvisor"}, "RuntimeClassNotSupported"),
         ({"os": v1.PodOS(name="windows")}, "PodOSNotSupported"),
-        (
-            {"security_context": v1.PodSecurityContext(supplemental_groups_policy="Strict")},
-            "SupplementalGroupsPolicyNotSupported",
-        ),
+        ({"security_context": v1.PodSecurityContext(supplemental_groups_policy="Strict")}, ""),
         (
             {
                 "init_containers": (

@@ -39,6 +39,7 @@ def context(**options: object) -> ContainerSecurityContext:
         (context(run_as_user=100), "root:extra", User(100, 101, (200, 201), "/home/web")),
         (context(run_as_user=100, run_as_group=5), "", User(100, 5, (200, 201), "/home/web")),
         (context(run_as_username="web"), "root", User(100, 101, (200, 201), "/home/web")),
+        (context(strict_groups=True, supplemental_groups=(9,)), "web", User(100, 101, (9,), "/home/web")),
         (context(run_as_user=0, supplemental_groups=(9, 3)), "web", User(0, 0, (3, 9), "/root")),
     ],
 )

@@ -36,8 +36,8 @@ class _Account:
 def resolve(root: Path, security: ContainerSecurityContext, image_user: str) -> User:
     """The user that the security context, or else the image (``user[:group]``), asks for.
 
-    The groups are those asked for and those that the image's /etc/group lists the user in (policy Merge). Raises
-    RuntimeFailure for a name that the image does not know.
+    The groups are those asked for and, unless the context is strict about them, those that the image's /etc/group lists
+    the user in. Raises RuntimeFailure for a name that the image does not know.
     """
     wanted, _, group = image_user.partition(":")
     if security.run_as_user is not None:
@@ -50,7 +50,9 @@ def resolve(root: Path, security: ContainerSecurityContext, image_user: str) -> 
         gid = security.run_as_group
     elif group:
         gid = _group_id(root, group)
-    groups = {*security.supplemental_groups, *(_memberships(root, account.name) if account.name else ())}
+    groups = set(security.supplemental_groups)
+    if account.name and not security.strict_groups:
+        groups |= set(_memberships(root, account.name))
     return User(account.uid, gid, tuple(sorted(groups)), account.home or "/")
 
 
