@@ -82,6 +82,8 @@ class Feed:
         self._by_prefix: dict[str, list[Subscription]] = {}
         self._lengths: tuple[int, ...] = ()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._written = 0  # bytes of values that have passed
+        self._growing: dict[asyncio.Future[None], int] = {}
         self._tickets = 0
         self._closed: StoreClosed | None = None
 
@@ -107,6 +109,7 @@ class Feed:
     def publish(self, entries: Sequence[Entry], revision: int) -> None:
         """Acknowledges ``revision`` and hands ``entries`` (in order, none above it) to their watchers."""
         self.revision = revision
+        self._grow(entries)
         by_prefix, lengths = self._by_prefix, self._lengths
         if lengths:
             for entry in entries:
@@ -135,6 +138,17 @@ class Feed:
                 self._waiters = [waiter for waiter in self._waiters if waiter[2] is not future]
                 heapq.heapify(self._waiters)
 
+    async def wait_for_growth(self, size: int) -> None:
+        """Returns once values of ``size`` bytes more have been published. Raises the closing error."""
+        if self._closed is not None:
+            raise _again(self._closed)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._growing[future] = self._written + size
+        try:
+            await future
+        finally:
+            self._growing.pop(future, None)
+
     def refuse(self, revision: int, error: StoreError) -> None:
         """Ends those who wait for a revision up to ``revision``: none of them will come."""
         refused = [waiter for waiter in self._waiters if waiter[0] <= revision]
@@ -149,9 +163,15 @@ class Feed:
         for watchers in self._by_prefix.values():
             for subscription in watchers:
                 subscription.close(error)
-        for _, _, future in self._waiters:
+        for future in (*(waiter[2] for waiter in self._waiters), *self._growing):
             _resolve(future, _again(error))
         self._by_prefix, self._lengths, self._waiters = {}, (), []
+
+    def _grow(self, entries: Sequence[Entry]) -> None:
+        self._written += sum(len(entry.record.value) for entry in entries)
+        for future, target in self._growing.items():
+            if target <= self._written:
+                _resolve(future, None)
 
 
 def _resolve(future: asyncio.Future[None], error: StoreError | None) -> None:

@@ -69,6 +69,20 @@ async def test_a_burst_is_compacted_at_once_and_keeps_half() -> None:
         assert store.oldest == 200
 
 
+async def test_large_values_are_compacted_before_they_are_many() -> None:
+    store, clock = MemoryStore(), FakeClock()
+    task = asyncio.create_task(compact_periodically(store, clock, history=10_000))
+    await clock.settle()
+    revision = await store.create("/k", b"")
+    for oldest in (1, 6, 11, 16):
+        for _ in range(5):
+            revision = await store.update("/k", bytes(1000), revision)
+        await clock.settle()
+        assert store.oldest == oldest
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_failure_is_not_the_end(caplog: pytest.LogCaptureFixture) -> None:
     store, clock = FailingOnce(), FakeClock()
     async with compacting(store, clock):

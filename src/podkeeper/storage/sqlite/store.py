@@ -186,6 +186,10 @@ class SqliteStore:
         """Returns once ``revision`` is acknowledged. Raises StoreClosed when the store closes before."""
         await self._feed.wait_for_revision(revision)
 
+    async def wait_for_growth(self, size: int) -> None:
+        """Returns once ``size`` bytes more have been written. Raises StoreClosed when the store closes before."""
+        await self._feed.wait_for_growth(size)
+
     async def compact(self, revision: int) -> None:
         """See ``Store.compact``. Cancelled half-way, it is finished by the next call."""
         self._refuse_when_closed()
