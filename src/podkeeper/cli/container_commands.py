@@ -68,6 +68,9 @@ def exec_command(
     command = command[1:] if command[0] == "--" else command
     if not command:
         raise click.UsageError("name the command to run")
+    if tty and stdin and not sys.stdin.isatty():
+        click.echo("standard input is no terminal, so the command gets none either", err=True)
+        tty = False
     request = ExecRequest(namespace, pod.removeprefix("pod/"), container, command, stdin, tty)
     sys.exit(session.run(layout, lambda api: run_exec(api, request)))
 

@@ -13,6 +13,7 @@ from types import ModuleType
 
 import click
 import pytest
+from documents import blocks, shell_blocks
 
 from podkeeper.cli.commands import podkeeper
 from podkeeper.cli.main import COMPONENTS
@@ -24,20 +25,11 @@ DOCUMENTS += sorted((ROOT / "docs").rglob("*.md"))
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(r"\bpodkeeper(?:\.[A-Za-z_]\w*)+")
 OUR_PATH = re.compile(r"\b(?:src/podkeeper|tests|tools|bench|examples)(?:/[\w.-]*\w)+")
-BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 #: Options that the components take, which click does not know.
 COMPONENT_OPTIONS = frozenset({"--data-dir", "--verbose", "--no-scheduler", "--help"})
 
 every_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-
-
-def blocks(document: Path, *languages: str) -> Iterator[str]:
-    """The code blocks in one of the languages, without their indent."""
-    for found in BLOCK.finditer(document.read_text()):
-        if found["language"] in languages:
-            lines = found["text"].splitlines()
-            yield "\n".join(line.removeprefix(found["indent"]) for line in lines)
 
 
 def anchor(heading: str) -> str:
@@ -131,8 +123,8 @@ def test_paths_that_are_named_exist(document: Path) -> None:
 
 @every_document
 def test_python_blocks_parse_and_their_imports_resolve(document: Path) -> None:
-    for text in blocks(document, "python", "py"):
-        for node in ast.walk(ast.parse(text)):
+    for block in blocks(document, "python", "py"):
+        for node in ast.walk(ast.parse(block.text)):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     assert importlib.util.find_spec(alias.name), alias.name
@@ -144,19 +136,24 @@ def test_python_blocks_parse_and_their_imports_resolve(document: Path) -> None:
 
 @every_document
 def test_python_blocks_run(document: Path) -> None:
-    """Definitions and plain statements. README.md is left out: what it shows may talk to a running cluster."""
-    if document.parent == ROOT:
-        return
-    for text in blocks(document, "python", "py"):
-        exec(compile(text, str(document), "exec"), {"__name__": "document"})
+    """Definitions and plain statements."""
+    for block in blocks(document, "python", "py"):
+        exec(compile(block.text, str(document), "exec"), {"__name__": "document"})
 
 
 @every_document
 def test_shell_blocks_know_our_commands(document: Path) -> None:
-    mistakes = [
-        mistake(words) for text in blocks(document, "sh", "shell", "bash", "console") for words in commands(text)
-    ]
+    mistakes = [mistake(words) for block in shell_blocks(document) for words in commands(block.text)]
     assert [text for text in mistakes if text] == []
+
+
+@every_document
+def test_every_shell_block_says_whether_it_is_run(document: Path) -> None:
+    """tests/e2e/test_documented_commands.py runs those of the documents that people follow."""
+    silent = [
+        block.text for block in shell_blocks(document) if not (block.run or re.fullmatch(r"not run: \S.*", block.mark))
+    ]
+    assert silent == []
 
 
 @every_document
