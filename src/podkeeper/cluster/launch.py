@@ -90,6 +90,7 @@ def launch(layout: Layout, component: str) -> Running:
             stderr=log,
             env=environment,
             pass_fds=(ready_write, parent_read),
+            process_group=0,  # a terminal's Ctrl-C is for the supervisor, which stops the others in order
         )
     os.close(ready_write)
     os.close(parent_read)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from podkeeper.cluster.errors import ClusterError
-from podkeeper.cluster.launch import command, open_log
+from podkeeper.cluster.launch import ComponentProcess, command, launch, open_log
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.supervisor import SupervisorLock
 
@@ -53,3 +53,18 @@ def test_a_log_that_has_grown_too_long_is_put_aside(tmp_path: Path, monkeypatch:
     assert layout.log("node").read_text() == "new"
     assert (layout.logs / "node.log.old").read_text() == "x" * 11
     assert layout.log("node").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_terminal_sends_reaches_the_supervisor_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C goes to the whole group in the foreground; the supervisor stops the others, in order."""
+    layout = Layout.at(tmp_path)
+    layout.create()
+    monkeypatch.setattr("podkeeper.cluster.launch.command", lambda *_: (sys.executable, "-c", "input()"))
+    running = launch(layout, "node")
+    try:
+        assert isinstance(running, ComponentProcess)
+        assert os.getpgid(running.process.pid) == running.process.pid
+    finally:
+        running.kill()
+        running.wait()
+        running.close()
