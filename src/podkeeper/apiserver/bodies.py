@@ -83,7 +83,7 @@ def _decode_protobuf(body: bytes, kind: str, api_version: str) -> Any:
     if api_version and not protobuf.is_kind(api_version, kind):
         raise unsupported_media_type((JSON, YAML))
     try:
-        return protobuf.decode(body)
+        return protobuf.decode(body, api_version, kind)
     except protobuf.ProtobufError as error:
         raise _unrecognized(body, kind, str(error)) from None
 

@@ -77,7 +77,9 @@ def decode(body: bytes, api_version: str = "", kind: str = "") -> Tree:
     """
     if not body.startswith(MAGIC):
         raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
-    with _refusals(kind):
+    if len(body) == len(MAGIC):
+        raise ProtobufError("empty body")
+    with _refusals(""):
         return _decode(body[len(MAGIC) :], api_version, kind)
 
 
