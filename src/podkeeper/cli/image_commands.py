@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -96,11 +97,18 @@ def list_(layout: Layout) -> None:
 def remove(layout: Layout, references: tuple[str, ...]) -> None:
     """Remove names, and images whose last name goes."""
 
-    async def work(store: ImageStore) -> None:
+    async def work(store: ImageStore) -> bool:
+        well = True
         for reference in references:
-            await store.remove_image(reference)
+            if await store.image_status(reference) is None:
+                click.echo(f"error: there is no image {reference} on this node", err=True)
+                well = False
+            else:
+                await store.remove_image(reference)
+                click.echo(f"removed {reference}")
+        return well
 
-    _with_store(layout, work)
+    sys.exit(0 if _with_store(layout, work) else 1)
 
 
 def _with_store(layout: Layout, work: Callable[[ImageStore], Awaitable[T]]) -> T:
@@ -111,7 +119,7 @@ def _with_store(layout: Layout, work: Callable[[ImageStore], Awaitable[T]]) -> T
         finally:
             await store.close()
 
-    layout.create()
+    layout.create()  # images may come before the first start
     try:
         return asyncio.run(session())
     except (RuntimeFailure, ValueError) as error:
