@@ -144,7 +144,7 @@ async def test_a_new_engine_adopts_what_runs_and_learns_what_has_ended(tmp_path:
 
 
 @pytest.mark.parametrize("running", [True, False])
-async def test_a_start_that_the_kill_interrupted_is_finished_or_failed(
+async def test_a_start_that_the_kill_interrupted_loses_no_exit_code(
     tmp_path: Path, images: ImageStore, running: bool
 ) -> None:
     told = await killed_holder(tmp_path)
@@ -160,7 +160,21 @@ async def test_a_start_that_the_kill_interrupted_is_finished_or_failed(
             assert (status.state, status.pid) == (ContainerState.RUNNING, told["pids"]["staying"])
             await engine.stop_container(status.id, 0)
         else:
-            assert (status.state, status.reason, status.exit_code) == (ContainerState.EXITED, "StartError", 128)
+            assert (status.state, status.reason, status.exit_code) == (ContainerState.EXITED, "Error", 137)
+        await engine.remove_container(status.id)
+
+
+async def test_what_had_not_begun_when_the_engine_was_killed_may_be_started_still(
+    tmp_path: Path, images: ImageStore
+) -> None:
+    told = await killed_holder(tmp_path)
+    directory = tmp_path / "engine" / "containers" / told["ids"]["created"]
+    (directory / "conmon.pid").write_text("1")  # a monitor was being started; the number is another program's by now
+    async with opened(tmp_path, images) as engine:
+        status = await engine.container_status(told["ids"]["created"])
+        assert status.state is ContainerState.CREATED
+        await engine.start_container(status.id)
+        assert (await engine.exec_sync(status.id, ["true"], 20)).exit_code == 0
         await engine.remove_container(status.id)
 
 

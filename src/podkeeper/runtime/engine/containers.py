@@ -32,7 +32,7 @@ from podkeeper.runtime.engine.config import Images
 from podkeeper.runtime.engine.directories import remove_directory
 from podkeeper.runtime.engine.endings import START_ERROR_CODE, read_exit, stop_signal_number
 from podkeeper.runtime.engine.filters import FilterCache
-from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors
+from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors, living_monitor
 from podkeeper.runtime.engine.oci_runtime import PID_FILE, OciRuntime, OciRuntimeFailure
 from podkeeper.runtime.engine.processes import ExitWatch, identity_in, uninterrupted
 from podkeeper.runtime.engine.records import ContainerRecord, Exit, new_id, save
@@ -334,16 +334,20 @@ class Containers:
             await self._adopt_starting(container)
 
     async def _adopt_starting(self, container: Container) -> None:
-        """The engine was killed during the start: what had begun to run is adopted, what had not has failed."""
+        """The engine was killed during the start: what had begun is adopted, though it may have ended meanwhile; what
+        had not begun is CREATED still, and nothing but its record is left of it."""
         record, directory = container.record, self.directory(container.record.id)
-        running = await self._tools.runtimes.named(record.handler).runs(record.id, directory)
-        watched, process = identity_in(directory / MONITOR_PID_FILE), identity_in(directory / PID_FILE)
-        if not running or watched is None or process is None:
-            await self._fail(container, RuntimeFailure("the engine was killed while it started this container"))
+        has_ended = (directory / "exits" / record.id).exists()
+        if not has_ended and not await self._tools.runtimes.named(record.handler).has_begun(record.id, directory):
+            await self._clear(record)
             return
+        watched, process = living_monitor(directory, record.id), identity_in(directory / PID_FILE)
         container.record = replace(record, monitor=watched, process=process, started_at=self._tools.now())
         save(directory, container.record)
-        container.monitor = ExitWatch(watched, lambda: self._monitor_ended(container))
+        if watched is not None:
+            container.monitor = ExitWatch(watched, lambda: self._monitor_ended(container))
+        if container.monitor is None or not container.monitor.alive:
+            self._finish(container)
 
     def release(self) -> None:
         """Stops watching; monitors and containers live on."""

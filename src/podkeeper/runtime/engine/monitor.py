@@ -18,7 +18,7 @@ from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
 from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.oci_runtime import LOG, PID_FILE, OciRuntime, OciRuntimeFailure, last_error
-from podkeeper.runtime.engine.processes import Child, ProcessIdentity, Streams, spawn
+from podkeeper.runtime.engine.processes import Child, ProcessIdentity, Streams, identity_in, spawn
 
 MONITOR_PID_FILE = "conmon.pid"
 MONITOR_ERRORS = "conmon.errors"
@@ -111,6 +111,18 @@ class Monitors:
             raise RuntimeFailure(
                 f"container {config.container_id}: process {error} ended while it was created"
             ) from error
+
+
+def living_monitor(bundle: Path, container_id: str) -> ProcessIdentity | None:
+    """The container's monitor, if it lives; after a restart of the machine its number may be another program's."""
+    found = identity_in(bundle / MONITOR_PID_FILE)
+    if found is None:
+        return None
+    try:
+        words = Path(f"/proc/{found.pid}/cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return found if container_id.encode() in words else None
 
 
 def _last_line(file: Path) -> str:

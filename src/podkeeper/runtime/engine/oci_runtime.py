@@ -47,12 +47,12 @@ class OciRuntime:
         """Lets a created container's program run. OciRuntimeFailure."""
         await self._command("start", bundle, ["start", container_id])
 
-    async def runs(self, container_id: str, bundle: Path) -> bool:
-        """Whether the container's program runs: it was started and has not ended."""
+    async def has_begun(self, container_id: str, bundle: Path) -> bool:
+        """Whether the container's program was started: it runs, or has ended."""
         if not (self.state / container_id).exists():
             return False
         done = await run([self.path, *self.options(bundle), "state", container_id], directory=bundle)
-        return done.code == 0 and json.loads(done.output).get("status") == "running"
+        return done.code == 0 and json.loads(done.output).get("status") in ("running", "stopped")
 
     async def delete(self, container_id: str, bundle: Path) -> None:
         """Kills and forgets. Succeeds when the runtime does not know the container."""
