@@ -75,6 +75,7 @@ STRING_POINTERS = frozenset(
         "coordination/v1.LeaseSpec.preferredHolder",
         "coordination/v1.LeaseSpec.strategy",
         "core/v1.GRPCAction.service",
+        "core/v1.HostPathVolumeSource.type",
         "core/v1.PersistentVolumeClaimSpec.storageClassName",
         "core/v1.PersistentVolumeClaimSpec.volumeAttributesClassName",
         "core/v1.PersistentVolumeClaimStatus.currentVolumeAttributesClassName",

@@ -15,7 +15,6 @@ from podkeeper.cli.kinds import Kinds, label
 from podkeeper.cli.options import data_dir, namespace
 from podkeeper.cli.targets import Target, parse
 from podkeeper.client.api import PatchKind
-from podkeeper.client.identity import version_of
 from podkeeper.client.rest import RestApi
 from podkeeper.cluster.layout import Layout
 
@@ -49,18 +48,18 @@ def apply(layout: Layout, namespace: str, files: tuple[str, ...]) -> None:
 
 
 async def apply_object(api: RestApi, resource: Resource, home: str, tree: dict[str, Any]) -> str:
-    """Applies the manifest and tells what that was: created, configured or unchanged."""
+    """Applies the manifest on the server, which creates what is missing: created, configured or unchanged."""
     client, name = api.of_resource(resource), tree["metadata"]["name"]
     try:
-        before = version_of(await client.get(name, home))
+        before = (await client.get(name, home))["metadata"]["resourceVersion"]
     except ApiError as error:
         if error.code != 404:
             raise
         before = ""
-    after = version_of(await client.patch(name, tree, home, kind=PatchKind.APPLY))
+    after = await client.patch(name, tree, home, kind=PatchKind.APPLY)
     if not before:
         return "created"
-    return "unchanged" if before == after else "configured"
+    return "unchanged" if after["metadata"]["resourceVersion"] == before else "configured"
 
 
 @click.command()

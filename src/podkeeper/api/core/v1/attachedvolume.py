@@ -46,7 +46,7 @@ class GCEPersistentDiskVolumeSource(msgspec.Struct, frozen=True, omit_defaults=T
 
 class HostPathVolumeSource(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     path: str = msgspec.field(default_factory=str)
-    type: str = ""
+    type: str | None = None
 
 
 class NFSVolumeSource(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
