@@ -38,6 +38,14 @@ def test_apply_creates_changes_and_leaves_alone(run: Run) -> None:
     assert json.loads(run("get configmap a -o json").stdout)["data"] == {"x": "2"}
 
 
+def test_apply_removes_what_it_set_and_leaves_what_others_set(run: Run) -> None:
+    run("apply -f -", stdin=json.dumps(config_map("a", x="1", y="1")))
+    run("apply -f -", stdin=json.dumps(config_map("a", x="2")))
+    assert json.loads(run("get configmap a -o json").stdout)["data"] == {"x": "2"}
+    run("apply -f -", stdin=json.dumps(deployment("web")))
+    assert run("apply -f -", stdin=json.dumps(deployment("web"))).stdout == "deployment.apps/web unchanged\n"
+
+
 def test_apply_takes_documents_lists_and_directories(run: Run, tmp_path: Path) -> None:
     typed = {"apiVersion": "v1", "kind": "ConfigMapList", "items": [config_map("c"), config_map("d")]}
     mixed = {"apiVersion": "v1", "kind": "List", "items": [typed, deployment("web")]}
