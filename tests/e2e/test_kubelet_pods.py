@@ -71,6 +71,30 @@ def test_containers_outlive_the_node_process_and_are_adopted(cluster: Cluster, p
     assert state(cluster, "adopted", "b")["containerID"] == before["b"]
 
 
+def test_a_node_that_dies_while_pods_start_starts_nothing_twice(cluster: Cluster, place: Place, tmp_path: Path) -> None:
+    volumes = [{"name": "v", "hostPath": {"path": str(tmp_path)}}]
+    mounts = [{"name": "v", "mountPath": "/v"}]
+
+    def once(name: str, where: str, code: int) -> dict[str, Any]:
+        script = f"echo started >> /v/{name}-{where}; exit {code}"
+        return container(where, "sh", "-c", script, volumeMounts=mounts)
+
+    names = [f"once-{number}" for number in range(4)]
+    pods = [pod(name, once(name, "a", 7), once(name, "b", 0), volumes=volumes, restartPolicy="Never") for name in names]
+    place(*pods, ready=False)
+    eventually(lambda: list(tmp_path.iterdir()))  # some have started, some have not
+    (old,) = cluster.pids("node")
+    os.kill(old, signal.SIGKILL)
+    for name in names:
+        cluster.wait("jsonpath={.status.phase}=Failed", f"pod/{name}")
+        for where, code in (("a", 7), ("b", 0)):
+            found = state(cluster, name, where)
+            assert found["state"]["terminated"]["exitCode"] == code, found
+    assert {each.name: each.read_text() for each in tmp_path.iterdir()} == {
+        f"{name}-{where}": "started\n" for name in names for where in "ab"
+    }
+
+
 def test_mounted_objects_change_under_a_running_container(cluster: Cluster, place: Place) -> None:
     volume = {
         "name": "all",
