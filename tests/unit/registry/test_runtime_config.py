@@ -43,5 +43,5 @@ def test_what_means_nothing_is_refused(text: str) -> None:
 
 def test_a_version_that_cannot_be_converted_is_refused_by_its_name_only() -> None:
     assert "resource.k8s.io/v1beta1" not in versions("api/beta=true")
-    with pytest.raises(UnsupportedVersion, match="resource.k8s.io/v1beta1"):
+    with pytest.raises(UnsupportedVersion, match=r"resource\.k8s\.io/v1beta1"):
         served("resource.k8s.io/v1beta1=true")
