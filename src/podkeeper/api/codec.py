@@ -19,7 +19,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from podkeeper.api.catalogue import Resource
+from podkeeper.api.custom import CustomObject, content_of
 from podkeeper.api.meta.scalars import BASE64, RFC3339
+from podkeeper.api.meta.v1 import ObjectMeta
 from podkeeper.api.quantity import Quantity
 from podkeeper.api.shapes import unknown_fields, without_nulls
 
@@ -70,6 +72,8 @@ def parse(data: bytes) -> Any:
 
 def decode(kind: type[T], data: bytes) -> T:
     """The object in JSON bytes. Raises MalformedJson or WrongType."""
+    if kind is CustomObject:
+        return from_tree(kind, parse(data))
     try:
         return _decoder(kind).decode(data)  # type: ignore[no-any-return]
     except msgspec.ValidationError:
@@ -80,11 +84,15 @@ def decode(kind: type[T], data: bytes) -> T:
 
 def encode(obj: msgspec.Struct) -> bytes:
     """The object as JSON bytes."""
+    if type(obj) is CustomObject:
+        return _ENCODER.encode(obj.tree())
     return _ENCODER.encode(obj)
 
 
 def from_tree(kind: type[T], tree: Any) -> T:
     """The object in a plain tree. Raises WrongType."""
+    if kind is CustomObject:
+        return _custom_from_tree(tree)  # type: ignore[return-value]
     try:
         return msgspec.convert(tree, kind, dec_hook=_read_custom)
     except msgspec.ValidationError:
@@ -101,15 +109,27 @@ def from_tree(kind: type[T], tree: Any) -> T:
 
 def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
     """The object as a plain tree of dicts, lists and scalars, which the caller may change."""
-    tree: dict[str, Any] = msgspec.json.decode(_ENCODER.encode(obj))
+    tree: dict[str, Any] = msgspec.json.decode(encode(obj))
     return tree
 
 
 def struct_class(resource: Resource) -> type[msgspec.Struct]:
-    """The class of a built-in resource's objects. Raises CodecError for a custom resource, whose objects are trees."""
-    if not resource.type_name:
-        raise CodecError(f"{resource.qualified_name} is a custom resource: its objects are plain trees")
-    return _load_class(resource.type_name)
+    """The class of a resource's objects; ``CustomObject`` for those of a custom resource."""
+    return _load_class(resource.type_name) if resource.type_name else CustomObject
+
+
+def _custom_from_tree(tree: Any) -> CustomObject:
+    if not isinstance(tree, dict):
+        raise WrongType("", f"Expected `object`, got `{type(tree).__name__}`")
+    for name in ("apiVersion", "kind"):
+        if not isinstance(tree.get(name, ""), str):
+            raise WrongType(name, f"Expected `str`, got `{type(tree[name]).__name__}`")
+    try:
+        metadata = from_tree(ObjectMeta, tree.get("metadata") or {})
+    except WrongType as error:
+        raise WrongType(f"metadata.{error.path}" if error.path else "metadata", error.reason) from error
+    head = {"api_version": tree.get("apiVersion", ""), "kind": tree.get("kind", "")}
+    return CustomObject(**head, metadata=metadata, content=content_of(tree))
 
 
 @cache

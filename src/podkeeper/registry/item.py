@@ -38,6 +38,10 @@ class Shape:
         self.offset = len(self.opening)
         self.read_head = read_head
 
+    def metadata_at(self, content: bytes) -> int:
+        """Where the members of the metadata begin in an object's bytes."""
+        return self.offset
+
     def __repr__(self) -> str:
         return f"<Shape {self.api_version} {self.kind}>"
 
@@ -82,7 +86,8 @@ class StoredItem:
         """The object as readers get it."""
         rendered = self._rendered
         if rendered is None:
-            value, offset = self.value, self.shape.offset
+            value = self.value
+            offset = self.shape.metadata_at(value)
             if not self.revision:
                 return value
             rendered = b'%b"resourceVersion":"%d",%b' % (value[:offset], self.revision, value[offset:])
@@ -108,7 +113,8 @@ class StoredItem:
         """The object as it is stored."""
         if self._value is not None:
             return self._value
-        rendered, offset = self.json, self.shape.offset
+        rendered = self.json
+        offset = self.shape.metadata_at(rendered)
         return rendered[:offset] + rendered[offset + _RENDERED_MORE + len(str(self.revision)) :]
 
     @property

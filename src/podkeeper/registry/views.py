@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -67,12 +67,23 @@ class ConvertedView:
         return msgspec.json.encode(ordered | tree)
 
 
+class Renders(Protocol):
+    """A view that makes an object's bytes anew."""
+
+    api_version: str
+    kind: str
+
+    def render(self, stored: StoredItem) -> bytes:
+        """The object's JSON in this version."""
+        ...
+
+
 class ConvertedItem:
     """Implements ``verbs.Item`` for a version that is not stored."""
 
     __slots__ = ("_json", "_message", "_stored", "_view")
 
-    def __init__(self, stored: StoredItem, view: ConvertedView) -> None:
+    def __init__(self, stored: StoredItem, view: Renders) -> None:
         self._stored, self._view = stored, view
         self._json: bytes | None = None
         self._message: bytes | None = None

@@ -1,7 +1,7 @@
 """Defaults of custom objects, and nulls that stand where none may.
 
-A null where the schema is not nullable counts as absent if there is a default. Source: Kubernetes reference, Custom
-Resources, "Defaulting" and "Defaulting and Nullable".
+A null where the schema is not nullable counts as absent. Source: Kubernetes reference, Custom Resources, "Defaulting" and
+"Defaulting and Nullable".
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ def default(value: Any, schema: Schema) -> None:
 
 
 def drop_nulls(value: Any, schema: Schema) -> None:
-    """Takes out nulls where none may stand and a default would, in place: what is read from the store may be older than
-    its schema."""
+    """Takes out nulls of fields that are not nullable, in place. Where there is a default, ``default`` comes first."""
     if isinstance(value, list):
         for item in value:
             if schema.items is not None:
@@ -48,7 +47,7 @@ def drop_nulls(value: Any, schema: Schema) -> None:
         child = schema.child(name)
         if child is None:
             continue
-        if value[name] is None and child.has_default and not child.nullable:
+        if value[name] is None and not child.nullable:
             del value[name]
         else:
             drop_nulls(value[name], child)
