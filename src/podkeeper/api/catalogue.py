@@ -22,9 +22,22 @@ class Subresource:
 
 
 @dataclass(frozen=True, slots=True)
+class PrinterColumn:
+    """A column that a definition of a custom resource asks for; ``path`` is JSONPath."""
+
+    name: str
+    type: str
+    path: str
+    format: str = ""
+    description: str = ""
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Resource:
     """One served resource. ``name`` is the plural of the path; ``type_name`` locates the struct class
-    (``podkeeper.api.core.v1:Pod``) and is empty for a custom resource, whose objects are plain trees."""
+    (``podkeeper.api.core.v1:Pod``) and is empty for a custom resource, whose objects are plain trees and whose
+    ``columns`` its definition gives. ``deprecation`` is what clients of this version are told."""
 
     group: str
     version: str
@@ -38,6 +51,8 @@ class Resource:
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     type_name: str = ""
     enabled: bool = True
+    columns: tuple[PrinterColumn, ...] = ()
+    deprecation: str = ""
 
     @property
     def api_version(self) -> str:

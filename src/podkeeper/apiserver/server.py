@@ -24,6 +24,7 @@ from podkeeper.apiserver.bootstrap import ensure, policy
 from podkeeper.apiserver.call import Handle
 from podkeeper.apiserver.chain import Chain
 from podkeeper.apiserver.config import ApiServerConfig
+from podkeeper.apiserver.customresources.keeper import DefinitionKeeper
 from podkeeper.apiserver.handlers import paths
 from podkeeper.apiserver.handlers.bindings import PodWrites
 from podkeeper.apiserver.handlers.componentstatuses import ComponentStatuses
@@ -71,6 +72,7 @@ class ApiServer:
         self.rbac = RbacIndex()
         self._aggregator = RoleAggregator(self._live, RequestContext(ensure.SELF))
         self._addresses = ServiceAddresses(self._live, RequestContext(ensure.SELF))
+        self._definitions = DefinitionKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._quotas = QuotaKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._authenticator = Authenticator(
             AdminToken(admin_token.ensure(config.admin_token_file)),
@@ -125,7 +127,8 @@ class ApiServer:
         tls = server_tls(str(config.certificate), str(config.key), str(config.client_ca))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(http.serve(listener, tls, self.on_listening))
-            keeping = [tasks.create_task(each.run()) for each in (self._aggregator, self._quotas, self._addresses)]
+            keepers = (self._aggregator, self._quotas, self._addresses, self._definitions)
+            keeping = [tasks.create_task(each.run()) for each in keepers]
             try:
                 await asyncio.get_running_loop().create_future()
             finally:

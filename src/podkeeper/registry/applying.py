@@ -44,7 +44,7 @@ def _configuration(kind: ServedKind, context: RequestContext, target: Target, co
     """The applied tree with its name and namespace, types checked. Raises 400."""
     if not isinstance(config, dict):
         raise bad_request("error decoding YAML: the patch is not an object")
-    tree: Tree = shapes.without_nulls(kind.served_class, config)
+    tree: Tree = config if kind.custom is not None else shapes.without_nulls(kind.served_class, config)
     metadata = tree["metadata"] = dict(tree.get("metadata") or {})
     check_identity(kind, metadata, target)
     typed(kind.resource, kind.served_class, {"apiVersion": kind.resource.api_version} | tree)

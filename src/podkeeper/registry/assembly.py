@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError
 from podkeeper.api.resources import RESOURCES, lookup
+from podkeeper.api.structural import define
 from podkeeper.foundation.clock import Clock
 from podkeeper.registry.admission import Admission
 from podkeeper.registry.cache.mirror import Mirror
@@ -18,6 +21,7 @@ from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels, head_reader
 from podkeeper.registry.changing import Target
 from podkeeper.registry.conversion import conversion_for
+from podkeeper.registry.custom.registrar import DEFINITIONS, Registrar, cache_of, is_established, records
 from podkeeper.registry.expiry import EventExpiry
 from podkeeper.registry.generic import GenericVerbs
 from podkeeper.registry.item import Shape, forget_all_decoded
@@ -27,7 +31,7 @@ from podkeeper.registry.served import Backing, ServedKind
 from podkeeper.registry.storage_versions import is_stored, storage_version
 from podkeeper.registry.strategies.table import Strategies
 from podkeeper.registry.subresources import binding, eviction
-from podkeeper.registry.verbs import RequestContext
+from podkeeper.registry.verbs import ListOptions, RequestContext
 from podkeeper.registry.views import ConvertedView, StorageView
 from podkeeper.storage.store import Store, StoreError
 
@@ -53,8 +57,9 @@ class StoreRegistry:
     def __init__(self, backing: Backing, kinds: Mapping[tuple[str, str, str], ServedKind], expiry: EventExpiry) -> None:
         self._backing, self._expiry = backing, expiry
         self._kinds = dict(kinds)
-        self._verbs = {name: GenericVerbs(kind) for name, kind in kinds.items()}
-        self._resources = MappingProxyType({name: kind.resource for name, kind in kinds.items()})
+        self._own_verbs = {name: GenericVerbs(kind) for name, kind in kinds.items()}
+        self._publish({})
+        self._custom = Registrar(backing, self._publish)
 
     def __repr__(self) -> str:
         return f"<StoreRegistry of {len(self._kinds)} resources, {self._backing.mirror!r}>"
@@ -103,17 +108,32 @@ class StoreRegistry:
         budgets = self._kinds["policy", "v1", "poddisruptionbudgets"]
         await eviction.evict(self._kinds["", "v1", "pods"], budgets, context, Target(namespace, name), body)
 
+    def serve_custom(self, definition: dict[str, Any], cache: ResourceCache) -> None:
+        """Serves what a definition in the store defines, over a filled cache."""
+        self._custom.serve(definition, cache)
+
+    def _publish(self, custom: Mapping[tuple[str, str, str], ServedKind]) -> None:
+        """Serves these custom kinds, and none that were there before."""
+        self._verbs = self._own_verbs | {name: GenericVerbs(kind) for name, kind in custom.items()}
+        self._resources = MappingProxyType({name: verbs.resource for name, verbs in self._verbs.items()})
+
     async def run(self, started: asyncio.Event | None = None) -> None:
         """Follows the store, sends bookmarks, expires events; until the store closes or this is cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            timers = [tasks.create_task(self._tick()), tasks.create_task(self._expiry.run())]
+            timers = [tasks.create_task(each) for each in (self._tick(), self._expiry.run(), self._custom.run())]
             following = tasks.create_task(self._backing.mirror.run())
             await self._backing.mirror.wait_until_backfilled()
+            await self._follow_definitions()
             if started is not None:
                 started.set()
             await following
             for timer in timers:
                 timer.cancel()
+
+    async def _follow_definitions(self) -> None:
+        definitions = self._own_verbs.get(("apiextensions.k8s.io", "v1", "customresourcedefinitions"))
+        if definitions is not None:
+            await definitions.watch("", ListOptions(), self._custom.note, lambda: None)
 
     async def _tick(self) -> None:
         """Once a minute: bookmarks out, memory back."""
@@ -138,12 +158,25 @@ async def open_registry(store: Store, admission: Admission, clock: Clock, config
         if prefix not in caches:
             shape = Shape(stored.api_version, stored.kind, head_reader((stored.group, stored.name)))
             caches[prefix] = ResourceCache(prefix, shape, stored.namespaced)
-    mirror = Mirror(store, caches.values())
+    definitions = await _definitions(store, caches)
+    custom = [(tree, cache_of(define(tree))) for tree in definitions]
+    mirror = Mirror(store, [*caches.values(), *(cache for _, cache in custom)])
     await mirror.load()
     backing = Backing(store, mirror, clock, admission, Namespaces(mirror, caches["/namespaces/"]))
     strategies = Strategies(config.service_cidr, config.node_ports, caches)
     kinds = {(row.group, row.version, row.name): _serve(row, caches, strategies, backing) for row in rows}
-    return StoreRegistry(backing, kinds, EventExpiry(store, caches["/events/"], clock))
+    registry = StoreRegistry(backing, kinds, EventExpiry(store, caches["/events/"], clock))
+    for tree, cache in custom:
+        registry.serve_custom(tree, cache)
+    return registry
+
+
+async def _definitions(store: Store, caches: Mapping[str, ResourceCache]) -> list[dict[str, Any]]:
+    """The established definitions in the store, whose objects are to be read along with the others."""
+    if DEFINITIONS not in caches:
+        return []
+    found = [msgspec.json.decode(record.value) async for record in records(store, DEFINITIONS)]
+    return [tree for tree in found if is_established(tree)]
 
 
 def _stored(row: Resource) -> Resource:
@@ -155,6 +188,6 @@ def _serve(row: Resource, caches: Mapping[str, ResourceCache], strategies: Strat
     stored, conversion = _stored(row), conversion_for(row)
     cache = caches[resource_prefix(stored.group, stored.name)]
     view = StorageView(row) if conversion is None else ConvertedView(row, stored, cache.shape, conversion)
-    labels = FieldLabels((row.group, row.name), (stored.group, stored.name), row.namespaced)
+    labels = FieldLabels.of((row.group, row.name), (stored.group, stored.name), row.namespaced)
     strategy = strategies.of(stored)
     return ServedKind(row, stored, view, cache, strategy, labels, backing)

@@ -235,6 +235,9 @@ class _Turn:
         if self.target.subresource != STATUS:
             return typed(kind.stored, kind.stored_class, new)
         fresh: Any = typed(kind.stored, kind.stored_class, _status_side(new))
+        if kind.custom is not None:
+            content = {name: value for name, value in before.content.items() if name != STATUS} | fresh.content
+            return msgspec.structs.replace(before, metadata=fresh.metadata, content=content)  # type: ignore[no-any-return]
         replaced: msgspec.Struct = msgspec.structs.replace(before, metadata=fresh.metadata, status=fresh.status)
         return replaced
 

@@ -15,6 +15,7 @@ from podkeeper.api import codec, defaults, shapes
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request
 from podkeeper.registry import unknown_fields
+from podkeeper.registry.custom.view import CustomView
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.verbs import FieldValidation, RequestContext
 
@@ -58,6 +59,8 @@ def take_in(kind: ServedKind, context: RequestContext, tree: Tree, vouched: bool
     ``vouched``: it has no nulls and no unknown fields. Its types have been checked only as far as they mattered here;
     ``typed`` checks the rest.
     """
+    if kind.custom is not None:
+        return _take_in_custom(kind, kind.custom, context, tree)
     if not vouched and b"null" in msgspec.json.encode(tree):
         tree = shapes.without_nulls(kind.served_class, tree)
     metadata = tree.setdefault("metadata", {})
@@ -71,6 +74,15 @@ def take_in(kind: ServedKind, context: RequestContext, tree: Tree, vouched: bool
         metadata.pop(member, None)
     with blaming_types(kind, tree):
         defaults.apply(kind.resource, tree)
+    return tree
+
+
+def _take_in_custom(kind: ServedKind, view: CustomView, context: RequestContext, tree: Tree) -> Tree:
+    """A custom object by its schema: what is not specified is reported and goes, defaults come."""
+    typed(kind.resource, kind.served_class, tree)
+    tree["metadata"] = tree["metadata"] or {}
+    tree["metadata"].pop("selfLink", None)
+    _report(kind, context, [f'unknown field "{path}"' for path in view.complete(tree)])
     return tree
 
 
@@ -110,8 +122,11 @@ def _cannot_handle(resource: Resource, why: str) -> ApiError:
 
 
 def _report_unknown(kind: ServedKind, context: RequestContext, tree: Tree) -> None:
-    unknown = [f'unknown field "{path}"' for path in unknown_fields.paths(kind.served_class, tree)]
-    if not unknown:
+    _report(kind, context, [f'unknown field "{path}"' for path in unknown_fields.paths(kind.served_class, tree)])
+
+
+def _report(kind: ServedKind, context: RequestContext, unknown: list[str]) -> None:
+    if not unknown or context.field_validation is FieldValidation.IGNORE:
         return
     if context.field_validation is FieldValidation.STRICT:
         raise _cannot_handle(kind.resource, f"strict decoding error: {', '.join(unknown)}")

@@ -36,9 +36,8 @@ class FieldManagers:
         found = self._by_face.get(subresource)
         if found is None:
             row = self._kind.resource
-            node = nodes.of_type(schema.for_class(self._kind.served_class))
             found = FieldManager(
-                (row.api_version, row.kind), node, self._convert, subresource, self._hidden(subresource)
+                (row.api_version, row.kind), self._node(), self._convert, subresource, self._hidden(subresource)
             )
             self._by_face[subresource] = found
         return found
@@ -49,10 +48,17 @@ class FieldManagers:
         return Writer(context.field_manager or SERVER, now)
 
     def _hidden(self, subresource: str) -> tuple[str, ...]:
+        version = self._kind.version
         if subresource == STATUS:
-            properties = schema.for_class(self._kind.served_class).properties
+            properties = version.schema.properties if version else schema.for_class(self._kind.served_class).properties
             return tuple(name for name in properties if name not in ("metadata", STATUS))
         return (STATUS,) if self._kind.strategy.rules.status else ()
+
+    def _node(self) -> Node:
+        version = self._kind.version
+        if version is not None:
+            return nodes.of_structural(version.schema)
+        return nodes.of_type(schema.for_class(self._kind.served_class))
 
     def _convert(self, tree: Tree, api_version: str) -> tuple[Tree, Node] | None:
         """The same object in another version that this API has; None for a version that is gone."""

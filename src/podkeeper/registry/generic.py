@@ -23,7 +23,6 @@ from podkeeper.registry.verbs import (
     Sink,
     Watch,
 )
-from podkeeper.registry.views import ConvertedView
 
 Tree = dict[str, Any]
 
@@ -37,7 +36,7 @@ class GenericVerbs:
 
     def __init__(self, kind: ServedKind) -> None:
         self._kind = kind
-        self._show = kind.view.item if isinstance(kind.view, ConvertedView) else None
+        self._show = kind.view.item if kind.converted else None
 
     def __repr__(self) -> str:
         return f"<GenericVerbs {self.resource.api_version} {self.resource.name}>"

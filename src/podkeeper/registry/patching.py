@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from podkeeper.api import schema
-from podkeeper.api.errors import bad_request
+from podkeeper.api.errors import bad_request, unsupported_media_type
 from podkeeper.api.patches import json_patch, merge_patch, strategic
 from podkeeper.registry import unknown_fields
 from podkeeper.registry.changing import Proposal, Target, change, check_identity
@@ -48,6 +48,8 @@ def apply(kind: ServedKind, base: Tree, body: Any, patch_type: PatchType) -> Tre
         return _object(json_patch.apply(base, body))
     if patch_type is PatchType.MERGE:
         return _object(merge_patch.apply(base, body))
+    if kind.custom is not None:
+        raise unsupported_media_type([each.value for each in PatchType if each is not PatchType.STRATEGIC])
     return strategic.apply(base, body, schema.for_class(kind.served_class))
 
 

@@ -9,12 +9,14 @@ import msgspec
 
 from podkeeper.api import codec
 from podkeeper.api.catalogue import Resource
+from podkeeper.api.structural import Version
 from podkeeper.foundation.clock import Clock
 from podkeeper.registry.admission import Admission
 from podkeeper.registry.cache.joined import JoinedLists
 from podkeeper.registry.cache.mirror import Mirror
 from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels
+from podkeeper.registry.custom.view import CustomView
 from podkeeper.registry.field_managers import FieldManagers
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.namespaces import Namespaces
@@ -38,15 +40,21 @@ class Backing:
 
 @dataclass(frozen=True)
 class ServedKind:
-    """``resource`` as it is served, ``stored`` as it is kept."""
+    """``resource`` as it is served, ``stored`` as it is kept; ``version`` is what a definition says of a custom one."""
 
     resource: Resource
     stored: Resource
-    view: StorageView | ConvertedView
+    view: StorageView | ConvertedView | CustomView
     cache: ResourceCache
     strategy: Strategy
     field_labels: FieldLabels
     backing: Backing
+    version: Version | None = None
+
+    @property
+    def custom(self) -> CustomView | None:
+        """The view of a custom resource, which prunes and defaults; None for a built-in one."""
+        return self.view if isinstance(self.view, CustomView) else None
 
     @cached_property
     def stored_class(self) -> type[msgspec.Struct]:
@@ -65,8 +73,8 @@ class ServedKind:
 
     @property
     def converted(self) -> bool:
-        """Whether the served version is not the stored one."""
-        return self.resource is not self.stored
+        """Whether readers see something else than what is stored."""
+        return self.resource is not self.stored or self.version is not None
 
     def show(self, item: StoredItem) -> Item:
         """An item in the served version."""

@@ -1,7 +1,7 @@
 """What server-side apply knows of a type: which parts merge, and which are owned as a whole.
 
-``of_type(schema.for_kind("apps", "v1", "Deployment"))`` gives the node of a built-in kind. Types that refer to
-themselves are taken apart as far as a walk goes.
+``of_type(schema.for_kind("apps", "v1", "Deployment"))`` gives the node of a built-in kind, ``of_structural`` that of a
+custom one. Types that refer to themselves are taken apart as far as a walk goes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from podkeeper.api import schema
 from podkeeper.api.schema import Property, TypeSchema
+from podkeeper.api.structural.schema import Schema
 
 #: ``any``: nobody says what it is. Its maps merge, its lists are atomic.
 Form = Literal["scalar", "struct", "map", "list", "any"]
@@ -93,3 +94,39 @@ def _of_property(place: Property, required: bool = False) -> Node:
         omit_empty=not required,
         member=member,
     )
+
+
+def of_structural(root: Schema) -> Node:
+    """The node of objects of a custom resource."""
+    metadata = of_type(schema.named("meta/v1.ObjectMeta"))
+    own = {"apiVersion": SCALAR, "kind": SCALAR, "metadata": metadata}
+    spec = _of_schema(root)
+    return Node("struct", find=lambda name: own.get(name) or spec.child(name))
+
+
+def _of_schema(place: Schema) -> Node:
+    if place.int_or_string:
+        return SCALAR
+    if place.type == "array":
+        items = place.items
+        return Node(
+            "list",
+            atomic=place.list_type not in ("map", "set"),
+            keys=place.map_keys,
+            key_defaults=_defaults(items, place.map_keys) if items is not None else {},
+            member=_of_schema(items) if items is not None else ANY,
+        )
+    if place.type != "object":
+        return SCALAR if place.type else ANY
+    if place.values is not None and not place.properties:
+        return Node("map", place.atomic_map, member=_of_schema(place.values))
+    if not place.properties:
+        return Node("any", place.atomic_map) if place.preserves else Node("struct", place.atomic_map)
+    children = {name: _of_schema(each) for name, each in place.properties.items()}
+    rest = ANY if place.preserves else _of_schema(place.values) if place.values is not None else None
+    return Node("struct", place.atomic_map, find=lambda name: children.get(name, rest))
+
+
+def _defaults(items: Schema, keys: tuple[str, ...]) -> Mapping[str, Any]:
+    found = {key: items.properties[key] for key in keys if key in items.properties}
+    return {key: each.tree["default"] for key, each in found.items() if each.has_default}

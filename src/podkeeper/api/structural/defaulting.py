@@ -1,7 +1,7 @@
 """Defaults of custom objects, and nulls that stand where none may.
 
-A null where the schema is not nullable counts as absent. Source: Kubernetes reference, Custom Resources, "Defaulting" and
-"Defaulting and Nullable".
+A null where the schema is not nullable counts as absent. Source: Kubernetes reference, Custom Resources, "Defaulting"
+and "Defaulting and Nullable".
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from podkeeper.api.catalogue import Resource, Subresource
+from podkeeper.api.catalogue import PrinterColumn, Resource, Subresource
 from podkeeper.api.structural.schema import Schema, parse
 
 Tree = dict[str, Any]
@@ -29,18 +29,6 @@ class ScalePaths:
     selector: Path = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A printer column, as the definition gives it."""
-
-    name: str
-    type: str
-    path: str
-    format: str = ""
-    description: str = ""
-    priority: int = 0
-
-
 @dataclass(frozen=True)
 class Version:
     """One version of a definition."""
@@ -51,7 +39,7 @@ class Version:
     tree: Tree = field(repr=False)
     status: bool = False
     scale: ScalePaths | None = None
-    columns: tuple[Column, ...] = ()
+    columns: tuple[PrinterColumn, ...] = ()
     selectable: tuple[Path, ...] = ()
     #: What clients are told when they use this version; empty if it is not deprecated.
     deprecation: str = ""
@@ -77,6 +65,8 @@ class Definition:
     categories: tuple[str, ...] = ()
     preserves: bool = False
     converter: str = "None"
+    #: Its objects are being deleted: there will be no new ones.
+    terminating: bool = False
 
     @property
     def stored(self) -> Version:
@@ -105,6 +95,8 @@ class Definition:
             short_names=self.short_names,
             categories=self.categories,
             subresources=subresources,
+            columns=version.columns,
+            deprecation=version.deprecation,
         )
 
 
@@ -124,6 +116,7 @@ def define(tree: Tree) -> Definition:
         short_names=tuple(names.get("shortNames") or ()),
         categories=tuple(names.get("categories") or ()),
         preserves=bool(spec.get("preserveUnknownFields")),
+        terminating=bool(tree["metadata"].get("deletionTimestamp")),
         converter=(spec.get("conversion") or {}).get("strategy") or "None",
     )
 
@@ -172,8 +165,8 @@ def _scale(tree: Tree | None) -> ScalePaths | None:
     return ScalePaths(path_of(tree["specReplicasPath"]), path_of(tree["statusReplicasPath"]), path_of(selector))
 
 
-def _column(tree: Tree) -> Column:
-    return Column(
+def _column(tree: Tree) -> PrinterColumn:
+    return PrinterColumn(
         name=tree["name"],
         type=tree["type"],
         path=tree["jsonPath"],

@@ -65,7 +65,11 @@ class ResourceHandlers:
         """Answers, or raises 404 and 405 for paths and verbs that the resource has not."""
         check_path(call, verbs.resource)
         call.rendering(verbs.resource)  # 406 before anything is changed
-        return await self._handlers[call.info.verb](call, verbs)
+        answer = await self._handlers[call.info.verb](call, verbs)
+        if verbs.resource.deprecation and isinstance(answer, Response):
+            told = responses.warnings([verbs.resource.deprecation])
+            return dataclasses.replace(answer, headers=(*answer.headers, *told))
+        return answer
 
     async def _get(self, call: Call, verbs: ResourceVerbs) -> Answer:
         info = call.info

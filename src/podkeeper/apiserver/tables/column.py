@@ -22,6 +22,7 @@ class Column:
     type: str = "string"
     format: str = ""
     priority: int = 0
+    description: str = ""
 
     def tree(self) -> dict[str, Any]:
         """The TableColumnDefinition."""
@@ -29,7 +30,7 @@ class Column:
             "name": self.name,
             "type": self.type,
             "format": self.format,
-            "description": "",
+            "description": self.description,
             "priority": self.priority,
         }
 

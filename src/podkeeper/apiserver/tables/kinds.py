@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from podkeeper.api.catalogue import Resource
+from podkeeper.apiserver.tables import custom
 from podkeeper.apiserver.tables.column import Columns, Tree, name_of, printed
 
 
@@ -19,6 +20,8 @@ DEFAULT = printed("Name|Created At:date", _default_cells)
 
 def columns_of(resource: Resource) -> Columns:
     """How objects of a resource are printed, in whichever version they are served."""
+    if not resource.type_name:
+        return custom.columns_of(resource)
     return _every().get((resource.group, resource.name), DEFAULT)
 
 

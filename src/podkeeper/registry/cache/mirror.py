@@ -48,6 +48,15 @@ class Mirror:
         """Every resource's cache."""
         return self._caches.values()
 
+    def add(self, cache: ResourceCache) -> None:
+        """Follows one more resource, whose cache holds what is there already."""
+        cache.window.since = cache.changed = self.revision
+        self._caches[cache.prefix] = cache
+
+    def remove(self, cache: ResourceCache) -> None:
+        """Follows a resource no more."""
+        self._caches.pop(cache.prefix, None)
+
     async def load(self) -> None:
         """Reads the whole store. Call once, before ``run``."""
         page = await self._store.range("/", limit=PAGE)

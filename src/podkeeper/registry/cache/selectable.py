@@ -125,12 +125,16 @@ class HeadReader:
 class FieldLabels:
     """Which labels a served resource's field selectors may name, and their translation to the stored kind's."""
 
-    def __init__(self, served: tuple[str, str], stored: tuple[str, str], namespaced: bool) -> None:
-        own = SELECTABLE.get(stored)
+    def __init__(self, own: Fields | None, namespaced: bool, aliases: Mapping[str, str] | None = None) -> None:
         names = {NAME: NAME, NAMESPACE: NAMESPACE} if namespaced else {NAME: NAME}
         if own is not None:
-            names |= ALIASES.get(served) or {label: label for label in (*own.paths, *own.accepted)}
+            names |= aliases or {label: label for label in (*own.paths, *own.accepted)}
         self._names, self._has_own = names, own is not None and bool(own.paths)
+
+    @staticmethod
+    def of(served: tuple[str, str], stored: tuple[str, str], namespaced: bool) -> FieldLabels:
+        """Those of a built-in resource, by (group, plural)."""
+        return FieldLabels(SELECTABLE.get(stored), namespaced, ALIASES.get(served))
 
     def parse(self, text: str) -> field_selectors.Selector:
         """The selector in the stored kind's words. Raises 400 with upstream's texts."""
@@ -188,10 +192,12 @@ def _getter(path: Path) -> Callable[[Any], Any]:
     if len(path) == 1:
         (only,) = path
         return lambda head: getattr(head, only)
-    outer, inner = path
 
     def get(head: Any) -> Any:
-        parent = getattr(head, outer)
-        return None if parent is None else getattr(parent, inner)
+        for step in path:
+            if head is None:
+                return None
+            head = getattr(head, step)
+        return head
 
     return get

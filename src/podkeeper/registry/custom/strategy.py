@@ -11,17 +11,24 @@ from typing import Any
 import msgspec
 
 from podkeeper.api import structural
-from podkeeper.api.errors import Cause
-from podkeeper.api.structural import Version
-from podkeeper.registry.strategies.base import Rules, Strategy, Tree
+from podkeeper.api.errors import ApiError, Cause
+from podkeeper.api.structural import Definition, Version
+from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree
 
 
 class CustomStrategy(Strategy):
     """The rules of one version of a definition."""
 
-    def __init__(self, version: Version) -> None:
+    def __init__(self, definition: Definition, version: Version) -> None:
         super().__init__(Rules(generation=True, status=version.status, status_keeps_metadata=True))
-        self._version = version
+        self._definition, self._version = definition, version
+
+    def prepare_for_create(self, tree: Tree, origin: Origin) -> None:
+        """Nothing new comes while the definition goes."""
+        if self._definition.terminating:
+            why = "create not allowed while custom resource definition is terminating"
+            raise ApiError(405, "MethodNotAllowed", why)
+        super().prepare_for_create(tree, origin)
 
     def changes_generation(self, new: msgspec.Struct, old: msgspec.Struct) -> bool:
         """Every change counts but those of metadata and, where it has a subresource of its own, of the status."""

@@ -12,6 +12,7 @@ import msgspec
 
 from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
 from podkeeper.api.selectors import labels as label_selectors
+from podkeeper.api.structural.definition import ScalePaths
 from podkeeper.registry.changing import Proposal, Target, change
 from podkeeper.registry.item import Shape, StoredItem
 from podkeeper.registry.patching import apply
@@ -20,12 +21,14 @@ from podkeeper.registry.verbs import Item, PatchType, RequestContext
 
 Tree = dict[str, Any]
 
+#: Where built-in kinds keep it.
+BUILT_IN = ScalePaths(selector=("spec", "selector"))
 _SHAPE_READS = "a Scale has no labels or fields to select by"
 
 
 def read(kind: ServedKind, item: StoredItem) -> Item:
     """An object's Scale."""
-    value = msgspec.json.encode(scale_of(item.tree()))
+    value = msgspec.json.encode(scale_of(item.tree(), paths_of(kind)))
     return StoredItem(_SHAPE, item.key, item.namespace, item.name, item.revision, value)
 
 
@@ -48,7 +51,7 @@ async def patch(
     plain = PatchType.MERGE if patch_type is PatchType.STRATEGIC else patch_type
 
     def patched(current: StoredItem) -> Tree:
-        base = scale_of(current.tree())
+        base = scale_of(current.tree(), paths_of(kind))
         base["metadata"]["resourceVersion"] = str(current.revision)
         return apply(kind, base, body, plain)
 
@@ -60,7 +63,7 @@ async def _write(kind: ServedKind, context: RequestContext, target: Target, make
         scale: Tree = make(current)
         tree = current.fresh_tree()
         replicas = _replicas(target, scale)
-        tree["spec"]["replicas"] = replicas
+        put(tree, paths_of(kind).replicas, replicas)
         metadata = scale.get("metadata") or {}
         for member in ("resourceVersion", "uid"):
             tree["metadata"].pop(member, None)
@@ -77,7 +80,7 @@ async def _apply(kind: ServedKind, context: RequestContext, target: Target, scal
     _check_kind(scale)
     config: Tree = {"apiVersion": kind.resource.api_version, "metadata": dict(scale.get("metadata") or {})}
     if "replicas" in (scale.get("spec") or {}):
-        config["spec"] = {"replicas": _replicas(target, scale)}
+        put(config, paths_of(kind).replicas, _replicas(target, scale))
     manager, writer = kind.field_managers.of(target.subresource), kind.field_managers.writer(context)
 
     def applied(current: StoredItem) -> Proposal:
@@ -88,23 +91,43 @@ async def _apply(kind: ServedKind, context: RequestContext, target: Target, scal
     return read(kind, item)
 
 
-def scale_of(tree: Tree) -> Tree:
+def paths_of(kind: ServedKind) -> ScalePaths:
+    """Where a kind keeps what its Scale shows."""
+    return (kind.version.scale if kind.version is not None else None) or BUILT_IN
+
+
+def put(tree: Tree, path: tuple[str, ...], value: Any) -> None:
+    """Sets what stands at a path, making the way there."""
+    for name in path[:-1]:
+        tree = tree.setdefault(name, {})
+    tree[path[-1]] = value
+
+
+def _at(tree: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        tree = tree.get(name) if isinstance(tree, dict) else None
+    return tree if path else None
+
+
+def scale_of(tree: Tree, paths: ScalePaths) -> Tree:
     """The Scale of an object, without a resourceVersion."""
-    metadata, spec, status = tree["metadata"], tree.get("spec") or {}, tree.get("status") or {}
+    metadata, replicas = tree["metadata"], _at(tree, paths.replicas)
     kept = {key: metadata[key] for key in ("name", "namespace", "uid", "creationTimestamp") if key in metadata}
     return {
         "apiVersion": "autoscaling/v1",
         "kind": "Scale",
         "metadata": kept,
-        "spec": {"replicas": spec["replicas"]} if spec.get("replicas") else {},
-        "status": {"replicas": status.get("replicas", 0), "selector": selector_text(spec.get("selector"))},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": {"replicas": _at(tree, paths.observed) or 0, "selector": selector_text(_at(tree, paths.selector))},
     }
 
 
-def selector_text(selector: Tree | None) -> str:
-    """An object's selector as a query's text; a plain map for ReplicationControllers."""
+def selector_text(selector: Tree | str | None) -> str:
+    """An object's selector as a query's text; a plain map for ReplicationControllers, text for custom resources."""
     if not selector:
         return ""
+    if isinstance(selector, str):
+        return selector
     if "matchLabels" in selector or "matchExpressions" in selector:
         return str(label_selectors.from_tree(selector))
     return str(label_selectors.from_set(selector))

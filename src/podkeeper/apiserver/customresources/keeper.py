@@ -1,0 +1,151 @@
+"""Looks after definitions of custom resources.
+
+    new or changed -> names accepted, Established     (then the registry serves them)
+    being deleted  -> its objects are deleted, then its finalizer goes
+
+Each definition is worked on in order of its changes; nothing is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from podkeeper.api import timestamps
+from podkeeper.api.errors import ApiError
+from podkeeper.apiserver.customresources import naming
+from podkeeper.apiserver.live import LiveObjects
+from podkeeper.foundation.clock import Clock
+from podkeeper.registry.strategies.apiextensions.customresourcedefinition import CLEANUP_FINALIZER
+from podkeeper.registry.verbs import DeleteOptions, ListOptions, PatchType, RequestContext, ResourceVerbs, WatchEvent
+
+log = logging.getLogger(__name__)
+
+Tree = dict[str, Any]
+
+GROUP, RESOURCE = "apiextensions.k8s.io", "customresourcedefinitions"
+
+_DELETED = "removed all instances"
+
+
+class DefinitionKeeper:
+    """Works while ``run`` runs."""
+
+    def __init__(self, live: LiveObjects, clock: Clock, context: RequestContext) -> None:
+        self._live, self._clock, self._context = live, clock, context
+        self._definitions: dict[str, Tree] = {}
+        self._dirty: dict[str, None] = {}
+        self._changed = asyncio.Event()
+        self._clearing: set[str] = set()
+
+    async def run(self) -> None:
+        """Until cancelled; at once over where definitions are not served."""
+        if self._live.registry.verbs(GROUP, "v1", RESOURCE) is None:
+            return
+        await self._live.follow(GROUP, RESOURCE, self._take)
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                while self._dirty:
+                    name = next(iter(self._dirty))
+                    del self._dirty[name]
+                    await self._keep(name, tasks)
+
+    def _take(self, events: Sequence[WatchEvent]) -> None:
+        for event in events:
+            if event.item is None:
+                continue
+            name = event.item.name
+            if event.type == "DELETED":
+                gone = self._definitions.pop(name, None)
+                # Somebody may have waited for its names.
+                self._mark(*(each for each in self._definitions if gone and _group(each) == _group(name)))
+            else:
+                self._definitions[name] = event.item.tree()
+                self._mark(name)
+
+    def _mark(self, *names: str) -> None:
+        if names:
+            self._dirty |= dict.fromkeys(names)
+            self._changed.set()
+
+    async def _keep(self, name: str, tasks: asyncio.TaskGroup) -> None:
+        tree = self._definitions.get(name)
+        if tree is None:
+            return
+        if tree["metadata"].get("deletionTimestamp"):
+            if CLEANUP_FINALIZER in (tree["metadata"].get("finalizers") or ()) and name not in self._clearing:
+                self._clearing.add(name)
+                tasks.create_task(self._clear(tree))
+            return
+        others = [each for other, each in self._definitions.items() if other != name and _group(other) == _group(name)]
+        status = naming.status_of(tree, naming.taken_by(others), timestamps.format_time(self._clock.time()))
+        if status != tree.get("status"):
+            await self._write(name, {"status": status}, "status")
+
+    async def _clear(self, tree: Tree) -> None:
+        """Deletes a definition's objects and waits until the last is gone."""
+        name = tree["metadata"]["name"]
+        try:
+            verbs = self._objects(tree)
+            if verbs is not None:
+                await self._delete_all(verbs)
+            others = [each for each in tree["metadata"]["finalizers"] if each != CLEANUP_FINALIZER]
+            now = timestamps.format_time(self._clock.time())
+            await self._write(name, {"status": _terminated(tree, now)}, "status")
+            await self._write(name, {"metadata": {"finalizers": others or None}})
+        finally:
+            self._clearing.discard(name)
+
+    def _objects(self, tree: Tree) -> ResourceVerbs | None:
+        spec = tree["spec"]
+        for version in spec["versions"]:
+            verbs = self._live.registry.verbs(spec["group"], version["name"], spec["names"]["plural"])
+            if verbs is not None:
+                return verbs
+        return None
+
+    async def _delete_all(self, verbs: ResourceVerbs) -> None:
+        gone = asyncio.Event()
+
+        def note(events: Sequence[WatchEvent]) -> None:
+            if any(event.type == "DELETED" for event in events):
+                gone.set()
+
+        watch = await verbs.watch("", ListOptions(), note, gone.set)
+        try:
+            while True:
+                await verbs.delete_collection(self._context, "", ListOptions(), DeleteOptions())
+                if not (await verbs.list("", ListOptions())).items:
+                    return
+                await gone.wait()
+                gone.clear()
+        finally:
+            watch.stop()
+
+    async def _write(self, name: str, patch: Tree, subresource: str = "") -> None:
+        verbs = self._live.verbs(GROUP, RESOURCE)
+        try:
+            await verbs.patch(self._context, "", name, patch, PatchType.MERGE, subresource)
+        except ApiError as error:
+            if error.code not in (404, 409):  # gone, or changed: its next change comes as an event
+                log.warning("cannot write the state of definition %s: %s", name, error)
+
+
+def _group(name: str) -> str:
+    return name.partition(".")[2]
+
+
+def _terminated(tree: Tree, now: str) -> Tree:
+    others = [each for each in (tree.get("status") or {}).get("conditions") or () if each["type"] != "Terminating"]
+    condition = {
+        "type": "Terminating",
+        "status": "False",
+        "lastTransitionTime": now,
+        "reason": "InstanceDeletionCompleted",
+        "message": _DELETED,
+    }
+    return {"conditions": [*others, condition]}
