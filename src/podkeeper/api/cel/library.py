@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from podkeeper.api.cel import types
 from podkeeper.api.cel.types import Type
+from podkeeper.api.quantity import Quantity
 from podkeeper.api.cel.values import (
     Duration,
     ListValue,
@@ -119,6 +120,7 @@ _BY_CLASS: dict[type, Type] = {
     tuple: types.NAMED["list"],
     dict: types.NAMED["map"],
     Type: types.TYPE,
+    Quantity: types.opaque("kubernetes.Quantity"),
 }
 
 

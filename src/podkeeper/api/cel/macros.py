@@ -167,6 +167,23 @@ def _bind(build: _Build) -> Node:
     return build.name(node.name, value, body)
 
 
+def _sort_by(build: _Build) -> Node:
+    """``target.sortBy(v, e)``: the target is evaluated once, its keys beside it."""
+    held = f"@sorted:{build.stamp['id']}"
+    step = build.call("_+_", build.accumulated, build.list_of(build.arguments[1]))
+    keys = Comprehension(
+        build.ident(held),
+        build.variable(0),
+        RESULT,
+        build.list_of(),
+        build.literal(True),
+        step,
+        build.accumulated,
+        **build.stamp,
+    )
+    return build.name(held, build.target, build.call("@sortByAssociatedKeys", keys, target=build.ident(held)))
+
+
 def _optional_map(flat: bool) -> Callable[[_Build], Node]:
     """``target.optMap(v, e)``: the target is evaluated once, so that a chain of them stays as long as it was written."""
 
@@ -202,6 +219,7 @@ _MACROS: dict[tuple[str, int, bool], Callable[[_Build], Node]] = {
     ("transformMapEntry", 3, True): _transform_map(filtered=False, entry=True),
     ("transformMapEntry", 4, True): _transform_map(filtered=True, entry=True),
     ("bind", 3, True): _bind,
+    ("sortBy", 2, True): _sort_by,
     ("optMap", 2, True): _optional_map(flat=False),
     ("optFlatMap", 2, True): _optional_map(flat=True),
 }

@@ -116,13 +116,22 @@ def arguments_text(types: tuple[Type, ...], member: bool) -> str:
 
 
 class Substitution:
-    """What the parameters of signatures stand for, in one expression. Names of parameters are made unique by callers."""
+    """What the parameters of signatures stand for, in one expression. Names of parameters are made unique by callers.
 
-    def __init__(self, bound: dict[Type, Type] | None = None) -> None:
-        self.bound = bound or {}
+    A try that fails is undone: ``mark`` before it, ``undo`` behind.
+    """
 
-    def copy(self) -> Substitution:
-        return Substitution(dict(self.bound))
+    def __init__(self) -> None:
+        self.bound: dict[Type, Type] = {}
+
+    def mark(self) -> int:
+        """The state as it is now."""
+        return len(self.bound)
+
+    def undo(self, mark: int) -> None:
+        """Back to a state: what was bound since then is free again."""
+        while len(self.bound) > mark:
+            self.bound.popitem()
 
     def apply(self, given: Type, open_is_dyn: bool = False) -> Type:
         """A type with parameters replaced by what they stand for."""
