@@ -16,6 +16,7 @@ from podkeeper.controllers.namespaces import Namespaces
 from podkeeper.controllers.node_lifecycle import NodeLifecycle
 from podkeeper.controllers.pod_gc import PodGarbage
 from podkeeper.controllers.replica_set import ReplicaSets
+from podkeeper.controllers.replication_controller import ReplicationControllers
 from podkeeper.controllers.root_ca import RootCertificates
 from podkeeper.controllers.service_accounts import ServiceAccounts
 from podkeeper.controllers.taint_eviction import TaintEviction
@@ -39,6 +40,7 @@ def default_controllers(config: ControllersConfig, tools: Callable[[str], Tools]
         TaintEviction(tools(TaintEviction.name)),
         PodGarbage(tools(PodGarbage.name)),
         ReplicaSets(tools(ReplicaSets.name)),
+        ReplicationControllers(tools(ReplicationControllers.name)),
         Deployments(tools(Deployments.name)),
         GarbageCollector(tools(GarbageCollector.name)),
     )

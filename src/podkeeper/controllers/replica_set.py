@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -16,12 +17,14 @@ from podkeeper.api.errors import ApiError
 from podkeeper.api.pods import conditions
 from podkeeper.api.pods.phase import is_terminal
 from podkeeper.api.selectors import labels
+from podkeeper.api.selectors.labels import Selector
+from podkeeper.controllers.batches import at_once, slow_start
 from podkeeper.controllers.expectations import Expectations
 from podkeeper.controllers.framework import Key, Tools, Watch, own_key
 from podkeeper.controllers.ownership import carry_out, controller_of, controller_uid, decide_claim, reference_to
+from podkeeper.controllers.pod_ranks import available_in, is_active, is_ready, removal_order
 
 BURST = 500
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +36,19 @@ class Failure:
 
 
 class ReplicaSets:
-    """Keys are replica sets."""
+    """Keys are replica sets, or what ``kind`` says: replication controllers do the same."""
 
     name = "replicaset-controller"
     workers = 5
+    kind: ClassVar[type[Any]] = apps.ReplicaSet
+    kind_name = "ReplicaSet"
+    condition_type: ClassVar[type[Any]] = apps.ReplicaSetCondition
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._sets, self._pods = tools.informer(apps.ReplicaSet), tools.informer(v1.Pod)
-        self._pods.add_index("controller", lambda pod: [controller_uid(pod)])
+        self._sets, self._pods = tools.informer(self.kind), tools.informer(v1.Pod)
+        self._owner_index = f"{self.name} owner"
+        self._pods.add_index(self._owner_index, lambda pod: [controller_uid(pod)])
         self._expectations = Expectations(tools.clock)
 
     def watches(self) -> Sequence[Watch[Any]]:
@@ -54,7 +61,7 @@ class ReplicaSets:
             owner = controller_of(pod)
             if owner is None:
                 keys.update(self._takers(pod))
-            elif owner.kind == "ReplicaSet":
+            elif owner.kind == self.kind_name:
                 keys.add(Key(pod.metadata.namespace, owner.name))
         shown = new or old
         for key in keys if shown else ():
@@ -66,7 +73,7 @@ class ReplicaSets:
 
     def _takers(self, pod: v1.Pod) -> Iterable[Key]:
         for each in self._sets.lister.list(pod.metadata.namespace):
-            if labels.from_label_selector(each.spec.selector).matches(pod.metadata.labels):
+            if self.selector(each).matches(pod.metadata.labels):
                 yield Key(each.metadata.namespace, each.metadata.name)
 
     async def reconcile(self, key: Key) -> float | None:
@@ -88,62 +95,76 @@ class ReplicaSets:
             raise failure.error
         return soon
 
-    async def _claim(self, replica_set: apps.ReplicaSet) -> Sequence[v1.Pod]:
+    def selector(self, replica_set: Any) -> Selector:
+        """What the set takes for its own."""
+        return labels.from_label_selector(replica_set.spec.selector)
+
+    def status(self, counts: dict[str, Any], failures: tuple[Any, ...], terminating: int) -> Any:
+        """The status of the kind."""
+        return apps.ReplicaSetStatus(**counts, conditions=failures, terminating_replicas=terminating)
+
+    async def _claim(self, replica_set: Any) -> Sequence[v1.Pod]:
         namespace, lister = replica_set.metadata.namespace, self._pods.lister
-        mine = lister.by_index("controller", replica_set.metadata.uid)
-        orphans = [pod for pod in lister.by_index("controller", "") if pod.metadata.namespace == namespace]
-        claim = decide_claim(replica_set, labels.from_label_selector(replica_set.spec.selector), (*mine, *orphans))
+        mine = lister.by_index(self._owner_index, replica_set.metadata.uid)
+        orphans = [pod for pod in lister.by_index(self._owner_index, "") if pod.metadata.namespace == namespace]
+        claim = decide_claim(replica_set, self.selector(replica_set), (*mine, *orphans))
         return await carry_out(self._tools, replica_set, v1.Pod, claim)
 
-    async def _scale(self, key: Key, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod]) -> Failure | None:
+    async def _scale(self, key: Key, replica_set: Any, active: Sequence[v1.Pod]) -> Failure | None:
         """Returns why pods could not be made or removed."""
         wanted = replica_set.spec.replicas if replica_set.spec.replicas is not None else 1
         missing = wanted - len(active)
         try:
             if missing > 0:
-                await self._create(key, replica_set, min(missing, BURST))
+                template = new_pod(replica_set)
+                await slow_start(min(missing, BURST), partial(self._create, key, replica_set, template))
             elif missing < 0:
-                order = removal_order(active, self._crowding(replica_set))
-                await self._delete(key, replica_set, order[: min(-missing, BURST)])
+                order = removal_order(active, self._crowding(replica_set), self._tools.clock.time())
+                await at_once(self._deletion(key, replica_set, pod) for pod in order[: min(-missing, BURST)])
         except ApiError as error:
+            if is_for_end_of_namespace(error):
+                return None
             return Failure("FailedCreate" if missing > 0 else "FailedDelete", error)
         return None
 
-    async def _create(self, key: Key, replica_set: apps.ReplicaSet, count: int) -> None:
-        template, recorder = new_pod(replica_set), self._tools.recorder
-        for _ in range(count):
-            try:
-                pod = await self._tools.api.of(v1.Pod).create(template, key.namespace)
-            except ApiError as error:
-                recorder.event(replica_set, "Warning", "FailedCreate", f"Error creating: {error.message}")
-                raise
-            if self._pods.lister.get(key.namespace, pod.metadata.name) is None:
-                self._expectations.expect_created(key, pod.metadata.uid)
-            recorder.event(replica_set, "Normal", "SuccessfulCreate", f"Created pod: {pod.metadata.name}")
-
-    async def _delete(self, key: Key, replica_set: apps.ReplicaSet, pods: Sequence[v1.Pod]) -> None:
+    async def _create(self, key: Key, replica_set: Any, template: v1.Pod) -> None:
         recorder = self._tools.recorder
-        for pod in pods:
-            name, uid = pod.metadata.name, pod.metadata.uid
-            self._expectations.expect_deleted(key, uid)
-            try:
-                await self._tools.api.of(v1.Pod).delete(name, key.namespace, uid=uid)
-            except ApiError as error:
-                self._expectations.went(key, uid)
-                if error.code != 404:
-                    recorder.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error.message}")
-                    raise
-            recorder.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+        try:
+            pod = await self._tools.api.of(v1.Pod).create(template, key.namespace)
+        except ApiError as error:
+            if not is_for_end_of_namespace(error):
+                recorder.event(replica_set, "Warning", "FailedCreate", f"Error creating: {error.message}")
+            raise
+        if self._pods.lister.get(key.namespace, pod.metadata.name) is None:
+            self._expectations.expect_created(key, pod.metadata.uid)
+        recorder.event(replica_set, "Normal", "SuccessfulCreate", f"Created pod: {pod.metadata.name}")
 
-    def _crowding(self, replica_set: apps.ReplicaSet) -> Counter[str]:
+    def _deletion(self, key: Key, replica_set: Any, pod: v1.Pod) -> Callable[[], Awaitable[None]]:
+        """Expected from now on: no other look may come between the deletions of one."""
+        self._expectations.expect_deleted(key, pod.metadata.uid)
+        return partial(self._delete, key, replica_set, pod)
+
+    async def _delete(self, key: Key, replica_set: Any, pod: v1.Pod) -> None:
+        recorder, name, uid = self._tools.recorder, pod.metadata.name, pod.metadata.uid
+        try:
+            await self._tools.api.of(v1.Pod).delete(name, key.namespace, uid=uid)
+        except ApiError as error:
+            self._expectations.went(key, uid)
+            if error.code == 404:
+                return
+            recorder.event(replica_set, "Warning", "FailedDelete", f"Error deleting: {error.message}")
+            raise
+        recorder.event(replica_set, "Normal", "SuccessfulDelete", f"Deleted pod: {name}")
+
+    def _crowding(self, replica_set: Any) -> Counter[str]:
         """How many pods of the set and of its siblings, the other sets of its owner, each node has."""
         owner, sets = controller_uid(replica_set), self._sets.lister.list(replica_set.metadata.namespace)
         related = [each for each in sets if owner and controller_uid(each) == owner] or [replica_set]
-        pods = (pod for each in related for pod in self._pods.lister.by_index("controller", each.metadata.uid))
+        pods = (pod for each in related for pod in self._pods.lister.by_index(self._owner_index, each.metadata.uid))
         return Counter(pod.spec.node_name for pod in pods if is_active(pod))
 
     async def _report(
-        self, replica_set: apps.ReplicaSet, active: Sequence[v1.Pod], terminating: int, failure: Failure | None
+        self, replica_set: Any, active: Sequence[v1.Pod], terminating: int, failure: Failure | None
     ) -> float | None:
         """Writes the status if it has changed; returns when a pod that is ready will count as available."""
         now = self._tools.clock.time()
@@ -152,22 +173,22 @@ class ReplicaSets:
         waits = [available_in(pod, least, now) for pod in ready]
         template = replica_set.spec.template.metadata
         wanted_labels = template.labels if template else {}
-        status = apps.ReplicaSetStatus(
-            replicas=len(active),
-            fully_labeled_replicas=sum(wanted_labels.items() <= pod.metadata.labels.items() for pod in active) or None,
-            ready_replicas=len(ready) or None,
-            available_replicas=sum(wait <= 0 for wait in waits) or None,
-            observed_generation=replica_set.metadata.generation,
-            conditions=_conditions(replica_set, failure, now),
-            terminating_replicas=terminating,
-        )
+        counts = {
+            "replicas": len(active),
+            "fully_labeled_replicas": sum(wanted_labels.items() <= pod.metadata.labels.items() for pod in active)
+            or None,
+            "ready_replicas": len(ready) or None,
+            "available_replicas": sum(wait <= 0 for wait in waits) or None,
+            "observed_generation": replica_set.metadata.generation,
+        }
+        status = self.status(counts, _conditions(replica_set, self.condition_type, failure, now), terminating)
         if status != replica_set.status:
             changed = msgspec.structs.replace(replica_set, status=status)
-            await self._tools.api.of(apps.ReplicaSet).update(changed, subresource="status")
+            await self._tools.api.of(self.kind).update(changed, subresource="status")
         return min((wait for wait in waits if wait > 0), default=None)
 
 
-def new_pod(replica_set: apps.ReplicaSet) -> v1.Pod:
+def new_pod(replica_set: Any) -> v1.Pod:
     """A pod of the template, owned by the set."""
     template = replica_set.spec.template
     base = template.metadata
@@ -181,67 +202,18 @@ def new_pod(replica_set: apps.ReplicaSet) -> v1.Pod:
     return codec.from_tree(v1.Pod, codec.to_tree(v1.Pod(metadata=metadata, spec=template.spec)))
 
 
-def removal_order(pods: Sequence[v1.Pod], crowding: Mapping[str, int]) -> list[v1.Pod]:
-    """Which pods go first: without a node, pending, not ready, cheap, on crowded nodes, young; upstream's order."""
-
-    def rank(pod: v1.Pod) -> tuple[Any, ...]:
-        ready = conditions.find(pod.status.conditions if pod.status else (), "Ready")
-        since = ready.last_transition_time if ready and ready.status == "True" else ""
-        restarts = max((each.restart_count for each in pod.status.container_statuses), default=0)
-        return (
-            bool(pod.spec.node_name),
-            {"Pending": 0, "Unknown": 1}.get(pod.status.phase, 2),
-            bool(since),
-            _cost(pod),
-            -crowding.get(pod.spec.node_name, 0),
-            -(timestamps.parse(since) if since else 0),
-            -restarts,
-            -timestamps.parse(pod.metadata.creation_timestamp),
-        )
-
-    return sorted(pods, key=rank)
+def is_for_end_of_namespace(error: ApiError) -> bool:
+    """Whether nothing can be created because the namespace is on its way out: no failure of the set."""
+    return any(each.reason == "NamespaceTerminating" for each in error.causes)
 
 
-def _cost(pod: v1.Pod) -> int:
-    try:
-        return int(pod.metadata.annotations.get(DELETION_COST, "0"))
-    except ValueError:
-        return 0
-
-
-def is_active(pod: v1.Pod) -> bool:
-    """Whether the pod counts: not over and not going."""
-    return not is_terminal(pod) and not pod.metadata.deletion_timestamp
-
-
-def is_ready(pod: v1.Pod) -> bool:
-    """Whether the pod's Ready condition holds."""
-    return conditions.is_true(pod.status.conditions if pod.status else (), "Ready")
-
-
-def available_in(pod: v1.Pod, min_ready_seconds: int, now: float) -> float:
-    """Seconds until a ready pod counts as available; 0 or less when it does."""
-    ready = conditions.find(pod.status.conditions, "Ready")
-    if not min_ready_seconds or ready is None or not ready.last_transition_time:
-        return 0.0
-    return timestamps.parse(ready.last_transition_time) + min_ready_seconds - now
-
-
-def _conditions(
-    replica_set: apps.ReplicaSet, failure: Failure | None, now: float
-) -> tuple[apps.ReplicaSetCondition, ...]:
+def _conditions(replica_set: Any, condition_type: type[Any], failure: Failure | None, now: float) -> tuple[Any, ...]:
     kind = "ReplicaFailure"
-    others = tuple(each for each in replica_set.status.conditions if each.type != kind)
     present = conditions.find(replica_set.status.conditions, kind)
     if failure is None:
-        return others
+        return conditions.without(replica_set.status.conditions, kind)
     if present is not None and (present.reason, present.message) == (failure.reason, failure.error.message):
-        return replica_set.status.conditions
-    condition = apps.ReplicaSetCondition(
-        type=kind,
-        status="True",
-        reason=failure.reason,
-        message=failure.error.message,
-        last_transition_time=timestamps.format_time(now),
-    )
-    return (*others, condition)
+        return tuple(replica_set.status.conditions)
+    condition = {"type": kind, "status": "True", "reason": failure.reason, "message": failure.error.message}
+    condition["last_transition_time"] = timestamps.format_time(now)
+    return (*conditions.without(replica_set.status.conditions, kind), condition_type(**condition))

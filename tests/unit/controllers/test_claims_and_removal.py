@@ -7,17 +7,20 @@ from typing import Any
 import msgspec
 import pytest
 
+from podkeeper.api import timestamps
 from podkeeper.api.apps import v1 as apps
 from podkeeper.api.core import v1
 from podkeeper.api.meta import v1 as meta
 from podkeeper.api.selectors import labels
 from podkeeper.controllers.ownership import decide_claim, reference_to
-from podkeeper.controllers.replica_set import DELETION_COST, ReplicaSets, available_in, removal_order
+from podkeeper.controllers.pod_ranks import DELETION_COST, available_in, removal_order
+from podkeeper.controllers.replica_set import ReplicaSets
 
 OWNER = apps.ReplicaSet(
     api_version="apps/v1", kind="ReplicaSet", metadata=meta.ObjectMeta(name="web", uid="1", namespace="default")
 )
 SELECTOR = labels.parse("app=web")
+NOW = 1_800_000_000.0
 
 
 def pod(name: str, app: str = "web", **metadata: Any) -> v1.Pod:
@@ -57,7 +60,7 @@ def running(
     phase: str = "Running",
     since: str = "",
     restarts: int = 0,
-    age: int = 0,
+    age: int = 1,
     cost: str = "",
 ) -> v1.Pod:
     ready = v1.PodCondition(type="Ready", status="True" if since else "False", last_transition_time=since)
@@ -65,7 +68,8 @@ def running(
     return v1.Pod(
         metadata=meta.ObjectMeta(
             name=name,
-            creation_timestamp=f"2026-01-01T00:{59 - age:02}:00Z",
+            uid=name,
+            creation_timestamp=timestamps.format_time(NOW - age),
             annotations={DELETION_COST: cost} if cost else {},
         ),
         spec=v1.PodSpec(node_name=node),
@@ -73,7 +77,7 @@ def running(
     )
 
 
-LONG, SHORT = "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"
+LONG, SHORT = timestamps.format_time(NOW - 5000), timestamps.format_time(NOW - 10)
 
 
 @pytest.mark.parametrize(
@@ -93,11 +97,18 @@ LONG, SHORT = "2026-01-01T01:00:00Z", "2026-01-01T02:00:00Z"
 def test_the_worst_goes_first(first: v1.Pod, second: v1.Pod) -> None:
     crowding = {"full": 5, "n": 1}
     for order in ([first, second], [second, first]):
-        assert removal_order(order, crowding) == [first, second]
+        assert removal_order(order, crowding, NOW) == [first, second]
+
+
+def test_pods_of_about_one_age_go_in_the_order_of_their_names_in_the_store() -> None:
+    younger, older = running("b", since=LONG, age=100), running("a", since=LONG, age=120)
+    assert [each.metadata.name for each in removal_order([younger, older], {}, NOW)] == ["a", "b"]
+    older = running("a", since=LONG, age=1000)
+    assert [each.metadata.name for each in removal_order([older, younger], {}, NOW)] == ["b", "a"]
 
 
 def test_a_cost_that_is_no_number_is_none() -> None:
-    assert removal_order([running("a", cost="much", age=1), running("b", age=2)], {})[0].metadata.name == "a"
+    assert removal_order([running("a", cost="much", age=1), running("b", age=2)], {}, NOW)[0].metadata.name == "a"
 
 
 def test_a_pod_is_available_when_it_has_been_ready_for_long_enough() -> None:

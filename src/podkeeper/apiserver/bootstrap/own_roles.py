@@ -13,11 +13,16 @@ USER = "system:kube-controller-manager"
 #: The roles ``system:controller:NAME`` of the controllers that run.
 CONTROLLERS = (
     "deployment-controller",
+    "disruption-controller",
+    "endpoint-controller",
+    "endpointslice-controller",
+    "endpointslicemirroring-controller",
     "generic-garbage-collector",
     "namespace-controller",
     "node-controller",
     "pod-garbage-collector",
     "replicaset-controller",
+    "replication-controller",
     "root-ca-cert-publisher",
     "service-account-controller",
 )
