@@ -51,15 +51,22 @@ async def apply_object(api: RestApi, resource: Resource, home: str, tree: dict[s
     """Applies the manifest on the server, which creates what is missing: created, configured or unchanged."""
     client, name = api.of_resource(resource), tree["metadata"]["name"]
     try:
-        before = (await client.get(name, home))["metadata"]["resourceVersion"]
+        before = await client.get(name, home)
     except ApiError as error:
         if error.code != 404:
             raise
-        before = ""
+        before = None
     after = await client.patch(name, tree, home, kind=PatchKind.APPLY)
-    if not before:
+    if before is None:
         return "created"
-    return "unchanged" if after["metadata"]["resourceVersion"] == before else "configured"
+    return "unchanged" if _content(before) == _content(after) else "configured"
+
+
+def _content(tree: dict[str, Any]) -> dict[str, Any]:
+    """What people write of an object, without what the server and the node keep in it."""
+    kept = {name: value for name, value in tree.items() if name != "status"}
+    dropped = ("generation", "managedFields", "resourceVersion")
+    return kept | {"metadata": {name: value for name, value in tree["metadata"].items() if name not in dropped}}
 
 
 @click.command()
