@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class PrinterColumn:
 class Resource:
     """One served resource. ``name`` is the plural of the path; ``type_name`` locates the struct class
     (``podkeeper.api.core.v1:Pod``) and is empty for a custom resource, whose objects are plain trees and whose
-    ``columns`` its definition gives. ``deprecation`` is what clients of this version are told."""
+    ``columns``, ``schema`` (its openAPIV3Schema), ``selectable`` fields and ``list_name`` its definition gives.
+    ``deprecation`` is what clients of this version are told."""
 
     group: str
     version: str
@@ -53,11 +55,19 @@ class Resource:
     enabled: bool = True
     columns: tuple[PrinterColumn, ...] = ()
     deprecation: str = ""
+    schema: Mapping[str, Any] | None = field(default=None, repr=False)
+    selectable: tuple[str, ...] = ()
+    list_name: str = ""
 
     @property
     def api_version(self) -> str:
         """``v1`` or ``apps/v1``, as objects carry it."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def list_kind(self) -> str:
+        """The kind of its lists: ``PodList``; a definition may say another."""
+        return self.list_name or f"{self.kind}List"
 
     @property
     def qualified_name(self) -> str:

@@ -194,7 +194,9 @@ def _listing(
     token = continuation.encode(Continuation(revision, page[-1].key), prefix) if more else ""
     shown = [kind.show(item) for item in page] if kind.converted else page
     resource = kind.resource
-    body = join(resource.api_version, resource.kind, shown, revision=revision, continuation=token, remaining=remaining)
+    body = join(
+        resource.api_version, resource.list_kind, shown, revision=revision, continuation=token, remaining=remaining
+    )
     return Listing(shown, revision, token, remaining, body)
 
 

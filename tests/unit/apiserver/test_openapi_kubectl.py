@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -100,3 +101,53 @@ async def test_paths_that_people_ask_for_are_described(explain: Explain, path: s
     description = (await explain(path)).partition("DESCRIPTION: ")[2]
     assert description
     assert not description.startswith("<empty>")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bells(api: Any) -> str:
+    """A custom resource."""
+    ring = {"type": "integer", "description": "How often it rings.", "minimum": 1}
+    spec = {"type": "object", "description": "What the bell does.", "required": ["ring"], "properties": {"ring": ring}}
+    schema = {"type": "object", "description": "A bell in a tower.", "properties": {"spec": spec}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    names = {"plural": "bells", "kind": "Bell", "listKind": "BellList"}
+    definition = {
+        "metadata": {"name": "bells.stable.example.com"},
+        "spec": {"group": "stable.example.com", "scope": "Namespaced", "names": names, "versions": [version]},
+    }
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert (await api("GET", "/openapi/v3/apis/stable.example.com/v1")).status == 404
+    assert (await api("POST", path, definition)).status == 201
+    async with asyncio.timeout(10):
+        while (await api("GET", "/openapi/v3/apis/stable.example.com/v1")).status != 200:
+            pass
+    return path + "/bells.stable.example.com"
+
+
+@pytest.mark.parametrize("form", ["plaintext", "plaintext-openapiv2"])
+async def test_custom_resources_are_described(explain: Explain, bells: str, form: str) -> None:
+    output = await explain("bells", f"--output={form}")
+    assert "KIND: Bell" in output
+    assert "DESCRIPTION: A bell in a tower." in output
+    assert "metadata <" in output
+    output = await explain("bell.spec", f"--output={form}")
+    assert "What the bell does." in output
+    assert "ring <integer> -required- How often it rings." in output
+
+
+async def test_a_changed_definition_changes_its_document_alone(api: Any, bells: str) -> None:
+    async def hashes() -> dict[str, str]:
+        found = (await api("GET", "/openapi/v3")).tree["paths"]
+        return {name: each["serverRelativeURL"] for name, each in found.items()}
+
+    before = await hashes()
+    patch = [{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/description", "value": "Rung."}]
+    patched = await api("PATCH", bells, patch, content_type="application/json-patch+json")
+    assert patched.status == 200, patched.body
+    async with asyncio.timeout(10):
+        while (after := await hashes()) == before:
+            pass
+    changed = {name for name in after if after[name] != before.get(name)}
+    assert changed == {"apis/stable.example.com/v1"}
+    document = (await api("GET", after["apis/stable.example.com/v1"])).tree
+    assert document["components"]["schemas"]["com.example.stable.v1.Bell"]["description"] == "Rung."

@@ -25,14 +25,14 @@ def test_the_body_is_a_list_object() -> None:
 
     items = [Item(b'{"a":1}'), Item(b'{"a":2}')]
     for count in range(3):
-        body = join("v1", "Pod", items[:count], revision=7, continuation="", remaining=None)
+        body = join("v1", "PodList", items[:count], revision=7, continuation="", remaining=None)
         assert json.loads(body) == {
             "kind": "PodList",
             "apiVersion": "v1",
             "metadata": {"resourceVersion": "7"},
             "items": [{"a": index + 1} for index in range(count)],
         }
-    body = join("apps/v1", "Deployment", items, revision=7, continuation="t", remaining=3)
+    body = join("apps/v1", "DeploymentList", items, revision=7, continuation="t", remaining=3)
     assert json.loads(body)["metadata"] == {"resourceVersion": "7", "continue": "t", "remainingItemCount": 3}
 
 

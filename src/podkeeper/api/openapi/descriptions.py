@@ -41,6 +41,10 @@ class Descriptions:
         """What a type's field means; empty if nothing is said of it."""
         return self._own(found).get(field) or self._general(found, field)
 
+    def of_any_object(self, field: str) -> str:
+        """What a field means that every object has."""
+        return self._of(GENERAL)[OBJECTS].get(field, "")
+
     def _own(self, found: TypeSchema) -> Mapping[str, str]:
         package, _, plain = found.name.rpartition(".")
         return self._of(package.replace("/", "_")).get(plain, {})

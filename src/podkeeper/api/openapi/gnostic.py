@@ -6,6 +6,7 @@ that our documents have.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,7 +17,19 @@ ANSWER_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
 Tree = Mapping[str, Any]
 
-_VARINT, _LENGTH_DELIMITED = 0, 2
+_VARINT, _FIXED_64, _LENGTH_DELIMITED = 0, 1, 2
+#: Of a Schema, by the way in which they are written.
+_TEXTS = ((1, "$ref"), (2, "format"), (3, "title"), (4, "description"), (13, "pattern"))
+_NUMBERS = ((6, "multipleOf"), (7, "maximum"), (9, "minimum"))
+_FLAGS = ((8, "exclusiveMaximum"), (10, "exclusiveMinimum"))
+_COUNTS = (
+    (11, "maxLength"),
+    (12, "minLength"),
+    (14, "maxItems"),
+    (15, "minItems"),
+    (17, "maxProperties"),
+    (18, "minProperties"),
+)
 _METHODS = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 #: Of NonBodyParameter, by place; and where ``type`` and ``uniqueItems`` are in the message of that place.
 _PLACES = {"query": (3, 6, 20), "path": (4, 5, 19)}
@@ -77,7 +90,13 @@ def _security(name: str, tree: Tree) -> bytes:
 
 
 def _schema(tree: Tree) -> bytes:
-    parts = [_text(1, tree.get("$ref", "")), _text(2, tree.get("format", "")), _text(4, tree.get("description", ""))]
+    parts = [_text(number, tree.get(name, "")) for number, name in _TEXTS]
+    if "default" in tree:
+        parts.append(_field(5, _text(2, _yaml(tree["default"]))))
+    parts += [_number(number, tree[name]) for number, name in _NUMBERS if tree.get(name) is not None]
+    parts += [_true(number, bool(tree.get(name))) for number, name in _FLAGS]
+    parts += [_count(number, tree[name]) for number, name in _COUNTS if tree.get(name) is not None]
+    parts += [_field(20, _text(2, _yaml(each))) for each in tree.get("enum") or ()]
     parts += [_text(19, name) for name in tree.get("required", ())]
     if "additionalProperties" in tree:
         parts.append(_field(21, _field(1, _schema(tree["additionalProperties"]))))
@@ -94,8 +113,19 @@ def _schema(tree: Tree) -> bytes:
 def _extensions(number: int, tree: Tree) -> Iterable[bytes]:
     for name, value in tree.items():
         if name.startswith("x-"):
-            yaml = msgspec.json.encode(value).decode()  # JSON is YAML
-            yield _named(number, name, _text(2, yaml))
+            yield _named(number, name, _text(2, _yaml(value)))
+
+
+def _yaml(value: Any) -> str:
+    return msgspec.json.encode(value).decode()  # JSON is YAML
+
+
+def _number(number: int, value: float) -> bytes:
+    return _varint(number << 3 | _FIXED_64) + struct.pack("<d", value)
+
+
+def _count(number: int, value: int) -> bytes:
+    return _varint(number << 3 | _VARINT) + _varint(int(value) & 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def _named(number: int, name: str, value: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from podkeeper.api.catalogue import Resource, Subresource
@@ -66,6 +66,7 @@ INTEGERS = {"gracePeriodSeconds", "limit", "limitBytes", "ports", "sinceSeconds"
 
 #: What upstream offers with default feature gates; which of them this server can write is negotiated (406).
 OBJECT_TYPES = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+CUSTOM_TYPES = OBJECT_TYPES[:2]
 STREAM_TYPES = ("application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch")
 LIST_TYPES = OBJECT_TYPES + STREAM_TYPES
 PATCH_TYPES = (
@@ -158,6 +159,20 @@ def parameter_type(name: str) -> str:
 
 def operations(resource: Resource) -> Iterator[Operation]:
     """Everything that can be called on a resource, subresources and the old paths below ``watch/`` included."""
+    found = _operations(resource)
+    return found if resource.schema is None else (_of_custom(each, resource) for each in found)
+
+
+def _of_custom(operation: Operation, resource: Resource) -> Operation:
+    """Custom objects are not spoken in protobuf nor patched strategically, and their Scale counts as theirs."""
+    if operation.method == "patch":
+        consumes = tuple(each for each in operation.consumes if not each.startswith("application/strategic"))
+    else:
+        consumes = CUSTOM_TYPES
+    return replace(operation, kind=_kind_of(resource), consumes=consumes, produces=CUSTOM_TYPES)
+
+
+def _operations(resource: Resource) -> Iterator[Operation]:
     own, names = _kind_of(resource), Names.of_resource(resource)
     yield from _collection(resource, own, names)
     path = _single_path(resource)
@@ -166,7 +181,7 @@ def operations(resource: Resource) -> Iterator[Operation]:
         yield _deletion(resource, path, own, names)
     for subresource in resource.subresources.values():
         yield from _subresource(f"{path}/{subresource.name}", names.below(subresource.name), own, subresource)
-    if "watch" in resource.verbs:
+    if "watch" in resource.verbs and resource.schema is None:
         yield from _watches(resource, own, names)
 
 
@@ -181,7 +196,7 @@ def _single_path(resource: Resource) -> str:
 def _collection(resource: Resource, own: Kind, names: Names) -> Iterator[Operation]:
     path, tag, verbs = _single_path(resource).removesuffix("/{name}"), names.tag, resource.verbs
     if "list" in verbs:
-        listing = (resource.group, resource.version, f"{resource.kind}List")
+        listing = (resource.group, resource.version, resource.list_kind)
         places = {path: names.of("list")}
         if resource.namespaced:
             places[resource.path()] = names.everywhere("list")
@@ -259,7 +274,7 @@ def _connections(path: str, names: Names, kind: Kind, subresource: str) -> Itera
 def all_operations(resources: Iterable[Resource]) -> Iterator[Operation]:
     """Everything that can be called on a server with these resources."""
     rows = list(resources)
-    yield from _roots((row.group, row.version) for row in rows)
+    yield from _roots((row.group, row.version) for row in rows if row.schema is None)
     for row in rows:
         yield from operations(row)
 

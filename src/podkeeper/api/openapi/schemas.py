@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from podkeeper.api import schema
+from podkeeper.api.catalogue import Resource
+from podkeeper.api.openapi import custom
 from podkeeper.api.openapi.descriptions import Descriptions
 from podkeeper.api.schema import Property, TypeSchema
 
@@ -20,17 +22,28 @@ _ZEROS: Mapping[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean":
 
 
 class Schemas:
-    """Collects the schemas of everything that was referred to. ``prefix`` tells where a document keeps them."""
+    """Collects the schemas of everything that was referred to. ``prefix`` tells where a document keeps them;
+    ``resources`` are those that the document is about, of which the custom ones are looked up here."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, resources: Iterable[Resource] = ()) -> None:
         self._prefix, self._is_third = prefix, prefix == V3_PREFIX
         self._done: dict[str, Tree] = {}
         self._pending: list[TypeSchema] = []
+        self._custom: dict[tuple[str, str, str], tuple[str, Callable[[], Tree]]] = {}
+        for row in resources:
+            if row.schema is not None:
+                self._add_custom(row)
         self._descriptions = Descriptions()
         self._scalars = {name.rpartition(".")[2]: name for name in schema.scalar_definitions()}
 
     def reference(self, kind: tuple[str, str, str]) -> Tree | None:
         """A reference to the type of a kind; None for a kind without one."""
+        if kind in self._custom:
+            name, build = self._custom[kind]
+            if name not in self._done:
+                self._done[name] = {}
+                self._done[name] = build()
+            return {"$ref": self._prefix + name}
         found = schema.for_kind(*kind) or _meta(kind[2])
         if found:
             return self._refer(found)
@@ -42,6 +55,31 @@ class Schemas:
             found = self._pending.pop()
             self._done[found.full_name] = self._object(found)
         return dict(sorted(self._done.items()))
+
+    def _add_custom(self, row: Resource) -> None:
+        own, listed = (row.group, row.version, row.kind), (row.group, row.version, row.list_kind)
+
+        def build_object() -> Tree:
+            return custom.object_schema(row, self._member_of_all, self._is_third)
+
+        def build_list() -> Tree:
+            items = self.reference(own)
+            assert items is not None, "it is custom"
+            metadata = self._described_reference("ListMeta", "metadata")
+            return custom.list_schema(row, items, self._member_of_all, metadata)
+
+        self._custom[own] = custom.full_name(row, row.kind), build_object
+        self._custom[listed] = custom.full_name(row, row.list_kind), build_list
+
+    def _member_of_all(self, name: str) -> Tree:
+        """What every object has: apiVersion, kind or metadata."""
+        if name == "metadata":
+            return self._described_reference("ObjectMeta", name)
+        return _described({"type": "string"}, self._descriptions.of_any_object(name))
+
+    def _described_reference(self, kind: str, member: str) -> Tree:
+        reference = self._refer(schema.named(f"meta/v1.{kind}"))
+        return self._beside(reference, {"description": self._descriptions.of_any_object(member)})
 
     def _refer(self, found: TypeSchema) -> Tree:
         if found.full_name not in self._done:

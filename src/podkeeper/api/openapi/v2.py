@@ -15,9 +15,10 @@ Tree = dict[str, Any]
 
 def document(resources: Iterable[Resource], version: str) -> Tree:
     """The whole document; ``version`` is the server's own (``v1.36.0``)."""
-    schemas = Schemas(V2_PREFIX)
+    rows = list(resources)
+    schemas = Schemas(V2_PREFIX, rows)
     paths: dict[str, Tree] = {}
-    for operation in all_operations(resources):
+    for operation in all_operations(rows):
         entry = paths.setdefault(operation.path, _common(operation))
         entry[operation.method] = _operation(operation, schemas)
     return {

@@ -35,9 +35,9 @@ def index(hashes: Mapping[str, str]) -> Tree:
     }
 
 
-def document(operations: Iterable[Operation], version: str) -> Tree:
-    """One of ``documents``; ``version`` is the server's own (``v1.36.0``)."""
-    schemas = Schemas(V3_PREFIX)
+def document(operations: Iterable[Operation], version: str, resources: Iterable[Resource] = ()) -> Tree:
+    """One of ``documents``; ``version`` is the server's own (``v1.36.0``), ``resources`` hold the custom ones in it."""
+    schemas = Schemas(V3_PREFIX, resources)
     paths: dict[str, Tree] = {}
     for operation in operations:
         entry = paths.setdefault(operation.path, _common(operation))

@@ -47,7 +47,15 @@ class Version:
     @cached_property
     def schema(self) -> Schema:
         """The schema of the objects."""
-        return parse((self.tree.get("schema") or {}).get("openAPIV3Schema"))
+        return parse(self._given)
+
+    @property
+    def _given(self) -> Tree:
+        return (self.tree.get("schema") or {}).get("openAPIV3Schema") or {}
+
+    def published(self, preserves: bool) -> Tree:
+        """The schema as documents show it; ``preserves``: the definition lets every unknown field stay."""
+        return self._given | {"x-kubernetes-preserve-unknown-fields": True} if preserves else self._given
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,9 @@ class Definition:
             subresources=subresources,
             columns=version.columns,
             deprecation=version.deprecation,
+            schema=version.published(self.preserves),
+            selectable=tuple("." + ".".join(path) for path in version.selectable),
+            list_name=self.list_kind,
         )
 
 

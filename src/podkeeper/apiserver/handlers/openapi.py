@@ -49,6 +49,10 @@ class OpenApiHandlers:
         self._registry, self._unstored = registry, unstored
         self._served: tuple[Resource, ...] = ()
         self._rows: tuple[Resource, ...] = ()
+        self._builtin: tuple[Resource, ...] = ()
+        self._source = ""
+        self._builtin_digests: Mapping[str, str] = {}
+        self._custom: dict[str, tuple[tuple[Resource, ...], str]] = {}
         self._digests: Mapping[str, str] = {}
         self._documents: dict[str, _Document] = {}
 
@@ -89,28 +93,53 @@ class OpenApiHandlers:
         return _answer(call, document, _head(_JSON) + (_for_ever() if asked else b""))
 
     def _refresh(self) -> None:
-        """Forgets everything when what is served has changed."""
+        """Works out the digests again when what is served has changed, of as few documents as that concerns."""
         served = (*self._registry.resources().values(), *self._unstored.values())
         if served == self._served:
             return
-        self._served, self._rows = served, tuple(row for row in served if row.type_name)
-        self._documents.clear()
-        source = (GIT_VERSION, openapi.fingerprint())
-        documents = openapi.v3_documents(self._rows)
-        self._digests = {name: _digest([*source, *map(repr, found)]) for name, found in documents.items()}
+        self._served = served
+        self._rows = tuple(row for row in served if row.type_name or row.schema is not None)
+        builtin = tuple(row for row in self._rows if row.schema is None)
+        if builtin != self._builtin:
+            self._builtin, self._source = builtin, _digest([GIT_VERSION, openapi.fingerprint()])
+            found = openapi.v3_documents(builtin)
+            self._builtin_digests = {name: _digest([self._source, *map(repr, each)]) for name, each in found.items()}
+        self._custom = {name: self._known_custom(name, rows) for name, rows in _by_document(self._rows).items()}
+        self._digests = {**self._builtin_digests, **{name: digest for name, (_, digest) in self._custom.items()}}
+
+    def _known_custom(self, name: str, rows: tuple[Resource, ...]) -> tuple[tuple[Resource, ...], str]:
+        """The rows of a document with custom resources and its digest, which is worked out once."""
+        known = self._custom.get(name)
+        if known is not None and known[0] == rows:
+            return known
+        parts = [f"{row!r} {orjson.dumps(row.schema).decode()}" for row in rows]
+        return rows, _digest([self._source, self._builtin_digests.get(name, ""), *parts])
 
     def _second(self) -> openapi.Tree:
         return openapi.v2_document(self._rows, GIT_VERSION)
 
     def _third(self, name: str) -> openapi.Tree:
-        return openapi.v3_document(openapi.v3_documents(self._rows)[name], GIT_VERSION)
+        rows = self._builtin if name not in self._custom else self._custom[name][0]
+        return openapi.v3_document(openapi.v3_documents(rows)[name], GIT_VERSION, rows)
 
     def _document(self, name: str, digest: str, build: Callable[[], bytes]) -> _Document:
+        etag = f'"{digest}"'.encode()
         found = self._documents.get(name)
-        if found is None:
+        if found is None or found.etag != etag:
             zipped = gzip.compress(build(), 5, mtime=0)
-            found = self._documents[name] = _Document(zipped, f'"{digest}"'.encode())
+            found = self._documents[name] = _Document(zipped, etag)
         return found
+
+
+def _by_document(rows: Iterable[Resource]) -> Mapping[str, tuple[Resource, ...]]:
+    """What stands in each document with custom resources, built-in neighbours included."""
+    rows = tuple(rows)
+    names = dict.fromkeys((row.group, row.version) for row in rows if row.schema is not None)
+    found: dict[tuple[str, str], list[Resource]] = {name: [] for name in names}
+    for row in rows:
+        if (row.group, row.version) in found:
+            found[row.group, row.version].append(row)
+    return {f"apis/{group}/{version}": tuple(each) for (group, version), each in found.items()}
 
 
 def _digest(parts: Iterable[str]) -> str:

@@ -80,7 +80,7 @@ class Renderer:
                 "items": [partial(item, rendering.version) for item in listing.items],
             }
         elif rendering.transform:
-            raise _not_convertible(rendering.transform, "is a list", f"{resource.kind}List")
+            raise _not_convertible(rendering.transform, "is a list", resource.list_kind)
         else:
             tree = msgspec.json.decode(listing.json)
         response = responses.tree(tree, rendering)

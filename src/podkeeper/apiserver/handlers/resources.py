@@ -225,6 +225,6 @@ def _delete_body(call: Call) -> Mapping[str, Any] | None:
 def _deleted_listing(resource: Resource, deleted: Sequence[Deleted]) -> Listing:
     items = [each.item for each in deleted]
     revision = max((item.revision for item in items), default=0)
-    head = f'{{"kind":"{resource.kind}List","apiVersion":"{resource.api_version}",'
+    head = f'{{"kind":"{resource.list_kind}","apiVersion":"{resource.api_version}",'
     head += f'"metadata":{{"resourceVersion":"{revision}"}},"items":['
     return Listing(items, revision, "", None, head.encode() + b",".join(item.json for item in items) + b"]}\n")

@@ -56,11 +56,11 @@ class JoinedLists:
 def join(
     api_version: str, kind: str, items: Sequence[Item], *, revision: int, continuation: str, remaining: int | None
 ) -> bytes:
-    """The List object of a kind. ``remaining`` None: left out."""
+    """The List object, ``kind`` its own. ``remaining`` None: left out."""
     metadata = {"resourceVersion": str(revision)}
     if continuation:
         metadata["continue"] = continuation
-    head = f'{{"kind":"{kind}List","apiVersion":"{api_version}","metadata":'.encode() + orjson.dumps(metadata)
+    head = f'{{"kind":"{kind}","apiVersion":"{api_version}","metadata":'.encode() + orjson.dumps(metadata)
     if remaining is not None:
         head = head[:-1] + f',"remainingItemCount":{remaining}}}'.encode()
     if not items:
