@@ -138,8 +138,7 @@ class _Checker:
         declared = self.scope.variables.get(plain)
         if declared is not None:
             self.checked.used.add(plain)
-            if plain != name or not isinstance(node, Ident):
-                self.checked.replaced[node.id] = Ident(plain, id=node.id, at=node.at)
+            self.checked.replaced[node.id] = Ident(plain, id=node.id, at=node.at)
             return self._type_of_declared(declared)
         meant = types.NAMED.get(plain)
         if meant is None:
@@ -148,6 +147,7 @@ class _Checker:
         if meant is None:
             return None
         self.checked.constants[node.id] = meant
+        self.checked.replaced[node.id] = Ident(plain, id=node.id, at=node.at)
         return types.type_of(meant)
 
     def _type_of_declared(self, declared: Declaration) -> Type:

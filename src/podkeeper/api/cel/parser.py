@@ -122,6 +122,13 @@ class _Parser:
         self.issues.append(Issue(self.token.at, f"Syntax error: {what} '{text}' expecting {expected}"))
         raise _Stop
 
+    def no_name(self, token: Token) -> None:
+        """What stands behind a dot is no name."""
+        if token.kind == "end":
+            self.fail("mismatched input", "IDENTIFIER")
+        self.report(token.at, f"Syntax error: no viable alternative at input '.{lexer.shown(token.text)}'")
+        raise _Stop
+
     def report(self, at: int, message: str) -> None:
         self.issues.append(Issue(at, message))
 
@@ -214,7 +221,7 @@ class _Parser:
         optional = self.take("?")
         token = self.token
         if token.kind not in ("name", "quoted"):
-            self.fail("mismatched input" if token.kind == "end" else "no viable alternative at input", "IDENTIFIER")
+            self.no_name(token)
         self.advance()
         name = str(token.value) if token.kind == "quoted" else token.text
         if optional:
