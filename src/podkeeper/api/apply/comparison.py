@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from podkeeper.api.apply import elements
-from podkeeper.api.apply.fieldsets import SELF, FieldSet, as_member, packed
+from podkeeper.api.apply.fieldsets import LEAF, SELF, FieldSet, as_member, packed
 from podkeeper.api.apply.nodes import ANY, Node
 
 Tree = dict[str, Any]
@@ -71,7 +71,10 @@ def members(items: list[Any], node: Node, path: tuple[str, ...] = ()) -> dict[st
 
 
 def compare(old: Tree, new: Tree, node: Node) -> Comparison:
-    """What differs. Objects that are there on one side only count as fields too, not just their leaves."""
+    """What differs. Objects that are there on one side only count as fields too, not just their leaves.
+
+    The sets' elements are in order.
+    """
     changes = _compare(old, new, node)
     return Comparison(*(each or {} for each in changes))
 
@@ -99,10 +102,11 @@ def _compare(old: Any, new: Any, node: Node) -> _Changes:
     if isinstance(old, list):
         _compare_members(members(old, node), members(new, node), node.member or ANY, found)
     else:
-        for name in old.keys() | new.keys():
+        for name in sorted(old.keys() | new.keys()):
+            before, after = old.get(name), new.get(name)
             child = node.child(name)
-            if child is not None:
-                _note(found, f"f:{name}", _compare(old.get(name), new.get(name), child))
+            if child is not None and before is not after:
+                _note(found, f"f:{name}", _compare(before, after, child))
     added, removed, modified = (each or None for each in found)
     return added, removed, modified
 
@@ -110,7 +114,7 @@ def _compare(old: Any, new: Any, node: Node) -> _Changes:
 def _compare_members(
     old: dict[str, list[Any]], new: dict[str, list[Any]], member: Node, found: tuple[FieldSet, FieldSet, FieldSet]
 ) -> None:
-    for element in old.keys() | new.keys():
+    for element in sorted(old.keys() | new.keys()):
         before, after = old.get(element), new.get(element)
         if before is None and after is not None:
             found[0][element] = as_member(_everything(after[0], member))
@@ -132,15 +136,16 @@ def _note(found: tuple[FieldSet, FieldSet, FieldSet], element: str, changes: _Ch
 def _everything(value: Any, node: Node) -> FieldSet:
     """Every place in a value, itself included."""
     if not value or node.atomic or not is_granular(value, node):
-        return {}
-    found: FieldSet = {SELF: {}}
+        return LEAF
     if isinstance(value, list):
-        for element, items in members(value, node).items():
-            found[element] = _everything(items[0], node.member or ANY)
-    else:
-        for name, below in value.items():
-            child = node.child(name)
-            if child is not None and (below or not child.omit_empty):
-                found[f"f:{name}"] = _everything(below, child)
-        found |= {f"f:{name}": {} for name in node.always if name not in value}
+        member = node.member or ANY
+        below = sorted(members(value, node).items())
+        return {SELF: LEAF} | {element: _everything(items[0], member) for element, items in below}
+    found: FieldSet = {SELF: LEAF}
+    for name in sorted(value.keys() | node.always) if node.always else sorted(value):
+        inner, child = value.get(name), node.child(name)
+        if child is None or (not inner and child.omit_empty):
+            continue
+        # Most places are leaves: they are told at sight, not by a call.
+        found[f"f:{name}"] = _everything(inner, child) if isinstance(inner, dict | list) else LEAF
     return packed(found)

@@ -9,6 +9,8 @@ import json
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from podkeeper.api.apply.fieldsets import Path
     from podkeeper.api.apply.nodes import Node
@@ -44,7 +46,7 @@ def _key(item: dict[str, Any], key: str, node: Node) -> Any:
 
 def text(value: Any) -> str:
     """A scalar or the keys of a member as compact JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return msgspec.json.encode(value).decode()
 
 
 def shown(path: Path) -> str:

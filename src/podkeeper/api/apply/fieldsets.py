@@ -17,7 +17,9 @@ FieldSet = dict[str, Any]
 Path = tuple[str, ...]
 
 SELF = "."
-_MEMBER: FieldSet = {SELF: {}}
+#: A member without anything below it.
+LEAF: FieldSet = {}
+_MEMBER: FieldSet = {SELF: LEAF}
 
 
 def union(left: FieldSet, right: FieldSet) -> FieldSet:
@@ -104,4 +106,4 @@ def of_paths(members: Iterator[Path]) -> FieldSet:
 
 def ordered(fields: FieldSet) -> FieldSet:
     """The same set with its elements sorted, as it is stored."""
-    return {element: ordered(below) for element, below in sorted(fields.items())}
+    return {element: ordered(below) if below else LEAF for element, below in sorted(fields.items())}

@@ -43,7 +43,7 @@ class Manager(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The fields of one manager, in the API version that they were last written in; ``time`` is RFC 3339."""
+    """The fields of one manager, in order, in the API version that they were last written in; ``time`` is RFC 3339."""
 
     fields: FieldSet
     api_version: str
@@ -102,7 +102,7 @@ def _encode(manager: Manager, claim: Claim) -> Tree:
     entry |= {"operation": manager.operation, "apiVersion": claim.api_version}
     if claim.time:
         entry["time"] = claim.time
-    entry |= {"fieldsType": "FieldsV1", "fieldsV1": ordered(claim.fields)}
+    entry |= {"fieldsType": "FieldsV1", "fieldsV1": claim.fields}
     if manager.subresource:
         entry["subresource"] = manager.subresource
     return entry
@@ -129,6 +129,6 @@ def capped(managers: Managers) -> Managers:
         fields = (
             union(result[bucket].fields, result.pop(manager).fields) if manager != bucket else result[bucket].fields
         )
-        result[bucket] = Claim(fields, version, time)
+        result[bucket] = Claim(ordered(fields), version, time)
         excess -= 1
     return result

@@ -60,16 +60,15 @@ def of_type(kind: TypeSchema) -> Node:
 
 @cache
 def _struct(name: str, atomic: bool, by_value: bool) -> Node:
-    children: dict[str, Node | None] = {}
+    children: dict[str, Node] = {}
 
     def find(field_name: str) -> Node | None:
-        if field_name not in children:
-            kind = schema.named(name)
-            place = kind.properties.get(field_name)
-            children[field_name] = None if place is None else _of_property(place, field_name in kind.required)
-        return children[field_name]
+        found = children.get(field_name)
+        if found is None and field_name in properties:
+            found = children[field_name] = _of_property(properties[field_name], field_name in required)
+        return found
 
-    properties = schema.named(name).properties
+    properties, required = schema.named(name).properties, schema.named(name).required
     always = tuple(wire for wire, place in properties.items() if place.form == "struct" and place.is_value)
     return Node("struct", atomic, by_value=by_value, always=always, find=find)
 

@@ -16,7 +16,7 @@ from typing import Any
 from podkeeper.api.apply import comparison, merging
 from podkeeper.api.apply.comparison import Comparison, fields_of
 from podkeeper.api.apply.conflicts import Conflicts
-from podkeeper.api.apply.fieldsets import FieldSet, difference, intersection, union
+from podkeeper.api.apply.fieldsets import FieldSet, difference, intersection, ordered, union
 from podkeeper.api.apply.managers import Claim, Manager, Managers
 from podkeeper.api.apply.nodes import Node
 
@@ -37,12 +37,12 @@ class Updater:
     def update(self, old: Tree, new: Tree, managers: Managers, manager: Manager) -> Managers:
         """The managers after ``manager`` has written ``new``. The same mapping when nothing has changed hands."""
         changes = self._compared(old, new)
-        changed = union(changes.added, changes.modified)
+        changed = ordered(union(changes.added, changes.modified)) if changes.modified else changes.added
         if not changed and not changes.removed:
             return managers
         result = self._yielded(managers, manager, old, new, changes)
         own = result.get(manager)
-        fields = union(difference(own.fields, changes.removed) if own else {}, changed)
+        fields = ordered(union(difference(own.fields, changes.removed), changed)) if own else changed
         result.pop(manager, None)
         if fields:
             result[manager] = Claim(fields, self._version)
@@ -53,7 +53,7 @@ class Updater:
     ) -> tuple[Tree, Managers]:
         """The object and its managers after ``manager`` has applied ``config``. Raises Conflicts unless forced;
         UndeclaredField where the configuration does not fit its type."""
-        fields = fields_of(self._visible(config), self._node)
+        fields = ordered(fields_of(self._visible(config), self._node))
         before = managers.get(manager)
         claimed = managers | {manager: Claim(fields, self._version, before.time if before else "")}
         merged = merging.merge(live, config, self._node)

@@ -114,9 +114,7 @@ _BY_NAME: dict[str, Cost] = {
     "check": lambda *_: AUTHORIZATION_CHECK,
     "fieldSelector": lambda given, _: selector_cost(size_of(given[1])),
     "labelSelector": lambda given, _: selector_cost(size_of(given[1])),
-    **dict.fromkeys(
-        ("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), lambda given, _: traversal(given[0])
-    ),
+    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), lambda given, _: traversal(given[0])),
     **dict.fromkeys(
         ("url", "lowerAscii", "upperAscii", "substring", "trim", "jsonpatch.escapeKey", "strings.quote"),
         _of_first(TRAVERSAL),
@@ -149,7 +147,9 @@ def call_cost(overload: Overload) -> Cost | None:
     if overload.name in _ORDERS or overload.name == "_+_":
         return (_both if overload.name == "_+_" else _smaller) if texts else None
     if overload.name == "@in":
-        return (lambda given, _: size_of(given[1])) if first is not None and overload.arguments[1].form == "list" else None
+        return (
+            (lambda given, _: size_of(given[1])) if first is not None and overload.arguments[1].form == "list" else None
+        )
     if overload.name in ("bytes", "string"):
         return _of_first(TRAVERSAL) if texts and first != overload.result else None
     if overload.name == "ip":

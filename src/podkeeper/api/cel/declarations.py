@@ -166,7 +166,9 @@ def _of_string(schema: Schema) -> Declaration:
     if length is not None:
         return Declaration(types.STRING, 2, 4 * max(0, length))
     if tree.get("enum"):
-        return Declaration(types.STRING, 2, max((len(each) for each in tree["enum"] if isinstance(each, str)), default=0))
+        return Declaration(
+            types.STRING, 2, max((len(each) for each in tree["enum"] if isinstance(each, str)), default=0)
+        )
     return STRING
 
 

@@ -1,7 +1,7 @@
 """Where expressions are compiled: the variables, the libraries of a version of the API, and programs to run.
 
-    text -> lexer -> parser (macros) -> checker -> interpreter -> Program.evaluate
-                                            \\-> estimation -> Program.estimate
+text -> lexer -> parser (macros) -> checker -> interpreter -> Program.evaluate
+                                        \\-> estimation -> Program.estimate
 """
 
 from __future__ import annotations

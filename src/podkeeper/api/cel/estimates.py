@@ -49,7 +49,11 @@ def estimate_call(overload: Overload, given: list[Operand]) -> CallEstimate:
     texts = all(each in (STRING, BYTES) for each in overload.arguments)
     if overload.name in ("_<_", "_<=_", "_>_", "_>=_") and texts:
         return _smaller(given)
-    if overload.name == "_+_" and overload.arguments[0].form in ("list", "simple") and (texts or given[0].type.form == "list"):
+    if (
+        overload.name == "_+_"
+        and overload.arguments[0].form in ("list", "simple")
+        and (texts or given[0].type.form == "list")
+    ):
         size = given[0].size + given[1].size
         return CallEstimate(size.times(TRAVERSAL) if texts else ONE, size)
     if overload.name == "@in" and overload.arguments[1].form == "list":
@@ -175,7 +179,9 @@ _BY_NAME: dict[str, Estimate] = {
     "check": lambda _: CallEstimate(exactly(AUTHORIZATION_CHECK)),
     **dict.fromkeys(("fieldSelector", "labelSelector"), _selector),
     **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _over_members),
-    **dict.fromkeys(("url", "jsonpatch.escapeKey", "lowerAscii", "upperAscii", "substring", "trim"), _same_size(TRAVERSAL)),
+    **dict.fromkeys(
+        ("url", "jsonpatch.escapeKey", "lowerAscii", "upperAscii", "substring", "trim"), _same_size(TRAVERSAL)
+    ),
     **dict.fromkeys(("cidr", "isIP", "isCIDR", "quantity", "isQuantity", "semver", "isSemver"), _of_first(TRAVERSAL)),
     "ip.isCanonical": _of_first(2 * TRAVERSAL),
     "replace": _replaced,

@@ -539,8 +539,10 @@ def _not_strictly_false(argument: Run) -> Run:
 
 
 def _is_uniform(members: Any) -> bool:
-    return isinstance(members, list) and len({type(each) for each in members}) <= 1 and all(
-        isinstance(each, bool | int | float | str) for each in members
+    return (
+        isinstance(members, list)
+        and len({type(each) for each in members}) <= 1
+        and all(isinstance(each, bool | int | float | str) for each in members)
     )
 
 

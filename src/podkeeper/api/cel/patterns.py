@@ -9,7 +9,11 @@ from podkeeper.api.cel.values import EvaluationError
 
 _MEMORY = 8 << 20
 #: Where the library's words are not Go's.
-_REASONS = {"missing )": "missing closing )", "missing ]": "missing closing ]", "no argument for repetition operator": "missing argument to repetition operator"}
+_REASONS = {
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "no argument for repetition operator": "missing argument to repetition operator",
+}
 
 
 @lru_cache(maxsize=512)

@@ -72,7 +72,7 @@ def _parse_cidr(text: str) -> CIDR:
             raise ValueError(f'"{text}" is no address with the length of a prefix')
         return CIDR(parsed, int(prefix))
     except ValueError as error:
-        message = f'network address parse error during conversion from string: {error}'
+        message = f"network address parse error during conversion from string: {error}"
         raise EvaluationError(message) from error
 
 

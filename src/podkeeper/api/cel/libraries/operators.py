@@ -114,9 +114,7 @@ def add_uint(left: UInt, right: UInt) -> UInt:
     return checked_uint(int(left) + int(right))
 
 
-@operators.function(
-    "_+_(double, double) -> double", "_+_(string, string) -> string", "_+_(bytes, bytes) -> bytes"
-)
+@operators.function("_+_(double, double) -> double", "_+_(string, string) -> string", "_+_(bytes, bytes) -> bytes")
 def add_plain(left: Any, right: Any) -> Any:
     return left + right
 

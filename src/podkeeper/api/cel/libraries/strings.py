@@ -124,7 +124,9 @@ def substring(text: str, start: int, end: int | None = None) -> str:
 @strings.method("trim(string) -> string")
 def trim(text: str) -> str:
     """Without Unicode's white space at both ends; Python's separators (U+001C to U+001F) are none to Go."""
-    return text.strip(" \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B))))
+    return text.strip(
+        " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+    )
 
 
 @strings.method("format(string, list(dyn)) -> string")

@@ -32,9 +32,7 @@ def _parse(text: str) -> URL:
         raise EvaluationError(f'URL parse error during conversion from string: parse "{text}": {error}') from error
     controls = any(ord(each) < 0x21 or each == "\x7f" for each in text)
     if controls or not (parts.scheme or text.startswith("/")):
-        raise EvaluationError(
-            f'URL parse error during conversion from string: parse "{text}": invalid URI for request'
-        )
+        raise EvaluationError(f'URL parse error during conversion from string: parse "{text}": invalid URI for request')
     return URL(parts)
 
 
