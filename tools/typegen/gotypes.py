@@ -107,6 +107,15 @@ STRING_POINTERS = frozenset(
 )
 
 
+#: Quantities that Go holds by value though they are optional: always printed.
+QUANTITY_VALUES = frozenset(["core/v1.ResourceFieldSelector.divisor"])
+
+
+def is_quantity_value(type_: Type, field: Field) -> bool:
+    """Whether a quantity is never absent."""
+    return field.required or f"{type_.package}.{type_.name}.{field.wire}" in QUANTITY_VALUES
+
+
 def is_struct_value(type_: Type, field: Field) -> bool:
     """Whether Go holds this struct field by value, so that it is never absent."""
     place = f"{type_.package}.{type_.name}.{field.wire}"
@@ -124,4 +133,4 @@ def is_string_pointer(type_: Type, field: Field) -> bool:
 def unknown_places(types: dict[str, Type]) -> set[str]:
     """Entries of the tables that name no field: a table that is out of date."""
     known = {f"{each.package}.{each.name}.{field.wire}" for each in types.values() for field in each.fields}
-    return (STRUCT_VALUES | STRUCT_POINTERS | STRING_POINTERS) - known
+    return (STRUCT_VALUES | STRUCT_POINTERS | STRING_POINTERS | QUANTITY_VALUES) - known

@@ -92,8 +92,8 @@ def _amount(
     return limit or Quantity("0")
 
 
-def _divide(amount: Quantity, divisor: Quantity | None, resource: str) -> int:
-    unit = divisor if divisor is not None and divisor > Quantity("0") else Quantity("1")
+def _divide(amount: Quantity, divisor: Quantity, resource: str) -> int:
+    unit = divisor if divisor > Quantity("0") else Quantity("1")
     if resource == "cpu":
         return -(-amount.milli_value() // unit.milli_value())
     return -(-amount.value() // unit.value())

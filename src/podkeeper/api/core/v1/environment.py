@@ -45,7 +45,7 @@ class ObjectFieldSelector(msgspec.Struct, frozen=True, omit_defaults=True, kw_on
 class ResourceFieldSelector(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     container_name: str = msgspec.field(default="", name="containerName")
     resource: str = msgspec.field(default_factory=str)
-    divisor: Quantity | None = None
+    divisor: Quantity = msgspec.field(default_factory=Quantity)
 
 
 class SecretKeySelector(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
