@@ -10,6 +10,10 @@ from podkeeper.client.api import Api
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import InformerFactory
 from podkeeper.controllers.deployment import Deployments
+from podkeeper.controllers.disruption import DisruptionBudgets
+from podkeeper.controllers.endpoint_mirroring import EndpointMirroring
+from podkeeper.controllers.endpoint_slices import EndpointSlices
+from podkeeper.controllers.endpoints import EndpointsObjects
 from podkeeper.controllers.framework import Controller, Tools, run_controller
 from podkeeper.controllers.garbage_collector import GarbageCollector
 from podkeeper.controllers.namespaces import Namespaces
@@ -42,6 +46,10 @@ def default_controllers(config: ControllersConfig, tools: Callable[[str], Tools]
         ReplicaSets(tools(ReplicaSets.name)),
         ReplicationControllers(tools(ReplicationControllers.name)),
         Deployments(tools(Deployments.name)),
+        EndpointSlices(tools(EndpointSlices.name)),
+        EndpointsObjects(tools(EndpointsObjects.name)),
+        EndpointMirroring(tools(EndpointMirroring.name)),
+        DisruptionBudgets(tools(DisruptionBudgets.name)),
         GarbageCollector(tools(GarbageCollector.name)),
     )
 

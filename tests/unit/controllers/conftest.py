@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from podkeeper.api import codec
+from podkeeper.api.core import v1
 from podkeeper.api.resources import for_kind
 from podkeeper.client.config import ClientConfig
 from podkeeper.client.events import EventRecorder
@@ -78,6 +80,14 @@ class House:
         except TimeoutError:
             raise AssertionError(f"never came to be; there is: {list(informer.lister)}") from None
         return found
+
+    async def report(self, name: str, address: str = "10.0.0.1", *, ready: bool = True) -> None:
+        """Writes the status of a pod in namespace default as its kubelet would."""
+        condition = v1.PodCondition(type="Ready", status=str(ready), last_transition_time="2026-01-01T00:00:00Z")
+        addresses = (v1.PodIP(ip=address),)
+        status = v1.PodStatus(phase="Running", pod_ip=address, pod_ips=addresses, conditions=(condition,))
+        pod = await self.api.of(v1.Pod).get(name, "default")
+        await self.api.of(v1.Pod).update(msgspec.structs.replace(pod, status=status), subresource="status")
 
     async def settled(self, key: Key, controller: Controller, *kinds: type[Any]) -> float | None:
         """Lets local copies catch up with the server, then reconciles one key once."""
