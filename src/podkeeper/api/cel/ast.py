@@ -14,7 +14,7 @@ from typing import TypeAlias
 from podkeeper.api.cel.values import UInt
 
 #: What a literal holds. A UInt is an int to Python, and a type of its own here.
-Constant: TypeAlias = "None | bool | int | UInt | float | str | bytes"
+Constant: TypeAlias = "bool | int | UInt | float | str | bytes | None"
 
 #: The accumulator of macros, which no expression can name.
 RESULT = "@result"

@@ -145,7 +145,7 @@ def _with_identity(
     names = metadata.fields if metadata is not None else {}
     if {"kind", "apiVersion"} <= fields.keys() and {"name", "generateName"} <= names.keys():
         return fields, wire
-    seen = {each: STRING for each in ("name", "generateName")}
+    seen = dict.fromkeys(("name", "generateName"), STRING)
     metadata = Declaration(types.object_of(f"{name}.metadata"), 2, fields=seen, wire={each: each for each in seen})
     added = {"kind": STRING, "apiVersion": STRING, "metadata": metadata}
     return {**fields, **added}, {**wire, **{each: each for each in added}}

@@ -11,10 +11,11 @@ from typing import Any
 
 from podkeeper.api.cel import costs, validators
 from podkeeper.api.cel.checker import Checked, Scope, Structs, check
+from podkeeper.api.cel.closures import Frame
 from podkeeper.api.cel.costs import Budget, BudgetExceeded
 from podkeeper.api.cel.declarations import Declaration, of_type
 from podkeeper.api.cel.estimation import Sizes, estimate
-from podkeeper.api.cel.interpreter import Frame, compile_tree
+from podkeeper.api.cel.interpreter import compile_tree
 from podkeeper.api.cel.libraries import LIBRARIES
 from podkeeper.api.cel.library import Library, Version, functions_of
 from podkeeper.api.cel.parser import parse

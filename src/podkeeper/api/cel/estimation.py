@@ -13,11 +13,10 @@ from podkeeper.api.cel import types
 from podkeeper.api.cel.ast import RESULT, Call, Comprehension, Ident, ListOf, Literal, MapOf, Node, Select, Struct
 from podkeeper.api.cel.checker import Checked
 from podkeeper.api.cel.costs import LIST_CREATION, MAP_CREATION, STRUCT_CREATION
-from podkeeper.api.cel.declarations import Declaration
+from podkeeper.api.cel.declarations import MAX_REQUEST, Declaration
 from podkeeper.api.cel.estimates import Operand, estimate_call
 from podkeeper.api.cel.ranges import MAX, ONE, UNKNOWN, ZERO, Range, exactly
 from podkeeper.api.cel.types import Type
-from podkeeper.api.structural.schema import Schema
 
 #: The most that a rule may cost by its estimate, and all rules of a definition together.
 RULE_LIMIT = 10_000_000
@@ -39,10 +38,12 @@ def over_budget(what: str, cost: int, limit: int) -> str:
     )
 
 
-def cardinality(schema: Schema) -> int:
-    """How many places of one schema a request may have at most, where lists or maps around it set no bound."""
-    declared_least = {"string": 2, "boolean": 4, "object": 2, "array": 2}.get(schema.type, 1)
-    return (3 * 1024 * 1024) // (declared_least + 1)
+def cardinality(declared: Declaration) -> int:
+    """How many such places a request may have at most, where lists or maps around them set no bound.
+
+    A rule's estimate counts that often; where every list and map around it has a maximum, their product counts.
+    """
+    return MAX_REQUEST // (declared.min_size + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,17 @@ from decimal import Decimal
 from podkeeper.api.cel.library import type_of_value
 from podkeeper.api.cel.times import format_duration, format_timestamp
 from podkeeper.api.cel.types import Type
-from podkeeper.api.cel.values import LISTS, MAPS, Duration, EvaluationError, Timestamp, UInt, Value, find
+from podkeeper.api.cel.values import (
+    LISTS,
+    MAPS,
+    Duration,
+    EvaluationError,
+    Timestamp,
+    UInt,
+    Value,
+    checked_length,
+    find,
+)
 
 _CLAUSE = re.compile(r"%(?:%|(?:\.(\d*))?(.?))", re.DOTALL)
 _DEFAULT_PRECISION = 6
@@ -18,10 +28,10 @@ _MAX_PRECISION = 1000
 
 def formatted(text: str, values: list[Value]) -> str:
     """The text with every clause replaced. Raises EvaluationError, as for one argument too few."""
-    position = 0
+    position, length = 0, len(text)
 
     def replaced(match: re.Match[str]) -> str:
-        nonlocal position
+        nonlocal position, length
         if match.group() == "%%":
             return "%"
         precision, verb = match.groups()
@@ -30,7 +40,10 @@ def formatted(text: str, values: list[Value]) -> str:
         if position >= len(values):
             raise _error(f"index {position} out of range")
         position += 1
-        return _CLAUSES[verb](values[position - 1], _precision(precision))
+        printed = _CLAUSES[verb](values[position - 1], _precision(precision))
+        length += len(printed)
+        checked_length(length)
+        return printed
 
     return _CLAUSE.sub(replaced, text)
 

@@ -7,53 +7,23 @@ members absorb them where the language says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from podkeeper.api.cel import costs
+from podkeeper.api.cel import closures, costs
 from podkeeper.api.cel.ast import Call, Comprehension, Ident, ListOf, Literal, MapOf, Node, Select, Struct
 from podkeeper.api.cel.checker import Checked
-from podkeeper.api.cel.costs import BudgetExceeded
-from podkeeper.api.cel.libraries.operators import lookup, shown
-from podkeeper.api.cel.library import Overload, choose
+from podkeeper.api.cel.closures import Frame, Run
+from podkeeper.api.cel.libraries.operators import shown
+from podkeeper.api.cel.library import choose
 from podkeeper.api.cel.types import Type
 from podkeeper.api.cel.values import (
-    LISTS,
-    MAPS,
     MISSING,
-    NONE,
     EvaluationError,
     Failure,
-    ListValue,
-    MapValue,
     NoSuchOverload,
-    Optional,
     UInt,
     Value,
-    equal,
     find,
 )
 from podkeeper.api.cel.views import StructValue
-
-
-class Frame:
-    """The state of one run."""
-
-    __slots__ = ("cost", "limit", "locals", "variables")
-
-    def __init__(self, variables: dict[str, Value], slots: int, limit: int) -> None:
-        self.variables = variables
-        self.locals: list[Value] = [None] * slots
-        self.cost = 0
-        self.limit = limit
-
-    def check(self) -> None:
-        """Raises BudgetExceeded once the run has cost too much."""
-        if self.cost > self.limit:
-            raise BudgetExceeded("operation cancelled: actual cost limit exceeded")
-
-
-Run = Callable[[Frame], Value]
 
 _CONVERSIONS = frozenset({"bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"})
 _KEYS = (bool, int, str, UInt)
@@ -80,7 +50,7 @@ class _Compiler:
         node = self.checked.actual(node)
         match node:
             case Literal():
-                return _constant(node.value)
+                return closures.constant(node.value)
             case Ident():
                 return self._ident(node, 1)
             case Select():
@@ -102,11 +72,11 @@ class _Compiler:
     def _ident(self, node: Ident, own: int) -> Run:
         constant = self.checked.constants.get(node.id)
         if constant is not None:
-            return _constant(constant)
+            return closures.constant(constant)
         if self.scope.get(node.name):
             slot = self.scope[node.name][-1]
-            return _lazy_local(slot, own) if slot in self.lazy else _local(slot, own)
-        return _variable(node.name, own)
+            return closures.lazy_local(slot, own) if slot in self.lazy else closures.local(slot, own)
+        return closures.variable(node.name, own)
 
     def _attribute(self, node: Node, own: int) -> Run:
         """What is selected from a name or a value, step by step. ``own`` is what reading it costs beside the steps.
@@ -117,23 +87,23 @@ class _Compiler:
         if isinstance(node, Ident):
             return self._ident(node, own)
         if isinstance(node, Select) and not node.test:
-            return _selected(self._attribute(node.operand, own), node.name)
+            return closures.selected(self._attribute(node.operand, own), node.name)
         if isinstance(node, Call) and node.function in ("_[_]", "_[?_]"):
             operand = self._attribute(node.arguments[0], own)
-            return _indexed(operand, self._attribute(node.arguments[1], 0), node.function == "_[?_]")
+            return closures.indexed(operand, self._attribute(node.arguments[1], 0), node.function == "_[?_]")
         if isinstance(node, Call) and node.function == "_?._":
             name = node.arguments[1]
             assert isinstance(name, Literal)
-            return _indexed(self._attribute(node.arguments[0], own), _constant(name.value), True)
+            return closures.indexed(self._attribute(node.arguments[0], own), closures.constant(name.value), True)
         if isinstance(node, Literal) or (isinstance(node, Call) and node.function == "_?_:_"):
             return self.compile(node)
-        return _costing(self.compile(node), own)
+        return closures.costing(self.compile(node), own)
 
     def _has(self, node: Select) -> Run:
         operand, name = self._attribute(node.operand, 1), node.name
 
         def has(frame: Frame) -> bool:
-            return _has_field(operand(frame), name)
+            return closures.has_field(operand(frame), name)
 
         return has
 
@@ -142,24 +112,24 @@ class _Compiler:
     def _call(self, node: Call) -> Run:
         match node.function:
             case "_&&_":
-                return _logical(*map(self.compile, node.arguments), False)
+                return closures.logical(self.compile(node.arguments[0]), self.compile(node.arguments[1]), False)
             case "_||_":
-                return _logical(*map(self.compile, node.arguments), True)
+                return closures.logical(self.compile(node.arguments[0]), self.compile(node.arguments[1]), True)
             case "_?_:_":
                 return self._conditional(node)
             case "_[_]" | "_[?_]" | "_?._":
                 return self._attribute(node, 1)
             case "@not_strictly_false":
-                return _not_strictly_false(self.compile(node.arguments[0]))
+                return closures.not_strictly_false(self.compile(node.arguments[0]))
             case "_+_" if node.id in self.appends:
                 return self._append(node)
         constant = self._constant_of(node)
         if constant is not MISSING:
-            return _constant(constant)
+            return closures.constant(constant)
         if node.function == "@in" and self.optimize:
             members = self._constant_of(node.arguments[1])
-            if members is not MISSING and _is_uniform(members):
-                return _member_of(self.compile(node.arguments[0]), members)
+            if members is not MISSING and closures.is_uniform(members):
+                return closures.member_of(self.compile(node.arguments[0]), members)
         given = ((node.target,) if node.target is not None else ()) + node.arguments
         return self._function(node, [self.compile(each) for each in given])
 
@@ -168,8 +138,8 @@ class _Compiler:
         arguments = ((node.target,) if node.target is not None else ()) + node.arguments
         known = all(self.checked.type_of(each).form not in ("dyn", "parameter") for each in arguments)
         if len(overloads) == 1 and known and overloads[0].name != "cel.@mapInsert":
-            return _direct(overloads[0], given)
-        return _dispatched(node.function, overloads, given)
+            return closures.direct(overloads[0], given)
+        return closures.dispatched(overloads, given)
 
     def _conditional(self, node: Call) -> Run:
         condition = self.compile(node.arguments[0])
@@ -224,14 +194,14 @@ class _Compiler:
         if not isinstance(argument, Literal) or node.id not in self.checked.overloads:
             return MISSING
         try:
-            return choose(node.function, self.checked.overloads[node.id], (argument.value,)).run(argument.value)
+            return choose(self.checked.overloads[node.id], (argument.value,)).run(argument.value)
         except EvaluationError:
             return MISSING
 
     def _list(self, node: ListOf) -> Run:
         constant = self._constant_of(node)
         if constant is not MISSING and node.elements:
-            return _constant(constant)
+            return closures.constant(constant)
         cost = costs.LIST_CREATION if constant is MISSING else 0
         elements = [(self.compile(each), index in node.optional) for index, each in enumerate(node.elements)]
 
@@ -241,7 +211,7 @@ class _Compiler:
                 value = element(frame)
                 if not optional:
                     found.append(value)
-                elif _unwrapped(value) is not MISSING:
+                elif closures.unwrapped(value) is not MISSING:
                     found.append(value.value)
             frame.cost += cost
             return found
@@ -251,7 +221,7 @@ class _Compiler:
     def _map(self, node: MapOf) -> Run:
         constant = self._constant_of(node)
         if constant is not MISSING and node.entries:
-            return _constant(constant)
+            return closures.constant(constant)
         cost = costs.MAP_CREATION if constant is MISSING else 0
         entries = [(self.compile(each.key), self.compile(each.value), each.optional) for each in node.entries]
 
@@ -263,7 +233,7 @@ class _Compiler:
                     raise EvaluationError("unsupported key type")
                 if find(found, key) is not MISSING:
                     raise EvaluationError(f"Failed with repeated key {shown(key)}")
-                value = _unwrapped(value) if optional else value
+                value = closures.unwrapped(value) if optional else value
                 if value is not MISSING:
                     found[key] = value
             frame.cost += cost
@@ -279,7 +249,7 @@ class _Compiler:
             found: dict[str, Value] = {}
             for name, value_of, optional in fields:
                 value = value_of(frame)
-                value = _unwrapped(value) if optional else value
+                value = closures.unwrapped(value) if optional else value
                 if value is not MISSING:
                     found[name] = value
             frame.cost += costs.STRUCT_CREATION
@@ -333,7 +303,7 @@ class _Compiler:
             slots = frame.locals
             ranged = members(frame)
             slots[accumulated] = init(frame)
-            for each in _pairs(ranged) if pairs else _iterated(ranged):
+            for each in closures.pairs(ranged) if pairs else closures.iterated(ranged):
                 if pairs:
                     slots[first], slots[second] = each
                 else:
@@ -377,266 +347,3 @@ class _Compiler:
             return members
 
         return append
-
-
-# --- closures
-
-
-def _constant(value: Value) -> Run:
-    return lambda frame: value
-
-
-def _variable(name: str, own: int) -> Run:
-    def variable(frame: Frame) -> Value:
-        frame.cost += own
-        try:
-            return frame.variables[name]
-        except KeyError:
-            raise EvaluationError(f"no such attribute(s): {name}") from None
-
-    return variable
-
-
-def _local(slot: int, own: int) -> Run:
-    def local(frame: Frame) -> Value:
-        frame.cost += own
-        value = frame.locals[slot]
-        if type(value) is Failure:
-            raise value.error
-        return value
-
-    return local
-
-
-def _lazy_local(slot: int, own: int) -> Run:
-    def local(frame: Frame) -> Value:
-        frame.cost += own
-        value = frame.locals[slot]
-        if callable(value) and not isinstance(value, type):
-            try:
-                value = value(frame)
-            except EvaluationError as error:
-                value = Failure(error)
-            frame.locals[slot] = value
-        if type(value) is Failure:
-            raise value.error
-        return value
-
-    return local
-
-
-def _costing(run: Run, own: int) -> Run:
-    def costing(frame: Frame) -> Value:
-        value = run(frame)
-        frame.cost += own
-        return value
-
-    return costing
-
-
-def _selected(operand: Run, name: str) -> Run:
-    def selected(frame: Frame) -> Value:
-        try:
-            value = operand(frame)
-        finally:
-            frame.cost += 1
-        if type(value) is dict:
-            found = value.get(name, MISSING)
-        elif isinstance(value, MapValue):
-            found = value.find(name)
-        elif type(value) is Optional:
-            return _optional_field(value, name)
-        else:
-            raise NoSuchOverload
-        if found is MISSING:
-            raise EvaluationError(f"no such key: {name}")
-        return found
-
-    return selected
-
-
-def _optional_field(value: Optional, key: Value) -> Optional:
-    if not value.present:
-        return NONE
-    found = lookup(value.value, key) if isinstance(value.value, LISTS + MAPS) else MISSING
-    return NONE if found is MISSING else Optional(found)
-
-
-def _indexed(operand: Run, key_of: Run, optional: bool) -> Run:
-    def indexed(frame: Frame) -> Value:
-        members, key = operand(frame), key_of(frame)
-        frame.cost += 1
-        if type(members) is Optional:
-            return _optional_field(members, key)
-        if not isinstance(members, LISTS + MAPS):
-            raise NoSuchOverload
-        found = lookup(members, key)
-        if found is not MISSING:
-            return Optional(found) if optional else found
-        if optional:
-            return NONE
-        outside = isinstance(members, LISTS)
-        raise EvaluationError(f"index out of bounds: {shown(key)}" if outside else f"no such key: {shown(key)}")
-
-    return indexed
-
-
-def _has_field(value: Value, name: str) -> bool:
-    if type(value) is Optional:
-        return value.present and _has_field(value.value, name)
-    if not isinstance(value, MAPS):
-        raise NoSuchOverload
-    return find(value, name) is not MISSING
-
-
-def _unwrapped(value: Value) -> Value:
-    """The value of an optional; MISSING of none."""
-    if not isinstance(value, Optional):
-        raise EvaluationError(f"cannot initialize optional entry from non-optional value {value}")
-    return value.value if value.present else MISSING
-
-
-def _logical(left: Run, right: Run, decisive: bool) -> Run:
-    """``&&`` is decided by false, ``||`` by true; an error counts only when nothing decides."""
-
-    def logical(frame: Frame) -> bool:
-        failure: EvaluationError | None = None
-        try:
-            value = left(frame)
-            if value is decisive:
-                return decisive
-            if type(value) is not bool:
-                failure = NoSuchOverload()
-        except EvaluationError as error:
-            failure = error
-        value = right(frame) if failure is None else _right_of_failure(frame, right, decisive, failure)
-        if type(value) is not bool:
-            raise NoSuchOverload
-        return value
-
-    return logical
-
-
-def _right_of_failure(frame: Frame, right: Run, decisive: bool, failure: EvaluationError) -> bool:
-    try:
-        if right(frame) is decisive:
-            return decisive
-    except EvaluationError:
-        pass  # of two errors the left one is told
-    raise failure
-
-
-def _not_strictly_false(argument: Run) -> Run:
-    def not_strictly_false(frame: Frame) -> bool:
-        try:
-            return argument(frame) is not False
-        except EvaluationError:
-            return True
-        finally:
-            frame.cost += 1
-
-    return not_strictly_false
-
-
-def _is_uniform(members: Any) -> bool:
-    return (
-        isinstance(members, list)
-        and len({type(each) for each in members}) <= 1
-        and all(isinstance(each, bool | int | float | str) for each in members)
-    )
-
-
-def _member_of(argument: Run, members: list[Value]) -> Run:
-    """``x in [...]`` of constants, which costs nothing but ``x``."""
-    texts = frozenset(each for each in members if isinstance(each, str))
-
-    def member_of(frame: Frame) -> bool:
-        value = argument(frame)
-        if type(value) is str:
-            return value in texts
-        return any(equal(value, each) for each in members)
-
-    return member_of
-
-
-def _given(frame: Frame, arguments: list[Run]) -> tuple[Value, ...]:
-    """The arguments of a call. When one fails, the other of two is run all the same, and the call costs one."""
-    found: list[Value] = []
-    for index, each in enumerate(arguments):
-        try:
-            found.append(each(frame))
-        except EvaluationError:
-            if len(arguments) <= 2:
-                if index == 0 and len(arguments) == 2:
-                    _settle(frame, arguments[1])
-                frame.cost += 1
-            raise
-    return tuple(found)
-
-
-def _settle(frame: Frame, argument: Run) -> None:
-    try:
-        argument(frame)
-    except EvaluationError:
-        pass  # the first error is the one that is told
-
-
-def _direct(overload: Overload, arguments: list[Run]) -> Run:
-    """A call whose overload is known."""
-    run, cost = overload.run, costs.call_cost(overload)
-    if cost is None and len(arguments) == 2:
-        return _direct_binary(run, *arguments)
-
-    def direct(frame: Frame) -> Value:
-        given = _given(frame, arguments)
-        result = run(*given)
-        frame.cost += 1 if cost is None else cost(given, result)
-        return result
-
-    return direct
-
-
-def _direct_binary(run: Callable[..., Value], left: Run, right: Run) -> Run:
-    """The most frequent call: two arguments, at a cost of one."""
-
-    def binary(frame: Frame) -> Value:
-        frame.cost += 1
-        try:
-            value = left(frame)
-        except EvaluationError:
-            _settle(frame, right)
-            raise
-        return run(value, right(frame))
-
-    return binary
-
-
-def _dispatched(function: str, overloads: tuple[Overload, ...], arguments: list[Run]) -> Run:
-    """A call whose overload the types of values choose."""
-    costing = {overload: costs.call_cost(overload) for overload in overloads}
-
-    def dispatched(frame: Frame) -> Value:
-        given = _given(frame, arguments)
-        overload = choose(function, overloads, given)
-        result = overload.run(*given)
-        cost = costing[overload]
-        frame.cost += 1 if cost is None else cost(given, result)
-        return result
-
-    return dispatched
-
-
-def _iterated(members: Value) -> Any:
-    if isinstance(members, ListValue | list | tuple | dict):
-        return members
-    if isinstance(members, MapValue) and not members.is_object:
-        return members
-    raise NoSuchOverload
-
-
-def _pairs(members: Value) -> Any:
-    """Index and member of a list, key and value of a map."""
-    if isinstance(members, LISTS):
-        return enumerate(members)
-    members = _iterated(members)
-    return ((key, find(members, key)) for key in members)

@@ -17,11 +17,9 @@ Kind = Literal["end", "int", "uint", "float", "string", "bytes", "name", "quoted
 #: Names that mean something to the grammar.
 WORDS = frozenset({"in", "true", "false", "null"})
 #: Names kept for languages that CEL is embedded in; they may name fields and functions, but no variable.
-RESERVED = frozenset(
-    "as break const continue else for function if import let loop package namespace return var void while".split()
-)
+_RESERVED = "as break const continue else for function if import let loop package namespace return var void while"
+RESERVED = frozenset(_RESERVED.split())
 
-_PREFIX = r"(?:[rR][bB]?|[bB][rR]?)?"
 _LONG = r'"""(?:[^\\]|\\[\s\S])*?"""' + r"|'''(?:[^\\]|\\[\s\S])*?'''"
 _SHORT = r'"(?:[^"\\\n\r]|\\[^\n\r])*"' + r"|'(?:[^'\\\n\r]|\\[^\n\r])*'"
 _RAW = "|".join((r'"""[\s\S]*?"""', r"'''[\s\S]*?'''", r'"[^"\n\r]*"', r"'[^'\n\r]*'"))

@@ -18,7 +18,6 @@ from typing import TypeVar
 
 from podkeeper.api.cel import types
 from podkeeper.api.cel.types import Type
-from podkeeper.api.quantity import Quantity
 from podkeeper.api.cel.values import (
     Duration,
     ListValue,
@@ -29,6 +28,7 @@ from podkeeper.api.cel.values import (
     UInt,
     Value,
 )
+from podkeeper.api.quantity import Quantity
 
 #: A version of the API whose expressions may use a library: ``(1, 36)``.
 Version = tuple[int, int]
@@ -97,7 +97,7 @@ def functions_of(libraries: Iterable[Library]) -> Mapping[str, tuple[Overload, .
     return {name: tuple(overloads) for name, overloads in found.items()}
 
 
-def choose(function: str, overloads: tuple[Overload, ...], values: tuple[Value, ...]) -> Overload:
+def choose(overloads: tuple[Overload, ...], values: tuple[Value, ...]) -> Overload:
     """The overload for these values. Raises NoSuchOverload."""
     for overload in overloads:
         if overload.accepts(values):

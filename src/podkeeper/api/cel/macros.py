@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from podkeeper.api.cel.ast import RESULT, UNUSED, Call, Comprehension, Ident, ListOf, Literal, MapOf, Node, Select
 
 #: Gives a new node its identity at an offset.
-Stamp = Callable[[int], dict[str, int]]
+Stamp = Callable[[int], dict[str, Any]]
 
 
 class MacroError(ValueError):
@@ -42,7 +43,7 @@ class _Build:
         self._stamp = stamp
 
     @property
-    def stamp(self) -> dict[str, int]:
+    def stamp(self) -> dict[str, Any]:
         return self._stamp(self.macro.at)
 
     @property
@@ -185,7 +186,7 @@ def _sort_by(build: _Build) -> Node:
 
 
 def _optional_map(flat: bool) -> Callable[[_Build], Node]:
-    """``target.optMap(v, e)``: the target is evaluated once, so that a chain of them stays as long as it was written."""
+    """``target.optMap(v, e)``: the target is evaluated once; a chain of them stays as long as it was written."""
 
     def build_optional(build: _Build) -> Node:
         held = f"@optional:{build.stamp['id']}"

@@ -7,6 +7,8 @@ https://github.com/google/cel-spec/blob/master/doc/langdef.md#syntax
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 from podkeeper.api.cel import lexer, macros
 from podkeeper.api.cel.ast import (
     Call,
@@ -117,12 +119,12 @@ class _Parser:
         if not self.take(sign):
             self.fail("mismatched input", expected)
 
-    def fail(self, what: str, expected: str) -> None:
+    def fail(self, what: str, expected: str) -> NoReturn:
         text = lexer.shown(self.token.text)
         self.issues.append(Issue(self.token.at, f"Syntax error: {what} '{text}' expecting {expected}"))
         raise _Stop
 
-    def no_name(self, token: Token) -> None:
+    def no_name(self, token: Token) -> NoReturn:
         """What stands behind a dot is no name."""
         if token.kind == "end":
             self.fail("mismatched input", "IDENTIFIER")
@@ -132,14 +134,16 @@ class _Parser:
     def report(self, at: int, message: str) -> None:
         self.issues.append(Issue(at, message))
 
-    def stamp(self, at: int) -> dict[str, int]:
+    def stamp(self, at: int) -> dict[str, Any]:
         """The identity of the next node."""
         self.ids += 1
         return {"id": self.ids, "at": at}
 
     def _starts_expression(self) -> bool:
         token = self.token
-        return token.kind not in ("sign", "end") and token.text != "in" or self.is_sign("[", "{", "(", ".", "-", "!")
+        if token.kind == "sign":
+            return self.is_sign("[", "{", "(", ".", "-", "!")
+        return token.kind != "end" and token.text != "in"
 
     # --- expressions
 
@@ -181,7 +185,7 @@ class _Parser:
             terms.append(self.binary(strength + 1))
         return self.balanced(function, terms, stamps)
 
-    def balanced(self, function: str, terms: list[Node], stamps: list[dict[str, int]]) -> Node:
+    def balanced(self, function: str, terms: list[Node], stamps: list[dict[str, Any]]) -> Node:
         if len(terms) == 1:
             return terms[0]
         middle = (len(stamps)) // 2
@@ -279,7 +283,6 @@ class _Parser:
             case "sign":
                 return self.bracketed(token)
         self.fail("mismatched input", _EXPRESSION)
-        raise AssertionError
 
     def bracketed(self, token: Token) -> Node:
         if self.take("("):
@@ -295,7 +298,6 @@ class _Parser:
                 self.fail("mismatched input", "IDENTIFIER")
             return self.name(self.advance(), ".")
         self.fail("mismatched input" if self.token.text != "*" else "extraneous input", _EXPRESSION)
-        raise AssertionError
 
     def name(self, token: Token, prefix: str) -> Node:
         """A variable, a call of a function, or the construction of a message; ``prefix`` is a leading dot."""

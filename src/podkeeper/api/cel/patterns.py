@@ -19,7 +19,7 @@ _REASONS = {
 @lru_cache(maxsize=512)
 def compiled(pattern: str) -> Any:
     """The pattern, with ``search`` and ``finditer`` as Python's. Raises EvaluationError."""
-    import re2  # loaded by those whose expressions have patterns
+    import re2  # type: ignore[import-untyped]  # loaded by those whose expressions have patterns
 
     options = re2.Options()
     options.log_errors = False

@@ -39,7 +39,7 @@ def constant(value: Constant) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return json.dumps(value)
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bytes):
         return 'b"' + "".join(f"\\x{byte:02x}" for byte in value) + '"'
     return f"{int(value)}u" if isinstance(value, UInt) else repr(value)
@@ -61,13 +61,13 @@ def _call(node: Call) -> str:
         case "_?._":
             name = node.arguments[1]
             assert isinstance(name, Literal)
-            return f"{first}.?{name.value}"
+            return f"{first}.?{name.value!s}"
     return f"{node.function}({', '.join(map(text_of, node.arguments))})"
 
 
 def _operand(node: Node) -> str:
     """In brackets whatever is not plainly one word."""
-    plain = isinstance(node, Ident | ListOf | MapOf) or isinstance(node, Literal) and type(node.value) in (str, bytes)
+    plain = isinstance(node, Ident | ListOf | MapOf) or (isinstance(node, Literal) and type(node.value) in (str, bytes))
     return text_of(node) if plain else f"({text_of(node)})"
 
 

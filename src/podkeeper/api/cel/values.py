@@ -95,7 +95,7 @@ class ListValue:
 
     def plus(self, other: Any) -> Value:
         """Concatenation."""
-        return [*self, *other]
+        return Concatenation(self, other)
 
 
 class MapValue:
@@ -115,6 +115,51 @@ class MapValue:
 
     def __iter__(self) -> Any:
         raise NotImplementedError
+
+
+#: Lists and texts that expressions make are no longer than this.
+MOST_MEMBERS = 1_000_000
+MOST_CHARACTERS = 10_000_000
+
+
+def checked_length(characters: int) -> None:
+    """Raises EvaluationError for a text that is longer than any may get."""
+    if characters > MOST_CHARACTERS:
+        raise EvaluationError(f"a string of more than {MOST_CHARACTERS} characters")
+
+
+class Concatenation(ListValue):
+    """Two lists one behind the other, not copied: a sum costs the same however long the lists are."""
+
+    __slots__ = ("_length", "_parts")
+
+    def __init__(self, left: Any, right: Any) -> None:
+        self._parts = (left, right)
+        self._length = len(left) + len(right)
+        if self._length > MOST_MEMBERS:
+            raise EvaluationError(f"a list of more than {MOST_MEMBERS} members")
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Value:
+        part: Any = self
+        while isinstance(part, Concatenation):
+            left, right = part._parts
+            if index < len(left):
+                part = left
+            else:
+                part, index = right, index - len(left)
+        return part[index]
+
+    def __iter__(self) -> Any:
+        pending: list[Any] = [self]
+        while pending:
+            part = pending.pop()
+            if isinstance(part, Concatenation):
+                pending.extend(reversed(part._parts))
+            else:
+                yield from part
 
 
 MISSING: Any = object()

@@ -15,7 +15,7 @@ from podkeeper.api.cel import types
 from podkeeper.api.cel.declarations import Declaration
 from podkeeper.api.cel.times import parse_date, parse_duration, parse_timestamp
 from podkeeper.api.cel.types import Type
-from podkeeper.api.cel.values import LISTS, MISSING, EvaluationError, ListValue, MapValue, Value, equal, find
+from podkeeper.api.cel.values import LISTS, MISSING, EvaluationError, ListValue, MapValue, Optional, Value, equal, find
 
 
 def adapt(declaration: Declaration, value: Any) -> Value:
@@ -29,6 +29,9 @@ def adapt(declaration: Declaration, value: Any) -> Value:
         return MapView(value, declaration)
     if form == "list" and isinstance(value, list):
         return _LISTS.get(declaration.list_type, ListView)(value, declaration)
+    if form == "optional" and isinstance(value, Optional):
+        assert declaration.items is not None
+        return Optional(adapt(declaration.items, value.value)) if value.present else value
     if form == "simple":
         return _ADAPTERS[declaration.type](declaration, value)
     raise EvaluationError(f"invalid data, expected {declaration.type.name}, got {type(value).__name__}")

@@ -42,14 +42,35 @@ def test_a_budget_runs_out_over_several_runs() -> None:
         program.evaluate({"l": list(range(20))}, budget)
 
 
-def test_text_that_doubles_with_every_member_meets_the_limit() -> None:
-    text = "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30]"
+GROWING = ["t + t", "t.replace('', t)", "t.split('').join(t)", "'%s%s'.format([t, t])"]
+
+
+@pytest.mark.parametrize("step", GROWING)
+def test_text_that_grows_with_every_step_meets_a_limit(step: str) -> None:
     nested = "text"
-    for _ in range(30):
+    for _ in range(40):
+        nested = f"cel.bind(t, {nested}, {step})"
+
+    with pytest.raises((BudgetExceeded, EvaluationError), match=r"limit|more than"):
+        TYPED_LISTS.compile(f"size({nested}) > 0").evaluate({"text": "x" * 1000, "l": []})
+
+
+def test_lists_that_double_with_every_step_meet_a_limit() -> None:
+    nested = "l"
+    for _ in range(40):
         nested = f"cel.bind(t, {nested}, t + t)"
 
-    with pytest.raises(BudgetExceeded):
-        TYPED_LISTS.compile(f"{text}.all(x, size({nested}) > 0)").evaluate({"text": "x" * 1000, "l": []})
+    with pytest.raises(EvaluationError, match="more than"):
+        TYPED_LISTS.compile(f"{nested}.all(x, true)").evaluate({"text": "", "l": [1, 2, 3]})
+
+
+def test_a_long_concatenation_is_a_list_like_others() -> None:
+    members = list(range(100))
+    environment = Environment({"l": NUMBERS})
+    text = "cel.bind(t, l + l + l, [t[0], t[150], t[299], size(t)] + t.filter(x, x == 7))"
+
+    assert environment.compile(text, None).evaluate({"l": members}) == [0, 50, 99, 300, 7, 7, 7]
+    assert environment.compile("l + (l + l) == (l + l) + l && !(l + l == l)").evaluate({"l": members}) is True
 
 
 def test_an_authorizer_is_asked_what_the_expression_says() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from podkeeper.api.cel import Environment, EvaluationError, types
-from podkeeper.api.cel.values import NONE, Duration, Optional, Timestamp, UInt
+from podkeeper.api.cel.values import NONE, Duration, Optional, UInt
 
 VARIABLES = {
     "i": types.INT,
@@ -204,8 +204,10 @@ VALUES: dict[str, list[tuple[str, Any]]] = {
         ("'abc'.matches('^b|c$') && matches('x', 'x')", True),
         ("'abc 123 def 45'.findAll('[0-9]+')", ["123", "45"]),
         ("'abc'.find('z')", ""),
-        ("'%s|%d|%.2f|%x|%X|%b|%o|%e|%%'.format([dyn('a'), 1, 1.555, 255, 'k', 5, 8, 1234.5])",
-         "a|1|1.55|ff|6B|101|10|1.234500e+03|%"),
+        (
+            "'%s|%d|%.2f|%x|%X|%b|%o|%e|%%'.format([dyn('a'), 1, 1.555, 255, 'k', 5, 8, 1234.5])",
+            "a|1|1.55|ff|6B|101|10|1.234500e+03|%",
+        ),
         ("'%s'.format([[dyn(1), 'a', null, true, 1.5]])", "[1, a, null, true, 1.5]"),
         ("'%s'.format([{'b': 1, 'a': 2}])", "{a: 2, b: 1}"),
     ],

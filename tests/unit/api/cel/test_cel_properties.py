@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from podkeeper.api.cel.ast import Call, Entry, FieldInit, Ident, ListOf, Literal
 from podkeeper.api.cel.costs import BudgetExceeded
 from podkeeper.api.cel.parser import BINARY, parse
 from podkeeper.api.cel.printer import text_of
+from podkeeper.api.cel.ranges import Range
 from podkeeper.api.cel.values import UInt
 
 NAMES = st.sampled_from(["a", "b", "self", "f", "_x9"])
@@ -53,12 +55,6 @@ def nodes(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 
 
 TREES = st.recursive(LITERALS | NAMES.map(Ident), nodes, max_leaves=12)
-
-
-def balanced(node: Node) -> bool:
-    """Whether chains of logical operators could have been read so: they come back balanced."""
-    text = text_of(node)
-    return "&&" not in text and "||" not in text
 
 
 @settings(max_examples=300, deadline=None)
@@ -118,12 +114,11 @@ def test_functions_of_strings_are_pythons_on_code_points(s: str, t: str, n: int)
         assert outcome("s.split(t).join(t)", s=s, t=t) == s
 
 
-FRAGMENTS = st.sampled_from(
-    """a d s l self . .? [ [? ] ( ) { } ? : , + - * / % ! == != < <= && || in true null 0 1 1u 0x1 .5 1e9 'x' b'x' r'\\
-    " ''' \\ \n // has( .all(x, .map(x, .exists(i,v, .filter(x, cel.bind(x, .optMap(x, optional.of( sets.contains(
-    size( type( int( string( duration('1s') timestamp( .format([ .matches( .charAt( .split( quantity( ip( semver(
-    .sortBy(x, .transformMap(k,v, google.protobuf.Duration Object{ int{ é 👑 @ $ while `""".split()
-)
+PIECES = """a d s l self . .? [ [? ] ( ) { } ? : , + - * / % ! == != < <= && || in true null 0 1 1u 0x1 .5 1e9 'x' b'x'
+    r'\\ " ''' \\ // has( .all(x, .map(x, .exists(i,v, .filter(x, cel.bind(x, .optMap(x, optional.of( sets.contains( size(
+    type( int( string( duration('1s') timestamp( .format([ .matches( .charAt( .split( quantity( ip( semver( .sortBy(x,
+    .transformMap(k,v, google.protobuf.Duration Object{ int{ é 👑 @ $ while `"""
+FRAGMENTS = st.sampled_from([*PIECES.split(), " ", "\n"])
 ANY_TEXT = st.text(max_size=40) | st.lists(FRAGMENTS, max_size=25).map("".join)
 FUZZED = Environment({"a": types.INT, "d": types.DYN, "s": types.STRING, "l": types.parse_type("list(int)")})
 TREE = {"a": 1, "d": {"x": [1, None, "y"]}, "s": "text", "l": [1, 2]}
@@ -136,14 +131,13 @@ def test_any_text_is_a_program_or_an_error_with_issues(text: str) -> None:
     try:
         program = FUZZED.compile(text, None)
     except CelError as error:
-        assert error.issues
-        assert str(error).startswith("ERROR: <input>:")
+        told = str(error)
     else:
         program.estimate()
-        try:
+        told = ""
+        with suppress(EvaluationError, BudgetExceeded):
             program.evaluate(TREE)
-        except (EvaluationError, BudgetExceeded):
-            pass
+    assert told == "" or told.startswith("ERROR: <input>:")
     assert time.perf_counter() - started < 5
 
 
@@ -157,24 +151,20 @@ def test_any_tree_is_checked_run_and_priced_without_surprise(tree: Node) -> None
 @given(st.lists(st.integers(0, 9), max_size=8), st.integers(0, 9))
 def test_a_run_costs_no_more_than_its_estimate(members: list[int], n: int) -> None:
     environment = Environment({"l": types.parse_type("list(int)"), "n": types.INT}, optimize=False)
-    for text in ("l.all(x, x < n)", "l.exists_one(x, x == n)", "l.map(x, x * n).filter(x, x > 1)", "n in l || l.sum() > n"):
+    for text in (
+        "l.all(x, x < n)",
+        "l.exists_one(x, x == n)",
+        "l.map(x, x * n).filter(x, x > 1)",
+        "n in l || l.sum() > n",
+    ):
         program = environment.compile(text, None)
-        sizes = {"list": len(members)}
-        bound = program.estimate(lambda given: None if given.form != "list" else _exactly(sizes["list"]))
+        bound = program.estimate(lambda given: Range(0, len(members)) if given.form == "list" else None)
         assert program.measure({"l": members, "n": n})[1] <= bound.high
-
-
-def _exactly(count: int) -> Any:
-    from podkeeper.api.cel.ranges import Range
-
-    return Range(0, count)
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*$", "(.*)*x", "(a{1,30}){1,30}$"])
 def test_no_pattern_takes_long(pattern: str) -> None:
     started = time.perf_counter()
-    try:
+    with suppress(EvaluationError, CelError):
         ENVIRONMENT.compile(f"s.matches('{pattern}')").evaluate({"s": "a" * 5000 + "!"})
-    except (EvaluationError, CelError):
-        pass
     assert time.perf_counter() - started < 2

@@ -1,4 +1,4 @@
-"""Rules over custom resources that must hold, with what each of them costs: cases of upstream's test of stable costs."""
+"""Rules over custom resources that hold, with what each of them costs: upstream's test of stable costs."""
 
 from __future__ import annotations
 

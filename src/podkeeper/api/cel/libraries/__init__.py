@@ -6,7 +6,6 @@ environment, where each library has the version that introduced it.
 
 from __future__ import annotations
 
-from podkeeper.api.cel.library import Library
 from podkeeper.api.cel.libraries.authz import authz
 from podkeeper.api.cel.libraries.conversions import conversions
 from podkeeper.api.cel.libraries.extlists import extended_lists
@@ -23,6 +22,7 @@ from podkeeper.api.cel.libraries.sets import sets
 from podkeeper.api.cel.libraries.strings import strings
 from podkeeper.api.cel.libraries.times import times
 from podkeeper.api.cel.libraries.urls import urls
+from podkeeper.api.cel.library import Library
 
 #: What every expression may use; those with a later ``since`` only where the version allows them.
 LIBRARIES: tuple[Library, ...] = (

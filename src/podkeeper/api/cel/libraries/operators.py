@@ -18,6 +18,7 @@ from podkeeper.api.cel.values import (
     MAX_UINT,
     MIN_INT,
     MISSING,
+    Concatenation,
     Duration,
     EvaluationError,
     ListValue,
@@ -31,6 +32,8 @@ from podkeeper.api.cel.values import (
 
 operators = Library("operators")
 
+#: Lists with fewer members are copied when they are added up.
+_SHORT = 32
 #: The first and last nanosecond of the years 1 to 9999.
 MIN_TIME, MAX_TIME = -62135596800 * 10**9, 253402300800 * 10**9 - 1
 
@@ -121,7 +124,9 @@ def add_plain(left: Any, right: Any) -> Any:
 
 @operators.function("_+_(list(T), list(T)) -> list(T)")
 def add_list(left: Any, right: Any) -> Any:
-    return left.plus(right) if isinstance(left, ListValue) else [*left, *right]
+    if isinstance(left, ListValue):
+        return left.plus(right)
+    return [*left, *right] if len(left) + len(right) < _SHORT else Concatenation(left, right)
 
 
 @operators.function("_+_(duration, duration) -> duration")

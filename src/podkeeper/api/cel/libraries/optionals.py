@@ -31,7 +31,7 @@ def is_zero(value: Value) -> bool:
     """Whether a value is what its type begins with: false, 0, empty, null, none."""
     if isinstance(value, Optional):
         return not value.present
-    if isinstance(value, LISTS) or isinstance(value, MAPS):
+    if isinstance(value, LISTS + MAPS):
         return len(value) == 0
     if isinstance(value, Timestamp | Duration):
         return value.nanos == 0

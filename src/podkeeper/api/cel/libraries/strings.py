@@ -5,7 +5,7 @@ from __future__ import annotations
 from podkeeper.api.cel.formatting import formatted
 from podkeeper.api.cel.library import Library
 from podkeeper.api.cel.patterns import compiled
-from podkeeper.api.cel.values import EvaluationError, Value
+from podkeeper.api.cel.values import EvaluationError, Value, checked_length
 
 strings = Library("strings")
 
@@ -22,6 +22,7 @@ _QUOTED = str.maketrans(
         '"': '\\"',
     }
 )
+_SPACES = " \t\n\v\f\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
 _UPPER = str.maketrans({chr(code): chr(code - 32) for code in range(ord("a"), ord("z") + 1)})
 
@@ -80,6 +81,7 @@ def join(parts: list[str], separator: str = "") -> str:
     for each in parts:
         if not isinstance(each, str):
             raise EvaluationError(f"join: invalid input: {each}")
+    checked_length(sum(map(len, parts)) + len(separator) * len(parts))
     return separator.join(parts)
 
 
@@ -95,6 +97,8 @@ def upper_ascii(text: str) -> str:
 
 @strings.method("replace(string, string, string) -> string", "replace(string, string, string, int) -> string")
 def replace(text: str, old: str, new: str, limit: int = -1) -> str:
+    times = text.count(old) if limit < 0 else min(limit, text.count(old))
+    checked_length(len(text) + times * len(new))
     return text.replace(old, new, max(limit, -1))
 
 
