@@ -216,6 +216,29 @@ async def test_a_name_belongs_to_whom_it_was_given_first(api: Any, widgets: str)
     await gone(api, f"{DEFINITIONS}/rivals.example.com")
 
 
+async def test_rules_judge_objects_and_changes(api: Any) -> None:
+    made = definition("ruled", "Ruled")
+    spec = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    rules = [
+        {"rule": "self.size < 9", "messageExpression": "'not %d'.format([self.size])", "fieldPath": ".size"},
+        {"rule": "self.size >= oldSelf.size", "message": "it only grows", "reason": "FieldValueForbidden"},
+    ]
+    spec["x-kubernetes-validations"] = [{"rule": "self.sise < 9"}]
+    refused = await api("POST", DEFINITIONS, made)
+    assert "compilation failed: ERROR: <input>:1:5: undefined field 'sise'" in refused.message
+    spec["x-kubernetes-validations"] = rules
+    assert (await api("POST", DEFINITIONS, made)).status == 201
+    path = await served(api, "ruled")
+    big = await api("POST", path, widget("big", size=9) | {"kind": "Ruled"})
+    assert big.message == 'Ruled.example.com "big" is invalid: spec.size: Invalid value: "object": not 9'
+    unchecked = await api("POST", path, widget("big", size="9") | {"kind": "Ruled"})
+    assert "some validation rules were not checked because the object was invalid" in unchecked.message
+    assert (await api("POST", path, widget("good", size=3) | {"kind": "Ruled"})).status == 201
+    shrunk = await api("PATCH", f"{path}/good", {"spec": {"size": 2}}, content_type=MERGE)
+    assert shrunk.message == 'Ruled.example.com "good" is invalid: spec: Forbidden: it only grows'
+    assert (await api("PATCH", f"{path}/good", {"spec": {"size": 4}}, content_type=MERGE)).status == 200
+
+
 async def test_the_objects_go_before_their_definition(api: Any) -> None:
     await api("POST", DEFINITIONS, definition("leavers", "Leaver"))
     path = await served(api, "leavers")

@@ -8,7 +8,6 @@ Source: Kubernetes reference, Custom Resources, "Specifying a structural schema"
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,11 +37,16 @@ class Schema:
     list_type: str = "atomic"
     map_keys: tuple[str, ...] = ()
     atomic_map: bool = False
-    pattern: re.Pattern[str] | None = None
+    #: Compiled, with ``search`` as Python's.
+    pattern: Any = None
     all_of: tuple[Schema, ...] = ()
     any_of: tuple[Schema, ...] = ()
     one_of: tuple[Schema, ...] = ()
     not_: Schema | None = None
+    #: Rules in CEL.
+    rules: tuple[Tree, ...] = ()
+    #: Whether rules stand here or anywhere below, allOf included.
+    has_rules: bool = False
     #: Whether a default stands here or anywhere below; walks skip what has none.
     has_defaults: bool = False
 
@@ -63,6 +67,8 @@ def parse(tree: Any) -> Schema:
     values = _values(tree.get("additionalProperties"))
     items = parse(tree["items"]) if isinstance(tree.get("items"), dict) else None
     below = (*properties.values(), *filter(None, (values, items)))
+    rules = tuple(tree.get("x-kubernetes-validations") or ())
+    all_of = tuple(parse(each) for each in tree.get("allOf") or ())
     return Schema(
         type=tree.get("type") or "",
         tree=tree,
@@ -77,10 +83,12 @@ def parse(tree: Any) -> Schema:
         map_keys=tuple(tree.get("x-kubernetes-list-map-keys") or ()),
         atomic_map=tree.get("x-kubernetes-map-type") == "atomic",
         pattern=_pattern(tree.get("pattern")),
-        all_of=tuple(parse(each) for each in tree.get("allOf") or ()),
+        all_of=all_of,
         any_of=tuple(parse(each) for each in tree.get("anyOf") or ()),
         one_of=tuple(parse(each) for each in tree.get("oneOf") or ()),
         not_=parse(tree["not"]) if tree.get("not") else None,
+        rules=rules,
+        has_rules=bool(rules) or any(each.has_rules for each in (*below, *all_of)),
         has_defaults="default" in tree or any(each.has_defaults for each in below),
     )
 
@@ -91,8 +99,11 @@ def _values(given: Any) -> Schema | None:
     return Schema("", {}, preserves=True) if given is True else None
 
 
-def _pattern(text: str | None) -> re.Pattern[str] | None:
-    """A pattern in the syntax that Go and Python share; Go's own classes are translated."""
+def _pattern(text: str | None) -> Any:
+    """A pattern in Go's syntax, which is RE2's; None where there is none."""
     if not text:
         return None
-    return re.compile(text.replace(r"\z", r"\Z").replace("[[:alpha:]]", "[A-Za-z]").replace("[[:digit:]]", "[0-9]"))
+    # Loaded by those whose schemas have patterns.
+    from podkeeper.api.cel.patterns import compiled
+
+    return compiled(text)

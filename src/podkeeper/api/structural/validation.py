@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from podkeeper.api.errors import Cause
+from podkeeper.api.structural.correlation import MISSING, matching_items, same
 from podkeeper.api.structural.formats import CHECKS
 from podkeeper.api.structural.schema import Schema
 from podkeeper.api.validation.fields import Found, joined, shown
@@ -18,10 +19,13 @@ from podkeeper.api.validation.fields import Found, joined, shown
 _ROOT = "<nil>"
 
 
-def validate(tree: Any, schema: Schema) -> list[Cause]:
-    """Everything that is wrong with an object, in the order in which it stands there."""
+def validate(tree: Any, schema: Schema, old: Any = None) -> list[Cause]:
+    """Everything that is wrong with an object, in the order in which it stands there.
+
+    What is as it was in ``old``, the object that it replaces, may stay as it is, whatever the schema says by now.
+    """
     found = Found()
-    _Walk(found).judge(tree, schema, "", whole=True)
+    _Walk(found).judge(tree, schema, "", MISSING if old is None else old, whole=True)
     return found
 
 
@@ -41,9 +45,9 @@ class _Walk:
     def __init__(self, found: Found) -> None:
         self._found = found
 
-    def judge(self, value: Any, schema: Schema, at: str, whole: bool = False) -> None:
+    def judge(self, value: Any, schema: Schema, at: str, old: Any = MISSING, whole: bool = False) -> None:
         """Judges a value and everything below it; ``whole``: it is an object with metadata of its own."""
-        if value is None and schema.nullable:
+        if (value is None and schema.nullable) or (old is not MISSING and same(value, old)):
             return
         if not self._has_type(value, schema, at):
             return
@@ -51,9 +55,9 @@ class _Walk:
         if isinstance(value, str):
             self._string(value, schema, at)
         elif isinstance(value, dict):
-            self._object(value, schema, at, whole or schema.embedded)
+            self._object(value, schema, at, old, whole or schema.embedded)
         elif isinstance(value, list):
-            self._array(value, schema, at)
+            self._array(value, schema, at, old)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             self._number(value, schema, at)
         self._combined(value, schema, at)
@@ -111,15 +115,16 @@ class _Walk:
         if limit and schema.type == "integer" and not -limit <= value < limit:
             self._invalid(at, value, f"must be of type {tree['format']}: {shown(value)}")
 
-    def _array(self, value: list[Any], schema: Schema, at: str) -> None:
+    def _array(self, value: list[Any], schema: Schema, at: str, old: Any) -> None:
         most, least = schema.tree.get("maxItems"), schema.tree.get("minItems")
         if most is not None and len(value) > most:
             self._found.too_many(at, len(value), most)
         if least is not None and len(value) < least:
             self._invalid(at, len(value), f"should have at least {least} items")
+        before = matching_items(schema, value, old)
         for index, item in enumerate(value):
             if schema.items is not None:
-                self.judge(item, schema.items, f"{at}[{index}]")
+                self.judge(item, schema.items, f"{at}[{index}]", before[index])
         self._unique(value, schema, at)
 
     def _unique(self, value: list[Any], schema: Schema, at: str) -> None:
@@ -137,7 +142,7 @@ class _Walk:
                 self._found.duplicate(f"{at}[{index}]", key)
             seen.append(key)
 
-    def _object(self, value: dict[str, Any], schema: Schema, at: str, whole: bool) -> None:
+    def _object(self, value: dict[str, Any], schema: Schema, at: str, old: Any, whole: bool) -> None:
         tree = schema.tree
         most, least = tree.get("maxProperties"), tree.get("minProperties")
         if most is not None and len(value) > most:
@@ -147,6 +152,7 @@ class _Walk:
         for name in tree.get("required") or ():
             if name not in value:
                 self._found.required(joined(at, name))
+        before = old if isinstance(old, dict) else {}
         for name, member in value.items():
             if whole and name in ("apiVersion", "kind", "metadata"):
                 if name == "metadata" and name in schema.properties:
@@ -154,7 +160,7 @@ class _Walk:
                 continue
             child = schema.child(name)
             if child is not None:
-                self.judge(member, child, joined(at, name))
+                self.judge(member, child, joined(at, name), before.get(name, MISSING))
 
     def _combined(self, value: Any, schema: Schema, at: str) -> None:
         quoted = f'"{at}"'

@@ -5,9 +5,10 @@ Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/cust
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from podkeeper.api import codec, names
+from podkeeper.api.structural.schema import parse
 from podkeeper.api.validation import schemas, webhooks
 from podkeeper.api.validation.fields import Found, indexed
 
@@ -98,7 +99,20 @@ def _schemas(found: Found, spec: apiextensions.CustomResourceDefinitionSpec) -> 
     for index, schema in enumerate(given[:1] if shared else given):
         if schema is not None and schema.open_api_v3_schema is not None:
             at = "spec.validation" if shared else f"spec.versions[{index}].schema"
-            schemas.structural(found, f"{at}.openAPIV3Schema", codec.to_tree(schema.open_api_v3_schema))
+            _schema(found, f"{at}.openAPIV3Schema", codec.to_tree(schema.open_api_v3_schema))
+
+
+def _schema(found: Found, at: str, tree: dict[str, Any]) -> None:
+    """A schema and, if it is good, its rules."""
+    mistakes = Found()
+    schemas.structural(mistakes, at, tree)
+    found.extend(mistakes)
+    parsed = None if mistakes else parse(tree)
+    if parsed is not None and parsed.has_rules:
+        # Most definitions have none, and the language is large.
+        from podkeeper.api.validation import schemarules
+
+        schemarules.schema_rules(found, at, parsed)
 
 
 def _names(found: Found, at: str, given: apiextensions.CustomResourceDefinitionNames) -> None:

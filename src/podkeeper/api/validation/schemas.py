@@ -70,6 +70,8 @@ def _said(found: Found, at: str, schema: Tree) -> None:
     if schema.get("uniqueItems"):
         why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         found.forbidden(f"{at}.uniqueItems", why)
+    if schema.get("pattern"):
+        _pattern(found, f"{at}.pattern", schema["pattern"])
     kind = schema.get("type")
     if kind == "null":
         found.forbidden(f"{at}.type", "type cannot be set to null, use nullable as an alternative")
@@ -85,3 +87,14 @@ def _said(found: Found, at: str, schema: Tree) -> None:
     if listed == "map" and not schema.get("x-kubernetes-list-map-keys"):
         why = "must not be empty if x-kubernetes-list-type is map"
         found.required(f"{at}.x-kubernetes-list-map-keys", why)
+
+
+def _pattern(found: Found, at: str, pattern: str) -> None:
+    # Loaded by those whose schemas have patterns.
+    from podkeeper.api.cel import EvaluationError
+    from podkeeper.api.cel.patterns import compiled
+
+    try:
+        compiled(pattern)
+    except EvaluationError as error:
+        found.invalid(at, pattern, f"must be a valid regular expression, but isn't: {error}")

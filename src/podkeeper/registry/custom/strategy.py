@@ -6,7 +6,8 @@ Source: Kubernetes reference, Custom Resources, "Status subresource"; apiextensi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,6 +15,21 @@ from podkeeper.api import structural
 from podkeeper.api.errors import ApiError, Cause
 from podkeeper.api.structural import Definition, Version
 from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree
+
+if TYPE_CHECKING:
+    from podkeeper.api.structural.rules import RuleBook
+
+
+#: With such mistakes rules are not run: they take the schema for granted.
+_BLOCKING = frozenset(
+    {"FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"}
+)
+_UNCHECKED = Cause(
+    "FieldValueInvalid",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
+    "errors to complete validation",
+    "<nil>",
+)
 
 
 class CustomStrategy(Strategy):
@@ -42,4 +58,16 @@ class CustomStrategy(Strategy):
 
     def mistakes(self, tree: Tree, old: Tree | None, subresource: str) -> Sequence[Cause]:
         """What the schema has against the object."""
-        return structural.validate(tree, self._version.schema)
+        found = structural.validate(tree, self._version.schema, old)
+        if not self._version.schema.has_rules:
+            return found
+        if any(each.reason in _BLOCKING for each in found):
+            return [*found, _UNCHECKED]
+        return [*found, *self._rules.judge(tree, old)]
+
+    @cached_property
+    def _rules(self) -> RuleBook:
+        # Few definitions have rules, and the language is large.
+        from podkeeper.api.structural.rules import RuleBook
+
+        return RuleBook(self._version.schema)
