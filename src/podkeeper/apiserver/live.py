@@ -90,13 +90,17 @@ class LiveObjects:
 
 
 class Followed:
-    """The present objects of one resource, by namespace and name. Trees must not be changed."""
+    """The present objects of one resource, by namespace and name. Trees must not be changed.
+
+    ``changes`` counts, so that who reads something out of them knows when to read again."""
 
     def __init__(self) -> None:
+        self.changes = 0
         self._trees: dict[str, dict[str, dict[str, Any]]] = {}
 
     def take(self, events: Sequence[WatchEvent]) -> None:
         """Applies changes."""
+        self.changes += len(events)
         for event in events:
             if event.item is None:
                 continue

@@ -26,7 +26,10 @@ class Operation(StrEnum):
 
 @dataclass(slots=True)
 class Attributes:
-    """One pending write. ``tree`` is the new object as a JSON tree (None for DELETE), ``old`` the stored one."""
+    """One pending write. ``tree`` is the new object as a JSON tree (None for DELETE), ``old`` the stored one.
+
+    ``annotations`` are for the audit log; ``passes`` is the chain's own memory of one write between its passes over it.
+    """
 
     operation: Operation
     resource: Resource
@@ -39,6 +42,8 @@ class Attributes:
     dry_run: bool = False
     options: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    passes: dict[str, Any] = field(default_factory=dict)
 
 
 class Admission(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from podkeeper.apiserver.admission.defaultclasses import DefaultIngressClass, DefaultStorageClass
 from podkeeper.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
@@ -12,6 +13,7 @@ from podkeeper.apiserver.admission.noderestriction import NodeRestriction
 from podkeeper.apiserver.admission.plugin import Plugin
 from podkeeper.apiserver.admission.priority import Priority
 from podkeeper.apiserver.admission.rbacescalation import RbacEscalation
+from podkeeper.apiserver.admission.reinvocation import take_second_pass
 from podkeeper.apiserver.admission.resourcequota import ResourceQuota
 from podkeeper.apiserver.admission.runtimeclass import RuntimeClass
 from podkeeper.apiserver.admission.serviceaccount import ServiceAccount
@@ -20,6 +22,10 @@ from podkeeper.apiserver.admission.taintnodesbycondition import TaintNodesByCond
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.config import AdmissionConfig
 from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.webhooks.client import WebhookClient
+from podkeeper.apiserver.webhooks.mutating import MutatingAdmissionWebhook
+from podkeeper.apiserver.webhooks.relevance import Relevance
+from podkeeper.apiserver.webhooks.validating import ValidatingAdmissionWebhook
 from podkeeper.foundation.clock import Clock
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.verbs import Registry
@@ -27,9 +33,21 @@ from podkeeper.registry.verbs import Registry
 _Key = tuple[Operation, str, str, str]
 
 
-def plugins(live: LiveObjects, config: AdmissionConfig, authorizer: Authorizer, clock: Clock) -> Sequence[Plugin]:
-    """All plugins, in the order in which they are asked."""
-    every = [
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What plugins work with."""
+
+    live: LiveObjects
+    authorizer: Authorizer
+    clock: Clock
+    webhooks: WebhookClient
+
+
+def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
+    """All plugins, in the order in which they are asked: upstream's."""
+    live = given.live
+    relevance = Relevance(live, given.authorizer.rbac)
+    every: list[Plugin] = [
         NamespaceLifecycle(live),
         LimitRanger(live),
         ServiceAccount(live),
@@ -41,8 +59,10 @@ def plugins(live: LiveObjects, config: AdmissionConfig, authorizer: Authorizer, 
         StorageObjectInUseProtection(live),
         RuntimeClass(live),
         DefaultIngressClass(live),
-        RbacEscalation(live, authorizer),
-        ResourceQuota(live, clock),
+        RbacEscalation(live, given.authorizer),
+        MutatingAdmissionWebhook(live, given.webhooks, relevance),
+        ValidatingAdmissionWebhook(live, given.webhooks, relevance),
+        ResourceQuota(live, given.clock),
     ]
     return [plugin for plugin in every if plugin.name not in config.disabled]
 
@@ -55,15 +75,28 @@ class AdmissionChain:
         self._plugins: Sequence[Plugin] = ()
         self._mutating: dict[_Key, tuple[Plugin, ...]] = {}
         self._validating: dict[_Key, tuple[Plugin, ...]] = {}
+        self._webhooks: WebhookClient | None = None
 
     def connect(self, registry: Registry, authorizer: Authorizer, clock: Clock) -> None:
         """From now on writes are judged; until then everything passes, there being nobody to write."""
-        self._plugins = plugins(LiveObjects(registry), self._config, authorizer, clock)
+        live = LiveObjects(registry)
+        self._webhooks = WebhookClient(live)
+        self._plugins = plugins(self._config, Surroundings(live, authorizer, clock, self._webhooks))
         self._mutating.clear()
         self._validating.clear()
 
+    def close(self) -> None:
+        """Ends the connections to webhooks."""
+        if self._webhooks is not None:
+            self._webhooks.close()
+
     async def mutate(self, attributes: Attributes) -> None:
-        """Asks every plugin that this kind of write concerns and that changes things."""
+        """Asks every plugin that this kind of write concerns and that changes things; a second time if that is due."""
+        await self._pass(attributes)
+        if take_second_pass(attributes):
+            await self._pass(attributes)
+
+    async def _pass(self, attributes: Attributes) -> None:
         key = _key(attributes)
         chosen = self._mutating.get(key)
         if chosen is None:

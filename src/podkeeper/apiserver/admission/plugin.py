@@ -14,15 +14,18 @@ from podkeeper.registry.admission import Attributes, Operation
 class Interest:
     """What a plugin wants to see: operations on resources, each ``group/plural`` (``/pods``) or with ``/subresource``.
 
-    No resources: all of them, without subresources."""
+    No resources: all of them, without subresources unless ``everything`` is wanted."""
 
     operations: frozenset[Operation]
     resources: frozenset[str] = frozenset()
+    everything: bool = False
 
     def covers(self, attributes: Attributes) -> bool:
         """The plugin is to be asked about this write."""
         if attributes.operation not in self.operations:
             return False
+        if self.everything:
+            return True
         if not self.resources:
             return not attributes.subresource
         return resource_key(attributes) in self.resources
@@ -32,6 +35,10 @@ def resource_key(attributes: Attributes) -> str:
     """``/pods``, ``/pods/status``, ``apps/deployments``."""
     key = f"{attributes.resource.group}/{attributes.resource.name}"
     return f"{key}/{attributes.subresource}" if attributes.subresource else key
+
+
+#: All operations on all resources, subresources too.
+EVERYTHING = Interest(frozenset(Operation), everything=True)
 
 
 def interest(operations: str, *resources: str) -> Interest:

@@ -17,6 +17,7 @@ from podkeeper.api.pods import conditions
 from podkeeper.api.policy import v1 as policy
 from podkeeper.api.selectors import labels as label_selectors
 from podkeeper.registry import deleting, reading
+from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.cache.selection import Selection
 from podkeeper.registry.changing import Target, edit
 from podkeeper.registry.item import StoredItem
@@ -37,6 +38,7 @@ async def evict(pods: ServedKind, budgets: ServedKind, context: RequestContext, 
         raise bad_request("name in URL does not match name in Eviction object")
     options = delete_options(eviction.get("deleteOptions") or {})
     item = await reading.get(pods, target.namespace, target.name, None)
+    await _admit(pods, context, target, eviction)
     pod: v1.Pod = item.typed(pods.decode)
     if needs_budget(pod):
         await _ask_budget(budgets, context, target, pod)
@@ -44,6 +46,22 @@ async def evict(pods: ServedKind, budgets: ServedKind, context: RequestContext, 
         now = timestamps.format_time(pods.backing.clock.time())
         await edit(pods, context, target, lambda current: marked(current, now))
     await deleting.delete(pods, context, target.namespace, target.name, options)
+
+
+async def _admit(pods: ServedKind, context: RequestContext, target: Target, eviction: Tree) -> None:
+    attributes = Attributes(
+        operation=Operation.CREATE,
+        resource=pods.resource,
+        namespace=target.namespace,
+        name=target.name,
+        user=context.user,
+        tree=eviction,
+        subresource="eviction",
+        dry_run=context.dry_run,
+        warnings=context.warnings,
+    )
+    await pods.backing.admission.mutate(attributes)
+    await pods.backing.admission.validate(attributes)
 
 
 def delete_options(tree: Tree) -> DeleteOptions:

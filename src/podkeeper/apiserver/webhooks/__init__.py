@@ -1,0 +1,1 @@
+"""Admission by programs outside: webhooks are found, asked and obeyed here."""
