@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from podkeeper.api.resources import RESOURCES
 from podkeeper.apiserver.admission.chain import AdmissionChain
+from podkeeper.apiserver.admission.connecting import judged
 from podkeeper.apiserver.authentication import admin_token
 from podkeeper.apiserver.authentication.admin_token import AdminToken
 from podkeeper.apiserver.authentication.authenticator import Authenticator
@@ -135,6 +136,7 @@ class ApiServer:
                 self._stopping = True
                 self._watches.end_all()
                 await http.stop(GRACE)
+                self._admission.close()
                 serving.cancel()
                 for task in keeping:
                     task.cancel()
@@ -151,8 +153,8 @@ class ApiServer:
             **reviews.handlers(),
             **PodWrites(self._registry).handlers(),
             **ComponentStatuses({"etcd-0": self._registry.check_store}, self._renderer).handlers(),
-            **PodStreams(kubelets, self._live, self._authorizer).handlers(),
-            **Proxies(kubelets, self._live).handlers(),
+            **judged(PodStreams(kubelets, self._live, self._authorizer).handlers(), self._admission, self._registry),
+            **judged(Proxies(kubelets, self._live).handlers(), self._admission, self._registry),
             ("", "serviceaccounts", "token"): tokens.handle,
         }
 
