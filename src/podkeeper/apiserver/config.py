@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from podkeeper.apiserver.authentication.flags import AuthenticationOptions
+
 
 @dataclass(frozen=True, slots=True)
 class ApiServerConfig:
@@ -30,12 +32,32 @@ class ApiServerConfig:
     service_cidr: str = "10.96.0.0/12"
     #: CA that kubelets' serving certificates are checked against; None accepts any, as upstream's default does.
     kubelet_ca: Path | None = None
+    authentication: AuthenticationOptions = AuthenticationOptions()
     admission: AdmissionConfig = field(default_factory=lambda: AdmissionConfig())
+    limits: RequestLimits = field(default_factory=lambda: RequestLimits())
 
     @property
     def audiences(self) -> tuple[str, ...]:
         """Audiences whose tokens this server takes."""
-        return self.api_audiences or (self.issuer,)
+        return self.api_audiences or self.authentication.api_audiences or (self.issuer,)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How much at once, and how long in seconds. The first two are added up to the seats that all requests share.
+
+    Upstream's 400 and 200 are for servers with many cores. This one computes on one: more at once would not end
+    sooner, it would only take the others' turns.
+    """
+
+    max_requests_inflight: int = 80
+    max_mutating_requests_inflight: int = 40
+    request_timeout: float = 60.0
+
+    @property
+    def seats(self) -> int:
+        """What all requests share."""
+        return max(1, self.max_requests_inflight + self.max_mutating_requests_inflight)
 
 
 @dataclass(frozen=True, slots=True)

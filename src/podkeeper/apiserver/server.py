@@ -11,11 +11,10 @@ import socket
 from collections.abc import Mapping
 
 from podkeeper.api.resources import RESOURCES
+from podkeeper.apiserver import process_metrics, storage_metrics
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.admission.connecting import judged
-from podkeeper.apiserver.authentication import admin_token
-from podkeeper.apiserver.authentication.admin_token import AdminToken
-from podkeeper.apiserver.authentication.authenticator import Authenticator
+from podkeeper.apiserver.authentication.assembly import Authentication
 from podkeeper.apiserver.authentication.service_accounts import SigningKey, TokenIssuer, TokenReader
 from podkeeper.apiserver.authorization.aggregation import RoleAggregator
 from podkeeper.apiserver.authorization.authorizer import Authorizer
@@ -23,9 +22,13 @@ from podkeeper.apiserver.authorization.node import NodeAuthorizer
 from podkeeper.apiserver.authorization.rbac import RbacIndex
 from podkeeper.apiserver.bootstrap import ensure, policy
 from podkeeper.apiserver.call import Handle
-from podkeeper.apiserver.chain import Chain
+from podkeeper.apiserver.chain import Chain, Gates
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.customresources.keeper import DefinitionKeeper
+from podkeeper.apiserver.deadlines import Deadlines
+from podkeeper.apiserver.fairness import dumps, figures
+from podkeeper.apiserver.fairness.admission import FairAdmission
+from podkeeper.apiserver.fairness.keeper import FairnessKeeper
 from podkeeper.apiserver.handlers import paths
 from podkeeper.apiserver.handlers.bindings import PodWrites
 from podkeeper.apiserver.handlers.componentstatuses import ComponentStatuses
@@ -75,16 +78,19 @@ class ApiServer:
         self._addresses = ServiceAddresses(self._live, RequestContext(ensure.SELF))
         self._definitions = DefinitionKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._quotas = QuotaKeeper(self._live, self._clock, RequestContext(ensure.SELF))
-        self._authenticator = Authenticator(
-            AdminToken(admin_token.ensure(config.admin_token_file)),
-            TokenReader(config.issuer, (key.public,)),
-            config.audiences,
-            self._live,
-            self._clock,
-        )
+        reader = TokenReader(config.issuer, (key.public,))
+        self._authentication = Authentication(config, reader, self._live, self._clock)
+        self._authenticator = self._authentication.authenticator
         self._authorizer = Authorizer(self.rbac, NodeAuthorizer(self._live, policy.cluster_role("system:node")))
         admission.connect(registry, self._authorizer, self._clock)
-        self._metrics = RequestMetrics()
+        limits = config.limits
+        count = storage_metrics.counter(registry)
+        self._deadlines = Deadlines(limits.request_timeout)
+        self._fairness = FairAdmission(limits.seats, limits.request_timeout / 4, count, self._clock)
+        self._fairness_keeper = FairnessKeeper(self._live, self._fairness, self._clock, RequestContext(ensure.SELF))
+        self._metrics = RequestMetrics(registry.resources)
+        self._metrics.add(process_metrics.families())
+        self._metrics.add(figures.families(self._fairness))
         self._renderer = Renderer(TableMaker(self._clock))
         self._watches = WatchStreams(self._renderer)
         self._resources = ResourceHandlers(self._renderer, self._watches)
@@ -118,17 +124,28 @@ class ApiServer:
         await self._aggregator.settle()
         await self.rbac.follow(self._live)
         await self._authenticator.follow(self._live)
+        await self._fairness_keeper.follow()
 
     async def _listen(self, listener: socket.socket) -> None:
         config = self._config
-        chain = Chain(self._authenticator, self._authorizer, self._dispatcher(), self._metrics)
+        gates = Gates(self._deadlines, self._authenticator, self._fairness, self._authorizer)
+        chain = Chain(gates, self._dispatcher(), self._metrics)
         http = HttpServer(chain)
         self._metrics.gauge("apiserver_connections", "Open connections.", lambda: float(http.connections))
-        self._metrics.gauge("apiserver_longrunning_requests", "Running watches.", lambda: float(len(self._watches)))
+        self._metrics.add(storage_metrics.families(self._registry, self._watches.sent))
         tls = server_tls(str(config.certificate), str(config.key), str(config.client_ca))
+        if config.authentication.request_headers is not None:
+            tls.load_verify_locations(str(config.authentication.request_headers.client_ca))
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(http.serve(listener, tls, self.on_listening))
-            keepers = (self._aggregator, self._quotas, self._addresses, self._definitions)
+            keepers = (
+                self._aggregator,
+                self._quotas,
+                self._addresses,
+                self._definitions,
+                self._fairness_keeper,
+                self._authentication,
+            )
             keeping = [tasks.create_task(each.run()) for each in keepers]
             try:
                 await asyncio.get_running_loop().create_future()
@@ -140,6 +157,7 @@ class ApiServer:
                 serving.cancel()
                 for task in keeping:
                     task.cancel()
+                self._deadlines.close()
 
     def _dispatcher(self) -> Dispatcher:
         specials = self._specials()
@@ -174,6 +192,7 @@ class ApiServer:
             "/livez": health.handle,
             "/readyz": health.handle,
             "/healthz": health.handle,
+            **dumps.handlers(self._fairness),
             **paths.issuer_documents(config.issuer, jwks, self._tokens.key),
             **DiscoveryHandlers(self._registry, _UNSTORED, self._address).handlers(),
             **OpenApiHandlers(self._registry, _UNSTORED).handlers(),

@@ -45,6 +45,8 @@ class WatchStreams:
         self._renderer = renderer
         self._framers = {JSON: Framer(attrgetter("frame")), PROTOBUF: Framer(attrgetter("protobuf"))}
         self._open: set[WatchStream] = set()
+        #: Events sent so far by (group, version, plural), each number in a list of its own, which streams count up.
+        self.sent: dict[tuple[str, str, str], list[int]] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -56,7 +58,9 @@ class WatchStreams:
         framer = None if rendering.transform else self._framers.get(rendering.media_type)
         encode = self._encoder(call, verbs.resource, rendering)
         timeout = options.timeout or random.uniform(MIN_TIMEOUT, 2 * MIN_TIMEOUT)  # noqa: S311 - spreads reconnects
-        stream = WatchStream(framer, encode, timeout, self._open)
+        resource = verbs.resource
+        sent = self.sent.setdefault((resource.group, resource.version, resource.name), [0])
+        stream = WatchStream(framer, encode, timeout, self._open, sent)
         head = responses.WATCH_HEADS.get(rendering.media_type, responses.JSON_HEAD)
         try:
             stream.watch = await verbs.watch(namespace, options, stream.take, stream.end)
@@ -143,9 +147,11 @@ class Framer:
 class WatchStream:
     """One client's watch. Its frames come from ``framer``, which others share, or else from ``encode``."""
 
-    def __init__(self, framer: Framer | None, encode: Encode, timeout: float, open_streams: set[WatchStream]) -> None:
+    def __init__(
+        self, framer: Framer | None, encode: Encode, timeout: float, open_streams: set[WatchStream], sent: list[int]
+    ) -> None:
         self._framer, self._encode, self._timeout = framer, encode, timeout
-        self._open = open_streams
+        self._open, self._sent = open_streams, sent
         self._waiting: deque[Sequence[WatchEvent]] = deque()
         self._count = 0
         self._last_words = b""
@@ -209,6 +215,7 @@ class WatchStream:
             self._count = 0
 
     def _write(self, writer: BodyWriter, events: Sequence[WatchEvent]) -> None:
+        self._sent[0] += len(events)
         if self._framer is None:
             writer.write(b"".join([self._encode(event) for event in events]))
         elif writer.chunked:

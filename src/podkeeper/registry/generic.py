@@ -51,6 +51,10 @@ class GenericVerbs:
         """What the verbs work on."""
         return self._kind
 
+    def count(self) -> int:
+        """See ``ResourceVerbs.count``."""
+        return len(self._kind.cache.items)
+
     async def get(self, namespace: str, name: str, resource_version: str | None = None, subresource: str = "") -> Item:
         """See ``ResourceVerbs.get``."""
         item = await reading.get(self._kind, namespace, name, resource_version)

@@ -172,6 +172,10 @@ class ResourceVerbs(Protocol):
     @property
     def resource(self) -> Resource: ...
 
+    def count(self) -> int:
+        """How many objects there are."""
+        ...
+
     async def get(self, namespace: str, name: str, resource_version: str | None = None, subresource: str = "") -> Item:
         """``subresource`` "scale" gives the object's Scale; every other one is a face of the object itself."""
         ...

@@ -1,0 +1,88 @@
+"""Prometheus' text format, written without a metrics library: it is asked for rarely.
+
+Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+Labels = Mapping[str, str]
+#: A value and its labels.
+Sample = tuple[Labels, float]
+
+
+class Histogram:
+    """Counts of values by upper bound, and their sum."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, value: float) -> None:
+        """Counts one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Samples of one name. ``kind`` is counter, gauge or histogram; ``read`` gives the samples as they are."""
+
+    name: str
+    kind: str
+    help: str
+    read: Callable[[], Iterable[Sample | tuple[Labels, Histogram]]]
+
+    def lines(self) -> Iterator[str]:
+        """The family as text, nothing where it has no sample."""
+        headed = False
+        for labels, value in self.read():
+            if not headed:
+                headed = True
+                yield f"# HELP {self.name} {self.help}"
+                yield f"# TYPE {self.name} {self.kind}"
+            if isinstance(value, Histogram):
+                yield from _buckets(self.name, labels, value)
+            else:
+                yield f"{self.name}{_braced(labels)} {_number(value)}"
+
+
+def single(name: str, kind: str, text: str, read: Callable[[], float]) -> Family:
+    """A family of one sample without labels."""
+    return Family(name, kind, text, lambda: [({}, read())])
+
+
+def render(families: Iterable[Family]) -> str:
+    """All families, by name."""
+    ordered = sorted(families, key=lambda family: family.name)
+    return "".join(f"{line}\n" for family in ordered for line in family.lines())
+
+
+def _buckets(name: str, labels: Labels, histogram: Histogram) -> Iterator[str]:
+    count = 0
+    for bound, counted in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
+        count += counted
+        text = "+Inf" if bound == float("inf") else _number(bound)
+        yield f"{name}_bucket{_braced({**labels, 'le': text})} {count}"
+    yield f"{name}_sum{_braced(labels)} {_number(histogram.total)}"
+    yield f"{name}_count{_braced(labels)} {count}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(float(value))
+
+
+def _braced(labels: Labels) -> str:
+    if not labels:
+        return ""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items()) + "}"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
