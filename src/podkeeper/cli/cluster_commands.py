@@ -15,6 +15,14 @@ from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.settings import Wishes
 
 
+def _apiserver_args(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> dict[str, str] | None:
+    """``FLAG=VALUE`` by flag; None without any. An empty value gives the flag up."""
+    pairs = [value.removeprefix("--").partition("=") for value in values]
+    return {name: value for name, _, value in pairs if value} if pairs else None
+
+
 @click.command()
 @data_dir
 @click.option("--detach", is_flag=True, help="Start in the background and return when the cluster is ready.")
@@ -22,6 +30,15 @@ from podkeeper.cluster.settings import Wishes
 @click.option("--node-ip", help="The node's address; by default the one used towards the outside.")
 @click.option("--port", type=int, help="The API server's port; 6443 by default.")
 @click.option("--runtime-config", help="API versions to switch on or off, such as api/beta=true.")
+@click.option("--encrypt-secrets", is_flag=True, default=None, help="Keep Secrets encrypted in the store.")
+@click.option(
+    "--apiserver-arg",
+    "apiserver_args",
+    multiple=True,
+    metavar="FLAG=VALUE",
+    callback=_apiserver_args,
+    help="A flag of upstream's API server, such as authentication-config=FILE; may be repeated.",
+)
 def up(layout: Layout, detach: bool, **wished: Any) -> None:
     """Start the cluster."""
     wishes = Wishes(**wished)

@@ -19,6 +19,7 @@ class Credentials:
     kubelet_server: KeyPair
     service_accounts: Path
     admin_token: Path
+    encryption: Path
 
     @classmethod
     def of(cls, layout: Layout) -> Credentials:
@@ -35,4 +36,5 @@ class Credentials:
             kubelet_server=pair("kubelet"),
             service_accounts=pki / "sa.key",
             admin_token=pki / "admin.token",
+            encryption=pki / "encryption.json",
         )

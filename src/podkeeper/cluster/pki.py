@@ -41,6 +41,8 @@ def make_credentials(layout: Layout, settings: Settings) -> Credentials:
         write_private(made.service_accounts, private_key_pem(new_private_key()))
     if not made.admin_token.exists():
         write_private(made.admin_token, secrets.token_hex(32).encode())
+    if settings.encrypt_secrets and not made.encryption.exists():
+        write_private(made.encryption, _encryption_configuration())
     clients = {**CLIENTS, "node": (node_user, ("system:nodes",))}
     for component, (user, groups) in clients.items():
         pair = KeyPair(layout.pki / f"{component}.crt", layout.pki / f"{component}.key")
@@ -48,6 +50,18 @@ def make_credentials(layout: Layout, settings: Settings) -> Credentials:
         target = layout.admin_kubeconfig if component == "admin" else layout.kubeconfig(component)
         _write_kubeconfig(target, settings.server, authority.certificate_pem(), pair, user)
     return made
+
+
+def _encryption_configuration() -> bytes:
+    """Secrets in AES-GCM with a new key; what was written before is read, and rewritten."""
+    key = {"name": "key1", "secret": base64.b64encode(secrets.token_bytes(32)).decode()}
+    providers = [{"aesgcm": {"keys": [key]}}, {"identity": {}}]
+    config = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "EncryptionConfiguration",
+        "resources": [{"resources": ["secrets"], "providers": providers}],
+    }
+    return (json.dumps(config, indent=2) + "\n").encode()
 
 
 def _write_kubeconfig(path: Path, server: str, authority: bytes, pair: KeyPair, user: str) -> None:

@@ -7,7 +7,8 @@ import json
 import os
 import re
 import socket
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,7 +20,8 @@ _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Addresses are text; ``port`` is the API server's, ``kubelet_port`` the node server's; ``runtime_config`` says
-    which API versions are served beside the stable ones."""
+    which API versions are served beside the stable ones, ``apiserver_args`` what else the API server is told, by
+    upstream's names of flags."""
 
     node_name: str
     node_ip: str
@@ -29,6 +31,8 @@ class Settings:
     service_cidr: str = "10.96.0.0/16"
     cluster_domain: str = "cluster.local"
     runtime_config: str = ""
+    encrypt_secrets: bool = False
+    apiserver_args: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def server(self) -> str:
@@ -50,6 +54,8 @@ class Wishes:
     node_ip: str | None = None
     port: int | None = None
     runtime_config: str | None = None
+    encrypt_secrets: bool | None = None
+    apiserver_args: Mapping[str, str] | None = None
 
 
 def load(path: Path) -> Settings | None:
@@ -120,6 +126,8 @@ def _any_address() -> str:
 def _checked(settings: Settings) -> Settings:
     if settings.runtime_config:
         _check_runtime_config(settings.runtime_config)
+    if settings.apiserver_args:
+        _check_apiserver_args(settings.apiserver_args)
     if len(settings.node_name) > 253 or not _NODE_NAME.fullmatch(settings.node_name):
         raise ClusterError(f"{settings.node_name!r} is not a node name", "use lower case letters, digits, '-' and '.'")
     try:
@@ -140,3 +148,12 @@ def _check_runtime_config(text: str) -> None:
         runtime_config.served(text)
     except ValueError as error:
         raise ClusterError(f"--runtime-config: {error}", "for example: api/beta=true,batch/v1=false") from error
+
+
+def _check_apiserver_args(args: Mapping[str, str]) -> None:
+    from podkeeper.apiserver.authentication import flags  # few clusters have any
+
+    try:
+        flags.read(args)
+    except ValueError as error:
+        raise ClusterError(f"--apiserver-arg: {error}", "docs/apiserver.md lists the arguments") from error

@@ -1,25 +1,30 @@
-"""The order in which credentials count: client certificate, bearer token, anonymous. Wrong ones are 401, none are
-anonymous."""
+"""The order in which credentials count: a proxy's headers, client certificate, bearer token, anonymous. Wrong ones are
+401, none are anonymous."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import datetime
+import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from podkeeper.api.errors import unauthorized
-from podkeeper.api.user import ANONYMOUS, UNAUTHENTICATED_GROUP, UserInfo
+from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.authentication import certificates
 from podkeeper.apiserver.authentication.admin_token import AdminToken
+from podkeeper.apiserver.authentication.anonymous import EVERYWHERE, NOBODY, Anonymity
+from podkeeper.apiserver.authentication.request_header import FrontProxies
 from podkeeper.apiserver.authentication.service_accounts import Claims, InvalidToken, TokenReader
+from podkeeper.apiserver.authentication.token_sources import Holder, TokenSource
 from podkeeper.apiserver.live import LiveObjects, Lookup
 from podkeeper.foundation.clock import Clock
 from podkeeper.foundation.http import Request
 from podkeeper.registry.verbs import WatchEvent
 
-NOBODY = UserInfo(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
+log = logging.getLogger(__name__)
 
 #: Seconds for which a verified token is believed. Deletion of what it is bound to ends that at once.
 BELIEVED = 60.0
@@ -29,13 +34,30 @@ _CAPACITY = 16384
 _WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."  # noqa: S105 - the name of a subprotocol
 
 
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """What counts beside certificates of the clients' authority and tokens of the cluster's own. ``sources`` are asked
+    in their order."""
+
+    admin: AdminToken | None = None
+    sources: tuple[TokenSource, ...] = ()
+    proxies: FrontProxies | None = None
+    anonymity: Anonymity = EVERYWHERE
+
+
 class Authenticator:
     """Tells who makes a request."""
 
     def __init__(
-        self, admin: AdminToken | None, reader: TokenReader, audiences: Sequence[str], lookup: Lookup, clock: Clock
+        self,
+        reader: TokenReader,
+        audiences: Sequence[str],
+        lookup: Lookup,
+        clock: Clock,
+        methods: Methods | None = None,
     ) -> None:
-        self._admin, self._reader, self.audiences = admin, reader, tuple(audiences)
+        self._methods = methods or Methods()
+        self._admin, self._reader, self.audiences = self._methods.admin, reader, tuple(audiences)
         self._lookup, self._clock = lookup, clock
         self._believed: dict[bytes, tuple[UserInfo, float]] = {}
         self._bound: dict[str, set[bytes]] = {}
@@ -46,8 +68,14 @@ class Authenticator:
             await live.follow("", resource, self._forget_deleted)
 
     async def authenticate(self, request: Request) -> UserInfo:
-        """The user. Raises 401 for credentials that are wrong."""
-        certificate = request.peer.certificate
+        """The user. Raises 401 for credentials that are wrong, and for none where nobody may come."""
+        certificate, proxies = request.peer.certificate, self._methods.proxies
+        if certificate is not None and proxies is not None:
+            vouched = proxies.user(request)
+            if vouched is not None:
+                return vouched
+            if not proxies.is_client(certificate):
+                certificate = None
         if certificate is not None:
             user = self._certified(request, certificate)
             if user is not None:
@@ -56,11 +84,17 @@ class Authenticator:
         if header is None:
             header = _websocket_header(request)
             if header is None:
-                return NOBODY
+                return self._nobody(request)
         believed = self._believed.get(header)
         if believed is not None and self._clock.time() < believed[1]:
             return believed[0]
-        return await self._bearer(header)
+        return await self._bearer(header, request)
+
+    def use(self, methods: Methods) -> None:
+        """Other methods count from now on; who was let in by those before comes in by these or not."""
+        self._methods = methods
+        self._believed.clear()
+        self._bound.clear()
 
     async def review(self, token: str, audiences: Sequence[str]) -> tuple[UserInfo, Sequence[str]]:
         """Who holds ``token`` and for which of ``audiences`` it is. Raises InvalidToken."""
@@ -71,9 +105,30 @@ class Authenticator:
                 if not common:
                     raise InvalidToken("the token is for another audience")
                 return user, common
-        claims = self._reader.read(token, audiences, self._clock.time())
-        await self._check_objects(claims)
-        return claims.user(), claims.audiences
+        if self._reader.is_ours(token):
+            claims = self._reader.read(token, audiences, self._clock.time())
+            await self._check_objects(claims)
+            return claims.user(), claims.audiences
+        holder = await self._holder(token, audiences)
+        return holder.user, holder.audiences
+
+    async def _holder(self, token: str, audiences: Sequence[str]) -> Holder:
+        """Who holds a token that is not the cluster's own. Raises InvalidToken where no source knows it."""
+        failures: list[InvalidToken] = []
+        for source in self._methods.sources:
+            try:
+                found = await source.holder(token, audiences)
+            except InvalidToken as error:
+                failures.append(error)
+                continue
+            if found is not None:
+                return found
+        raise InvalidToken(", ".join(map(str, failures)) or "nobody knows the token")
+
+    def _nobody(self, request: Request) -> UserInfo:
+        if not self._methods.anonymity.allows(request.target):
+            raise unauthorized()
+        return NOBODY
 
     def _certified(self, request: Request, certificate: Any) -> UserInfo | None:
         memo = request.peer.memo
@@ -84,11 +139,11 @@ class Authenticator:
             raise unauthorized()
         return user  # type: ignore[no-any-return]
 
-    async def _bearer(self, header: bytes) -> UserInfo:
+    async def _bearer(self, header: bytes, request: Request) -> UserInfo:
         scheme, _, token = header.decode("latin-1").strip().partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:
-            return NOBODY
+            return self._nobody(request)
         if self._admin is not None:
             user = self._admin.verify(token)
             if user is not None:
@@ -96,9 +151,14 @@ class Authenticator:
                 return user
         now = self._clock.time()
         try:
+            if not self._reader.is_ours(token):
+                holder = await self._holder(token, self.audiences)
+                self._believe(header, holder.user, min(now + BELIEVED, holder.until), ())
+                return holder.user
             claims = self._reader.read(token, self.audiences, now)
             ends = await self._check_objects(claims)
-        except InvalidToken:
+        except InvalidToken as error:
+            log.info("unable to authenticate the request: %s", error)
             raise unauthorized() from None
         user = claims.user()
         uids = (claims.uid, *(each.uid for each in claims.bound))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from typing import Any
 
 from podkeeper.apiserver.config import ApiServerConfig
@@ -112,9 +113,19 @@ def service_network_status(now: str) -> Tree:
 
 def authentication_config_map(config: ApiServerConfig) -> Tree:
     """kube-system/extension-apiserver-authentication: from it aggregated API servers learn whom to trust."""
+    data, proxies = {"client-ca-file": config.client_ca.read_text()}, config.authentication.request_headers
+    if proxies is not None:
+        data |= {
+            "requestheader-client-ca-file": proxies.client_ca.read_text(),
+            "requestheader-allowed-names": json.dumps(proxies.allowed_names),
+            "requestheader-username-headers": json.dumps(proxies.username),
+            "requestheader-group-headers": json.dumps(proxies.group),
+            "requestheader-uid-headers": json.dumps(proxies.uid),
+            "requestheader-extra-headers-prefix": json.dumps(proxies.extra),
+        }
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"},
-        "data": {"client-ca-file": config.client_ca.read_text()},
+        "data": data,
     }

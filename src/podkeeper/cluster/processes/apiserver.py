@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from podkeeper.apiserver.admission.chain import AdmissionChain
+from podkeeper.apiserver.authentication import flags
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.server import ApiServer
 from podkeeper.cluster.children import stop_on_request, tell_ready
@@ -15,9 +16,12 @@ from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
 from podkeeper.cluster.settings import Settings
-from podkeeper.foundation.clock import SystemClock
+from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.foundation.watched_file import WatchedFile
 from podkeeper.registry import runtime_config
 from podkeeper.registry.assembly import RegistryConfig, open_registry
+from podkeeper.registry.encryption.configuration import ConfigurationError
+from podkeeper.registry.encryption.store import EncryptedStore, Undecipherable, open_encrypted
 from podkeeper.storage.compaction import compact_periodically
 from podkeeper.storage.sqlite import SqliteStore
 from podkeeper.storage.store import StoreError
@@ -27,8 +31,11 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
     """Serves until told to stop; what was acknowledged is on disk, whatever ends this process."""
     clock, config = SystemClock(), server_config(layout, settings)
     async with stop_on_request() as stop:
-        store = await _open_store(layout.store / "log.db")
+        inner = await _open_store(layout.store / "log.db")
         try:
+            hidden = _encryption_file(layout, settings)
+            encrypted = await _open_encrypted(inner, hidden)
+            store = encrypted or inner
             admission = AdmissionChain(config.admission)
             resources = runtime_config.served(settings.runtime_config)
             chosen = RegistryConfig(settings.service_cidr, resources=resources)
@@ -38,6 +45,7 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
                 started = asyncio.Event()
                 following = tasks.create_task(registry.run(started), name="registry")
                 compacting = tasks.create_task(compact_periodically(store, clock), name="compaction")
+                rewriting = _follow_encryption(tasks, encrypted, hidden, clock)
                 await started.wait()
                 serving = tasks.create_task(server.serve(), name="server")
                 await server.on_listening.wait()
@@ -47,8 +55,10 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
                 await asyncio.wait([serving])
                 following.cancel()
                 compacting.cancel()
+                if rewriting is not None:
+                    rewriting.cancel()
         finally:
-            await store.close()
+            await inner.close()
 
 
 def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
@@ -69,6 +79,7 @@ def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
         kubernetes_service_ip=settings.kubernetes_service_ip,
         service_cidr=settings.service_cidr,
         kubelet_ca=made.authority.certificate,
+        authentication=flags.read(settings.apiserver_args),
     )
 
 
@@ -77,3 +88,26 @@ async def _open_store(path: Path) -> SqliteStore:
         return await SqliteStore.open(path)
     except (StoreError, sqlite3.Error) as error:
         raise ClusterError(f"the store cannot be opened: {error}") from error
+
+
+def _encryption_file(layout: Layout, settings: Settings) -> Path | None:
+    named = settings.apiserver_args.get("encryption-provider-config")
+    if named:
+        return Path(named)
+    made = Credentials.of(layout).encryption
+    return made if settings.encrypt_secrets else None
+
+
+async def _open_encrypted(inner: SqliteStore, file: Path | None) -> EncryptedStore | None:
+    try:
+        return await open_encrypted(inner, file)
+    except (ConfigurationError, Undecipherable) as error:
+        raise ClusterError(f"the store cannot be opened: {error}") from error
+
+
+def _follow_encryption(
+    tasks: asyncio.TaskGroup, store: EncryptedStore | None, file: Path | None, clock: Clock
+) -> asyncio.Task[None] | None:
+    if store is None or file is None:
+        return None
+    return tasks.create_task(store.follow(WatchedFile(file), clock), name="encryption")

@@ -1,0 +1,1 @@
+"""Encryption at rest: what goes into the store in another form than the registry knows it."""
