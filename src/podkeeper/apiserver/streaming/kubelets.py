@@ -18,11 +18,13 @@ _PREFERRED = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDN
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A server to pass a request on to. ``tls`` None: plain HTTP."""
+    """A server to pass a request on to. ``tls`` None: plain HTTP. ``server_name`` is what its certificate must say,
+    where that is not the host."""
 
     host: str
     port: int
     tls: ssl.SSLContext | None
+    server_name: str = ""
 
     @property
     def authority(self) -> str:

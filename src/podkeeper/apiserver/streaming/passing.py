@@ -22,18 +22,23 @@ _ERROR_LIMIT = 50_000
 
 
 async def open_exchange(call: Call, where: Location, target: str) -> Exchange:
-    """Sends the client's request to ``target`` at ``where``. Raises 503-like ApiError when nobody answers there."""
-    request = call.request
+    """Sends the client's request to ``target`` at ``where``. Raises 500 when nobody answers there."""
+    try:
+        return await send(call, where, target, [(b"Host", where.authority.encode())])
+    except ExchangeFailed as error:
+        raise unreachable(call, where, target, error) from error
+
+
+async def send(call: Call, where: Location, target: str, own: Sequence[tuple[bytes, bytes]]) -> Exchange:
+    """Sends the client's request with ``own`` headers before its own, which these replace. Raises ExchangeFailed."""
+    request, replaced = call.request, {name.lower() for name, _ in own}
     upgrade = request.upgrade
-    headers = [(b"Host", where.authority.encode())]
-    headers += [pair for pair in request.headers.items() if pair[0] not in _OWN and (upgrade or pair[0] != b"upgrade")]
+    left_out = _OWN | replaced | (frozenset() if upgrade else frozenset({b"upgrade"}))
+    headers = [*own, *(pair for pair in request.headers.items() if pair[0] not in left_out)]
     headers.append((b"X-Forwarded-For", request.peer.address.encode()))
     headers.append((b"Connection", b"Upgrade" if upgrade else b"close"))
     message = request_message(request.method, target, headers, request.body)
-    try:
-        return await Exchange.send((where.host, where.port), where.tls, message)
-    except ExchangeFailed as error:
-        raise unreachable(call, where, target, error) from error
+    return await Exchange.send((where.host, where.port), where.tls, message, server_name=where.server_name)
 
 
 def unreachable(call: Call, where: Location, target: str, error: Exception) -> ApiError:
@@ -45,9 +50,13 @@ def unreachable(call: Call, where: Location, target: str, error: Exception) -> A
 
 async def pass_on(call: Call, where: Location, target: str) -> Answer:
     """The other server's answer, whatever it is."""
-    exchange = await open_exchange(call, where, target)
+    return stream_back(await open_exchange(call, where, target))
+
+
+def stream_back(exchange: Exchange) -> Answer:
+    """An answer as it is, or the bare connection after a 101."""
     if exchange.status == 101:
-        return _switch(exchange)
+        return switch(exchange)
     return Streaming(exchange.status, head_of(exchange.headers), BodySender(exchange), abandon=exchange.close)
 
 
@@ -76,7 +85,7 @@ class BodySender:
             self._exchange.close()
 
 
-def _switch(exchange: Exchange) -> Takeover:
+def switch(exchange: Exchange) -> Takeover:
     """Hands the 101 to the client and then only bytes."""
     lines = [status_line(101)] + [b"%b: %b\r\n" % pair for pair in exchange.headers]
 

@@ -42,15 +42,23 @@ class Exchange(asyncio.Protocol):
 
     @classmethod
     async def send(
-        cls, address: tuple[str, int], tls: ssl.SSLContext | None, request: bytes, *, timeout: float = 30.0
+        cls,
+        address: tuple[str, int],
+        tls: ssl.SSLContext | None,
+        request: bytes,
+        *,
+        timeout: float = 30.0,
+        server_name: str = "",
     ) -> Exchange:
         """Connects, sends ``request`` (a whole HTTP message) and waits for the head of the answer.
 
-        ``timeout`` is for the connection alone. Raises ExchangeFailed."""
+        ``timeout`` is for the connection alone; ``server_name`` is whose certificate is wanted, if not the address's.
+        Raises ExchangeFailed."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout):
-                _, exchange = await loop.create_connection(cls, address[0], address[1], ssl=tls)
+                name = server_name if tls is not None and server_name else None
+                _, exchange = await loop.create_connection(cls, address[0], address[1], ssl=tls, server_hostname=name)
         except TimeoutError:
             raise ExchangeFailed(f"dial tcp {address[0]}:{address[1]}: i/o timeout") from None
         except (OSError, ssl.SSLError) as error:
