@@ -170,6 +170,7 @@ class InformerFactory:
         self._informers: dict[tuple[Any, Selection], Informer[Any]] = {}
         self._waiting: list[Informer[Any]] = []
         self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[Informer[Any], asyncio.Task[None]] = {}
 
     def informer(self, kind: type[T], selection: Selection | None = None) -> Informer[T]:
         """The informer of a built-in kind."""
@@ -179,6 +180,20 @@ class InformerFactory:
         """The informer of any resource, with plain trees."""
         name = (resource.group, resource.version, resource.name)
         return self._shared(name, selection or Selection(), lambda: self._api.of_resource(resource))
+
+    def informer_over(self, client: ResourceClient[T]) -> Informer[T]:
+        """An informer of its own over a client; ``release`` ends it."""
+        informer: Informer[T] = Informer(client, self._clock)
+        self._start(informer)
+        return informer
+
+    def release(self, informer: Informer[Any]) -> None:
+        """Ends an informer that ``informer_over`` gave."""
+        if informer in self._waiting:
+            self._waiting.remove(informer)
+        task = self._running.pop(informer, None)
+        if task is not None:
+            task.cancel()
 
     async def wait_for_sync(self) -> None:
         """Returns once every informer that was asked for so far has its first list."""
@@ -190,19 +205,23 @@ class InformerFactory:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
-                for informer in self._waiting:
-                    tasks.create_task(informer.run(), name=repr(informer))
-                self._waiting.clear()
+                waiting, self._waiting = self._waiting, []
+                for informer in waiting:
+                    self._start(informer)
                 await asyncio.Event().wait()
             finally:
                 self._tasks = None
+                self._running.clear()
 
     def _shared(self, name: Any, selection: Selection, client: Callable[[], ResourceClient[Any]]) -> Informer[Any]:
         informer = self._informers.get((name, selection))
         if informer is None:
             informer = self._informers[name, selection] = Informer(client(), self._clock, selection)
-            if self._tasks is None:
-                self._waiting.append(informer)
-            else:
-                self._tasks.create_task(informer.run(), name=repr(informer))
+            self._start(informer)
         return informer
+
+    def _start(self, informer: Informer[Any]) -> None:
+        if self._tasks is None:
+            self._waiting.append(informer)
+        else:
+            self._running[informer] = self._tasks.create_task(informer.run(), name=repr(informer))

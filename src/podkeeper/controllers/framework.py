@@ -22,6 +22,7 @@ from podkeeper.foundation.clock import Clock
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 #: Between tries while no server answers. A growing back-off would leave keys alone for long after it has come back.
 WITHOUT_SERVER_SECONDS = 1.0
@@ -38,11 +39,23 @@ class Key(NamedTuple):
 Mapper = Callable[[T | None, T | None], Iterable[Key]]
 
 
+class Source(Protocol[T_co]):
+    """Where changes come from: an informer, or what speaks for several."""
+
+    def add_handler(self, handler: Callable[[T_co | None, T_co | None], None], /) -> None:
+        """See ``Informer.add_handler``."""
+        ...
+
+    async def wait_for_sync(self) -> None:
+        """See ``Informer.wait_for_sync``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Watch(Generic[T]):
     """One resource that a controller follows."""
 
-    informer: Informer[T]
+    informer: Source[T]
     mapper: Mapper[T]
 
 

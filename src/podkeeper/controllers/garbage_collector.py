@@ -1,26 +1,30 @@
 """Garbage collector: dependents go when their last owner is gone; finalizers orphan and foregroundDeletion are served.
 
-It follows every built-in kind that can be listed, watched and deleted, whether owner or dependent, but for events,
-which go by themselves. Each costs a connection and nothing else while nothing happens. Custom resources are not
-followed: no definition is served yet.
+It follows every kind that can be listed, watched and deleted, whether owner or dependent, but for events, which go by
+themselves; custom kinds come and go with their definitions. Each costs a connection and nothing else while nothing
+happens.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 
 from podkeeper.api import codec
+from podkeeper.api.apiextensions import v1 as apiextensions
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError
 from podkeeper.api.meta import v1 as meta
 from podkeeper.api.resources import RESOURCES, for_kind, for_type
+from podkeeper.client.api import ResourceClient
+from podkeeper.client.informer import Lister
 from podkeeper.controllers import garbage
 from podkeeper.controllers.framework import Key, Tools, Watch
+from podkeeper.controllers.garbage_custom import CustomKinds, Held
 
 log = logging.getLogger(__name__)
 
@@ -49,40 +53,71 @@ class GarbageCollector:
         self._tools = tools
         self._kinds = {for_type(kind).qualified_name: kind for kind in KINDS}
         self._absent: OrderedDict[str, None] = OrderedDict()
+        self._custom = CustomKinds(tools.api, tools.informers, INDEX)
         for kind in KINDS:
             tools.informer(kind).add_index(INDEX, lambda each: [one.uid for one in each.metadata.owner_references])
 
     def watches(self) -> Sequence[Watch[Any]]:
-        """Every kind of ``KINDS``."""
-        return [Watch(self._tools.informer(kind), self._mapper(for_type(kind))) for kind in KINDS]
+        """Every kind of ``KINDS``, and those that definitions add."""
+        definitions = self._tools.informer(apiextensions.CustomResourceDefinition)
+        built_in = [Watch(self._tools.informer(kind), self._changed) for kind in KINDS]
+        return [*built_in, Watch(self._custom, self._changed), Watch(definitions, self._defined)]
 
-    def _mapper(self, resource: Resource) -> Callable[[Any, Any], Iterable[Key]]:
-        def changed(old: Any, new: Any) -> Iterable[Key]:
-            if new is None or garbage.is_waiting(new.metadata):
-                yield from map(key_of, self._dependents((new or old).metadata.uid))
-            if new is not None and (new.metadata.owner_references or new.metadata.deletion_timestamp):
-                yield key_of(new)
-            # An owner may have waited for what is gone now, or is its dependent no more.
-            lost = old.metadata.owner_references if old is not None else ()
-            if new is None or lost != new.metadata.owner_references:
-                yield from self._owner_keys((new or old).metadata.namespace, lost)
+    def _changed(self, old: Any, new: Any) -> Iterable[Key]:
+        if new is None:
+            self._note_absent(old.metadata.uid)
+        if new is None or garbage.is_waiting(new.metadata):
+            yield from map(key_of, self._dependents((new or old).metadata.uid))
+        if new is not None and (new.metadata.owner_references or new.metadata.deletion_timestamp):
+            yield key_of(new)
+        # An owner may have waited for what is gone now, or is its dependent no more.
+        lost = old.metadata.owner_references if old is not None else ()
+        if new is None or lost != new.metadata.owner_references:
+            yield from self._owner_keys((new or old).metadata.namespace, lost)
 
-        return changed
+    def _defined(self, old: Any, new: Any) -> Iterable[Key]:
+        """A definition has changed. What has owners of a kind that was unknown so far is looked at again."""
+        if new is None:
+            self._custom.forget(old)
+            return
+        names = {(row.api_version, row.kind) for row in self._custom.follow(new)}
+        if names:
+            for each in self._all():
+                if any((one.api_version, one.kind) in names for one in each.metadata.owner_references):
+                    yield key_of(each)
 
     def _owner_keys(self, namespace: str, references: Iterable[meta.OwnerReference]) -> Iterable[Key]:
         for each in references:
-            resource = resource_of(each)
-            if resource is not None and resource.qualified_name in self._kinds:
+            resource = self._resource(each)
+            if resource is not None and self._lister(resource.qualified_name) is not None:
                 where = namespace if resource.namespaced else ""
                 yield Key(where, f"{resource.qualified_name}/{each.name}")
 
     def _dependents(self, uid: str) -> list[Any]:
-        return [each for kind in KINDS for each in self._tools.lister(kind).by_index(INDEX, uid)]
+        return [each for lister in self._listers() for each in lister.by_index(INDEX, uid)]
+
+    def _all(self) -> Iterable[Any]:
+        return (each for lister in self._listers() for each in lister)
+
+    def _listers(self) -> Iterable[Lister[Any]]:
+        yield from map(self._tools.lister, KINDS)
+        yield from self._custom.listers()
+
+    def _lister(self, qualified_name: str) -> Lister[Any] | None:
+        """The local copy of a resource; None if it is not followed."""
+        kind = self._kinds.get(qualified_name)
+        return self._custom.lister(qualified_name) if kind is None else self._tools.lister(kind)
+
+    def _resource(self, reference: meta.OwnerReference) -> Resource | None:
+        """The resource of an owner, None for a kind or version that nobody serves."""
+        group, _, version = reference.api_version.rpartition("/")
+        return for_kind(group, version, reference.kind) or self._custom.resource(group, version, reference.kind)
 
     async def reconcile(self, key: Key) -> None:
         """One step towards what the object's owners, dependents and finalizers mean."""
         resource, _, name = key.name.partition("/")
-        obj = self._tools.lister(self._kinds[resource]).get(key.namespace, name)
+        lister = self._lister(resource)
+        obj = None if lister is None else lister.get(key.namespace, name)
         if obj is None:
             return
         metadata = obj.metadata
@@ -108,13 +143,13 @@ class GarbageCollector:
     async def _state(self, namespace: str, reference: meta.OwnerReference) -> garbage.OwnerState:
         if reference.uid in self._absent:
             return garbage.OwnerState.ABSENT
-        resource = resource_of(reference)
+        resource = self._resource(reference)
         if resource is None or (resource.namespaced and not namespace):
             log.debug("owner %s %s cannot be looked up", reference.kind, reference.name)
             return garbage.OwnerState.UNKNOWN
         where = namespace if resource.namespaced else ""
-        kind = self._kinds.get(resource.qualified_name)
-        owner = self._tools.lister(kind).get(where, reference.name) if kind else None
+        lister = self._lister(resource.qualified_name)
+        owner = None if lister is None else lister.get(where, reference.name)
         if owner is None or owner.metadata.uid != reference.uid:
             # The local copy may be behind that of the dependent: only the server's word counts.
             found = await self._look_up(resource, where, reference)
@@ -136,16 +171,19 @@ class GarbageCollector:
         found = msgspec.convert(tree.get("metadata", {}), meta.ObjectMeta)
         if found.uid == reference.uid:
             return found
-        self._absent[reference.uid] = None
+        self._note_absent(reference.uid)
+        return None
+
+    def _note_absent(self, uid: str) -> None:
+        self._absent[uid] = None
         if len(self._absent) > REMEMBERED_ABSENT:
             self._absent.popitem(last=False)
-        return None
 
     async def _delete(self, obj: Any, propagation: str) -> None:
         """The version is a precondition: owners that the object got in the meantime must be asked first."""
         metadata = obj.metadata
         try:
-            await self._tools.api.of(type(obj)).delete(
+            await self._client(obj).delete(
                 metadata.name,
                 metadata.namespace,
                 uid=metadata.uid,
@@ -155,6 +193,10 @@ class GarbageCollector:
         except ApiError as error:
             if error.code != 404:
                 raise
+
+    def _client(self, obj: Any) -> ResourceClient[Any]:
+        api = self._tools.api
+        return api.of_resource(obj.resource) if isinstance(obj, Held) else api.of(type(obj))
 
     async def _set_owners(self, obj: Any, references: Sequence[meta.OwnerReference]) -> None:
         await self._patch(obj, {"ownerReferences": [msgspec.to_builtins(each) for each in references] or None})
@@ -166,7 +208,7 @@ class GarbageCollector:
         metadata = obj.metadata
         patch = {"metadata": {"uid": metadata.uid, "resourceVersion": metadata.resource_version, **change}}
         try:
-            await self._tools.api.of(type(obj)).patch(metadata.name, patch, metadata.namespace)
+            await self._client(obj).patch(metadata.name, patch, metadata.namespace)
         except ApiError as error:
             if error.code != 404:
                 raise
@@ -174,10 +216,5 @@ class GarbageCollector:
 
 def key_of(obj: Any) -> Key:
     """The collector's key of an object."""
-    return Key(obj.metadata.namespace, f"{for_type(type(obj)).qualified_name}/{obj.metadata.name}")
-
-
-def resource_of(reference: meta.OwnerReference) -> Resource | None:
-    """The resource of an owner, None for a kind or version that is not built in."""
-    group, _, version = reference.api_version.rpartition("/")
-    return for_kind(group, version, reference.kind)
+    resource = obj.resource if isinstance(obj, Held) else for_type(type(obj))
+    return Key(obj.metadata.namespace, f"{resource.qualified_name}/{obj.metadata.name}")
