@@ -9,7 +9,7 @@ costs too much. Nothing here waits or touches the world. docs/cel.md describes t
 """
 
 from podkeeper.api.cel.costs import Budget, BudgetExceeded
-from podkeeper.api.cel.declarations import Declaration, of_builtin, of_structural
+from podkeeper.api.cel.declarations import Declaration, of_builtin, of_fields, of_structural, optional
 from podkeeper.api.cel.environment import Environment, Program, WrongType
 from podkeeper.api.cel.source import CelError, Issue
 from podkeeper.api.cel.values import EvaluationError
@@ -25,5 +25,7 @@ __all__ = [
     "Program",
     "WrongType",
     "of_builtin",
+    "of_fields",
     "of_structural",
+    "optional",
 ]

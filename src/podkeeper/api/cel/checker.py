@@ -215,7 +215,7 @@ class _Checker:
             if full in self.scope.functions:
                 node = Call(full, node.arguments, id=node.id, at=node.at)
                 self.checked.replaced[node.id] = node
-        given = [self.check(each) for each in ((node.target,) if node.target else ()) + node.arguments]
+        given = list(map(self.check, ((node.target,) if node.target else ()) + node.arguments))
         overloads = self.scope.functions.get(node.function.lstrip("."))
         if overloads is None:
             return self.report(node, f"undeclared reference to '{node.function}' (in container '')")

@@ -243,6 +243,10 @@ def _settle(frame: Frame, argument: Run) -> None:
         argument(frame)
 
 
+#: What functions raise when data is of another type than it was declared: null for an object, text for a number.
+MISFITS = (TypeError, AttributeError)
+
+
 def direct(overload: Overload, arguments: list[Run]) -> Run:
     """A call whose overload is known."""
     run, cost = overload.run, costs.call_cost(overload)
@@ -253,7 +257,10 @@ def direct(overload: Overload, arguments: list[Run]) -> Run:
 
     def variadic(frame: Frame) -> Value:
         given = tuple([each(frame) for each in arguments])
-        result = run(*given)
+        try:
+            result = run(*given)
+        except MISFITS as error:
+            raise NoSuchOverload from error
         frame.spend(1 if cost is None else cost(given, result))
         return result
 
@@ -267,8 +274,11 @@ def _unary(run: Callable[..., Value], cost: Cost | None, argument: Run) -> Run:
         except EvaluationError:
             frame.cost += 1
             raise
-        result = run(value)
-        frame.spend(1 if cost is None else cost((value,), result))
+        try:
+            result = run(value)
+            frame.spend(1 if cost is None else cost((value,), result))
+        except MISFITS as error:
+            raise NoSuchOverload from error
         return result
 
     return unary
@@ -286,11 +296,14 @@ def _binary(run: Callable[..., Value], cost: Cost | None, left: Run, right: Run)
         except EvaluationError:
             frame.cost += 1
             raise
-        if cost is None:
-            frame.cost += 1
-            return run(value, other)
-        result = run(value, other)
-        frame.spend(cost((value, other), result))
+        try:
+            if cost is None:
+                frame.cost += 1
+                return run(value, other)
+            result = run(value, other)
+            frame.spend(cost((value, other), result))
+        except MISFITS as error:
+            raise NoSuchOverload from error
         return result
 
     return binary

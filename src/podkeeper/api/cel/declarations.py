@@ -50,6 +50,8 @@ class Declaration:
     @cached_property
     def plain(self) -> bool:
         """Whether values are, as they stand in a tree, what expressions compute with."""
+        if self.type.form == "optional":
+            return False
         if self.items is not None:
             return self.items.plain and self.list_type not in ("set", "map")
         return self.is_value or self.type in (types.STRING, types.INT, types.BOOL, types.DYN, types.NULL)
@@ -67,6 +69,16 @@ class Declaration:
 def of_type(given: Type) -> Declaration:
     """A value of which nothing but the type is known: it is taken as it stands."""
     return Declaration(given, max_elements=None, is_value=True)
+
+
+def of_fields(name: str, fields: Mapping[str, Declaration]) -> Declaration:
+    """An object with these fields, as expressions and trees alike name them."""
+    return Declaration(types.object_of(name), 2, fields=fields, wire={each: each for each in fields})
+
+
+def optional(declared: Declaration) -> Declaration:
+    """A value that may be absent: None is, and anything else is an optional with that value."""
+    return Declaration(types.optional_of(declared.type), 0, declared.max_elements, items=declared)
 
 
 STRING = Declaration(types.STRING, min_size=2, max_elements=MAX_REQUEST - 2)

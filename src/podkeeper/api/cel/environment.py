@@ -11,7 +11,7 @@ from typing import Any
 
 from podkeeper.api.cel import costs, validators
 from podkeeper.api.cel.checker import Checked, Scope, Structs, check
-from podkeeper.api.cel.closures import Frame
+from podkeeper.api.cel.closures import MISFITS, Frame
 from podkeeper.api.cel.costs import Budget, BudgetExceeded
 from podkeeper.api.cel.declarations import Declaration, of_type
 from podkeeper.api.cel.estimation import Sizes, estimate
@@ -118,8 +118,7 @@ class Program:
         try:
             value = self._run(frame)
             frame.check()
-        except (TypeError, AttributeError) as error:
-            # Data of another type than declared met a function that was chosen by the declaration.
+        except MISFITS as error:
             raise NoSuchOverload from error
         finally:
             if budget is not None:

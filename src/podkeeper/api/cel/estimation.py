@@ -168,7 +168,7 @@ class _Estimator:
             cost = ONE + self.cost(given[0])
             self._copy(node, given[0])
             return cost
-        below = [self.cost(each) for each in given]
+        below = list(map(self.cost, given))
         if node.function == "_?._":
             return below[0] + ONE
         special = self._special(node, below)
@@ -236,7 +236,7 @@ class _Estimator:
             self.entries[node.id] = entries
 
     def _list(self, node: ListOf) -> Range:
-        cost = sum((self.cost(each) for each in node.elements), exactly(LIST_CREATION))
+        cost = sum(map(self.cost, node.elements), exactly(LIST_CREATION))
         self.entries[node.id] = _Entries("list", ONE, self._covering(node.elements))
         return cost
 

@@ -131,7 +131,7 @@ class _Compiler:
             if members is not MISSING and closures.is_uniform(members):
                 return closures.member_of(self.compile(node.arguments[0]), members)
         given = ((node.target,) if node.target is not None else ()) + node.arguments
-        return self._function(node, [self.compile(each) for each in given])
+        return self._function(node, list(map(self.compile, given)))
 
     def _function(self, node: Call, given: list[Run]) -> Run:
         overloads = self.checked.overloads[node.id]

@@ -15,26 +15,44 @@ from podkeeper.api.cel import types
 from podkeeper.api.cel.declarations import Declaration
 from podkeeper.api.cel.times import parse_date, parse_duration, parse_timestamp
 from podkeeper.api.cel.types import Type
-from podkeeper.api.cel.values import LISTS, MISSING, EvaluationError, ListValue, MapValue, Optional, Value, equal, find
+from podkeeper.api.cel.values import (
+    LISTS,
+    MISSING,
+    NONE,
+    EvaluationError,
+    ListValue,
+    MapValue,
+    Optional,
+    Value,
+    equal,
+    find,
+)
 
 
 def adapt(declaration: Declaration, value: Any) -> Value:
     """A member of a tree as a value of its declared type. Raises EvaluationError for data of another type."""
-    if value is None or declaration.plain or isinstance(value, ListValue | MapValue):
+    if declaration.plain or isinstance(value, ListValue | MapValue):
         return value
     form = declaration.type.form
+    if form == "optional":
+        return _optional(declaration, value)
+    if value is None:
+        return None
     if form == "object" and isinstance(value, dict):
         return ObjectView(value, declaration)
     if form == "map" and isinstance(value, dict):
         return MapView(value, declaration)
     if form == "list" and isinstance(value, list):
         return _LISTS.get(declaration.list_type, ListView)(value, declaration)
-    if form == "optional" and isinstance(value, Optional):
-        assert declaration.items is not None
-        return Optional(adapt(declaration.items, value.value)) if value.present else value
     if form == "simple":
         return _ADAPTERS[declaration.type](declaration, value)
     raise EvaluationError(f"invalid data, expected {declaration.type.name}, got {type(value).__name__}")
+
+
+def _optional(declaration: Declaration, value: Any) -> Optional:
+    assert declaration.items is not None
+    given = value.value if isinstance(value, Optional) else value
+    return NONE if given is None else Optional(adapt(declaration.items, given))
 
 
 def _double(_: Declaration, value: Any) -> float:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from podkeeper.api.cel import Budget, BudgetExceeded, Environment, EvaluationError, types
+from podkeeper.api.cel import Budget, BudgetExceeded, Environment, EvaluationError, of_fields, optional, types
 from podkeeper.api.cel.checker import StructType
+from podkeeper.api.cel.declarations import of_type
 from podkeeper.api.cel.libraries import LIBRARIES, MUTATION_LIBRARIES
 from podkeeper.api.cel.libraries.authz import AUTHORIZER, Authorizer, Decision, Question
 from podkeeper.api.cel.values import MapValue
@@ -154,3 +155,25 @@ def test_variables_may_be_computed_when_they_are_read() -> None:
 
 def test_a_program_says_which_variables_it_reads() -> None:
     assert TYPED_LISTS.compile("l.all(text, text > 0)").uses == {"l"}
+
+
+def test_an_object_may_be_declared_by_its_fields() -> None:
+    request = of_fields("Request", {"operation": of_type(types.STRING), "dryRun": of_type(types.BOOL)})
+    environment = Environment({"request": request})
+
+    assert environment.compile("request.operation == 'CREATE' && !request.dryRun").evaluate(
+        {"request": {"operation": "CREATE", "dryRun": False}}
+    )
+    with pytest.raises(ValueError, match="undefined field 'op'"):
+        environment.compile("request.op == 'x'")
+
+
+def test_an_old_value_may_be_optional() -> None:
+    declared = of_fields("Self", {"n": of_type(types.INT)})
+    program = Environment({"self": declared, "oldSelf": optional(declared)}).compile(
+        "oldSelf.n.optMap(n, n < self.n).orValue(true) && (!oldSelf.hasValue() || oldSelf.value().n > 0)"
+    )
+
+    assert program.evaluate({"self": {"n": 2}, "oldSelf": None}) is True
+    assert program.evaluate({"self": {"n": 2}, "oldSelf": {"n": 1}}) is True
+    assert program.evaluate({"self": {"n": 2}, "oldSelf": {"n": 3}}) is False

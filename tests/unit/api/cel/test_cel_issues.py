@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from podkeeper.api.cel import CelError, Environment, WrongType, of_builtin, of_structural, types
+from podkeeper.api.cel import CelError, Environment, EvaluationError, WrongType, of_builtin, of_structural, types
 from podkeeper.api.structural.schema import parse as parse_schema
 
 START = (
@@ -131,6 +131,36 @@ def test_names_that_are_no_names_are_escaped() -> None:
 def test_what_is_too_deep_or_too_long_is_refused(text: str) -> None:
     with pytest.raises(CelError, match="limit"):
         ENVIRONMENT.compile(text, None)
+
+
+DEEPEST = {
+    "brackets": "(" * 89 + "1" + ")" * 89,
+    "lists": "[" * 89 + "1" + "]" * 89,
+    "sums": "1" + " + 1" * 248,
+    "members": "d" + ".a" * 248,
+    "indices": "d" + "[0]" * 248,
+    "macros": "d.all(x, " * 50 + "true" + ")" * 50,
+    "binds": "cel.bind(x, 1, " * 80 + "x" + ")" * 80,
+    "optionals": "optional.of(1)" + ".optMap(x, x)" * 35,
+    "branches": "true ? 1 : " * 88 + "2",
+    "signs": "-(" * 88 + "1" + ")" * 88,
+}
+
+
+@pytest.mark.parametrize("text", DEEPEST.values(), ids=DEEPEST.keys())
+def test_what_is_deep_and_allowed_finds_enough_stack(text: str) -> None:
+    def below(depth: int) -> None:
+        if depth:
+            return below(depth - 1)
+        program = ENVIRONMENT.compile(text, None)
+        assert program.estimate().high >= 0
+        try:
+            program.evaluate({"d": [[]]})
+        except EvaluationError as error:
+            assert str(error)  # noqa: PT017  # whether there is a value is not the question
+        return None
+
+    below(150)
 
 
 def test_a_long_chain_of_logic_is_not_deep() -> None:

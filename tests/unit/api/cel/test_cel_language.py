@@ -346,3 +346,4 @@ def test_values_are_not_changed_by_expressions() -> None:
 def test_data_of_another_type_than_declared_is_an_error_of_the_evaluation() -> None:
     with pytest.raises(EvaluationError, match="no such overload"):
         ENVIRONMENT.compile("i + 1 > 0").evaluate({"i": "seven"})
+    assert ENVIRONMENT.compile("i + 1 > 0 || true").evaluate({"i": "seven"}) is True

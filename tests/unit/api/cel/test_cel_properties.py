@@ -115,9 +115,9 @@ def test_functions_of_strings_are_pythons_on_code_points(s: str, t: str, n: int)
 
 
 PIECES = """a d s l self . .? [ [? ] ( ) { } ? : , + - * / % ! == != < <= && || in true null 0 1 1u 0x1 .5 1e9 'x' b'x'
-    r'\\ " ''' \\ // has( .all(x, .map(x, .exists(i,v, .filter(x, cel.bind(x, .optMap(x, optional.of( sets.contains( size(
-    type( int( string( duration('1s') timestamp( .format([ .matches( .charAt( .split( quantity( ip( semver( .sortBy(x,
-    .transformMap(k,v, google.protobuf.Duration Object{ int{ é 👑 @ $ while `"""
+    r'\\ " ''' \\ // has( .all(x, .map(x, .exists(i,v, .filter(x, cel.bind(x, .optMap(x, optional.of( sets.contains(
+    size( type( int( string( duration('1s') timestamp( .format([ .matches( .charAt( .split( quantity( ip( semver(
+    .sortBy(x, .transformMap(k,v, google.protobuf.Duration Object{ int{ é 👑 @ $ while `"""
 FRAGMENTS = st.sampled_from([*PIECES.split(), " ", "\n"])
 ANY_TEXT = st.text(max_size=40) | st.lists(FRAGMENTS, max_size=25).map("".join)
 FUZZED = Environment({"a": types.INT, "d": types.DYN, "s": types.STRING, "l": types.parse_type("list(int)")})
