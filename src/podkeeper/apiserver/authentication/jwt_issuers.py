@@ -32,7 +32,7 @@ REFETCH = 1.0
 #: By how many seconds an issuer's clock may be ahead (``nbf``); expiry has no leeway. Upstream's figures.
 SKEW = 300.0
 BELIEVED = 10.0
-_OPTIONS = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
+_OPTIONS = dict.fromkeys([f"verify_{each}" for each in ("aud", "exp", "nbf", "iat", "sub", "jti")], False)
 
 
 class JwtIssuers:
