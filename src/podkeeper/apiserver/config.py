@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,4 +70,19 @@ class AdmissionConfig:
 
     not_ready_toleration: int = 300
     unreachable_toleration: int = 300
-    disabled: frozenset[str] = frozenset({"StorageObjectInUseProtection"})
+    disabled: frozenset[str] = frozenset({"StorageObjectInUseProtection", "PodNodeSelector"})
+    pod_security: PodSecurityConfig = field(default_factory=lambda: PodSecurityConfig())
+    #: PodNodeSelector's selectors by namespace, and under ``clusterDefaultNodeSelector`` that of all others.
+    node_selectors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PodSecurityConfig:
+    """What PodSecurity does where labels say nothing, each a level and a version, and what it does not look at."""
+
+    enforce: tuple[str, str] = ("privileged", "latest")
+    audit: tuple[str, str] = ("privileged", "latest")
+    warn: tuple[str, str] = ("privileged", "latest")
+    exempt_users: frozenset[str] = frozenset()
+    exempt_namespaces: frozenset[str] = frozenset()
+    exempt_runtime_classes: frozenset[str] = frozenset()

@@ -11,6 +11,7 @@ from podkeeper.apiserver.admission.limitranger import LimitRanger
 from podkeeper.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from podkeeper.apiserver.admission.noderestriction import NodeRestriction
 from podkeeper.apiserver.admission.plugin import Plugin
+from podkeeper.apiserver.admission.podsecurity.plugin import PodSecurity
 from podkeeper.apiserver.admission.priority import Priority
 from podkeeper.apiserver.admission.rbacescalation import RbacEscalation
 from podkeeper.apiserver.admission.reinvocation import take_second_pass
@@ -53,6 +54,7 @@ def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
         ServiceAccount(live),
         NodeRestriction(live),
         TaintNodesByCondition(live),
+        PodSecurity(live, config.pod_security),
         Priority(live),
         DefaultTolerationSeconds(live, config),
         DefaultStorageClass(live),
