@@ -38,6 +38,8 @@ DISCARD = 16 << 20
 WRITE_BUFFER = 256 << 10
 #: Bodies from here on are written on their own instead of being joined to the head.
 LARGE = 1 << 16
+#: How much of such a body is written at once.
+SLICE = 1 << 17
 
 _PLAIN = b"Content-Type: text/plain; charset=utf-8\r\n"
 
@@ -229,8 +231,10 @@ class Connection(asyncio.Protocol):
         """Writes the answer; True if the connection can carry another request."""
         if isinstance(answer, Response):
             keep = request.keep_alive and not answer.close and not request.upgrade
-            self._write_response(request, answer, keep)
-            if self._congested:
+            rest = self._write_response(request, answer, keep)
+            if rest:
+                await self._write_slices(rest)
+            elif self._congested:
                 await self.drained()
             return keep
         if isinstance(answer, Takeover):
@@ -238,9 +242,10 @@ class Connection(asyncio.Protocol):
             return False
         return await self._stream(request, answer)
 
-    def _write_response(self, request: Request, answer: Response, keep: bool) -> None:
+    def _write_response(self, request: Request, answer: Response, keep: bool) -> bytes:
+        """Writes the head and a body that is not long. Returns what is still to be written."""
         if self._transport is None:
-            return
+            return b""
         body = answer.body
         parts = [status_line(answer.status), answer.head, self._server.date_line()]
         parts += [b"%b: %b\r\n" % pair for pair in answer.headers]
@@ -254,8 +259,19 @@ class Connection(asyncio.Protocol):
         if len(body) < LARGE:
             parts.append(body)
             self._transport.write(b"".join(parts))
-        else:
-            self._transport.writelines((b"".join(parts), body))
+            return b""
+        self._transport.write(b"".join(parts))
+        return body
+
+    async def _write_slices(self, body: bytes) -> None:
+        """Writes a long body as the peer takes it: what is encrypted at once is copied several times over."""
+        whole = memoryview(body)
+        for start in range(0, len(body), SLICE):
+            if self._congested:
+                await self.drained()
+            if self._transport is None:
+                return
+            self._transport.write(whole[start : start + SLICE])
 
     async def _hand_over(self, answer: Takeover) -> None:
         transport, self._transport = self._transport, None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import asyncio.selector_events
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -190,6 +191,33 @@ async def test_a_writer_tells_when_its_reader_is_slow() -> None:
         assert not drained.is_set()
         assert (await peer.reader.read()).endswith(b"0\r\n\r\n")
         assert drained.is_set()
+
+
+async def test_a_long_body_is_written_as_its_reader_takes_it() -> None:
+    """And arrives whole, with what was asked for behind it; a reader that leaves in the middle harms nobody."""
+    body = bytes(range(256)) * (1 << 16)
+    written = 0
+
+    async def handler(request: Request) -> Answer:
+        return Response(200, HEAD, body)
+
+    write = asyncio.selector_events._SelectorSocketTransport.write  # type: ignore[attr-defined]
+
+    def counting(transport: asyncio.Transport, data: bytes) -> None:
+        nonlocal written
+        written += len(data)
+        write(transport, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("asyncio.selector_events._SelectorSocketTransport.write", counting)
+        async with serving(handler) as (_, port):
+            leaving, staying = await Peer.connect(port), await Peer.connect(port)
+            leaving.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await leaving.reader.readuntil(b"\r\n\r\n")
+            assert written < len(body)
+            leaving.writer.transport.abort()
+            staying.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 2)
+            assert [(await staying.answer())[2] == body for _ in range(2)] == [True, True]
 
 
 async def test_a_client_that_leaves_cancels_what_is_done_for_it() -> None:
