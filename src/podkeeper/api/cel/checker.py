@@ -46,6 +46,8 @@ class Scope:
     variables: Mapping[str, Declaration]
     functions: Mapping[str, tuple[Overload, ...]]
     structs: Structs
+    #: The types of libraries by their names, which stand for them as ``int`` does for its type.
+    types: Mapping[str, Type] = field(default_factory=dict)
     #: Whether members of a literal list or map must be of one type.
     homogeneous: bool = True
 
@@ -140,7 +142,7 @@ class _Checker:
             self.checked.used.add(plain)
             self.checked.replaced[node.id] = Ident(plain, id=node.id, at=node.at)
             return self._type_of_declared(declared)
-        meant = types.NAMED.get(plain)
+        meant = types.NAMED.get(plain) or self.scope.types.get(plain)
         if meant is None:
             struct = self.scope.structs(plain)
             meant = struct.type if struct else None

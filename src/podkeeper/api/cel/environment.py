@@ -17,7 +17,7 @@ from podkeeper.api.cel.declarations import Declaration, of_type
 from podkeeper.api.cel.estimation import Sizes, estimate
 from podkeeper.api.cel.interpreter import compile_tree
 from podkeeper.api.cel.libraries import LIBRARIES
-from podkeeper.api.cel.library import Library, Version, functions_of
+from podkeeper.api.cel.library import Library, Version, functions_of, opaque_types
 from podkeeper.api.cel.parser import parse
 from podkeeper.api.cel.ranges import Range
 from podkeeper.api.cel.source import CelError, Issue
@@ -59,7 +59,7 @@ class Environment:
             name: each if isinstance(each, Declaration) else of_type(each) for name, each in variables.items()
         }
         functions = functions_of(each for each in libraries if each.since <= version)
-        self._scope = Scope(self.variables, functions, structs, homogeneous)
+        self._scope = Scope(self.variables, functions, structs, opaque_types(functions), homogeneous)
         self._optimize = optimize
 
     def compile(self, text: str, expected: Type | tuple[Type, ...] | None = BOOL) -> Program:

@@ -97,6 +97,12 @@ def functions_of(libraries: Iterable[Library]) -> Mapping[str, tuple[Overload, .
     return {name: tuple(overloads) for name, overloads in found.items()}
 
 
+def opaque_types(functions: Mapping[str, tuple[Overload, ...]]) -> Mapping[str, Type]:
+    """The types that these functions bring along, by their names."""
+    results = {overload.result for overloads in functions.values() for overload in overloads}
+    return {each.name: each for each in results if each.form == "opaque"}
+
+
 def choose(overloads: tuple[Overload, ...], values: tuple[Value, ...]) -> Overload:
     """The overload for these values. Raises NoSuchOverload."""
     for overload in overloads:

@@ -72,8 +72,8 @@ def parse_timestamp(text: str) -> Timestamp:
         seconds = (whole - _EPOCH) // timedelta(seconds=1)
     except ValueError as error:
         raise _unreadable(text) from error
-    seconds += (offset if sign == "-" else -offset) // timedelta(seconds=1)
-    return Timestamp(seconds * 10**9 + int((fraction or "").ljust(9, "0")))
+    east = (-offset if sign == "-" else offset) // timedelta(seconds=1)
+    return Timestamp((seconds - east) * 10**9 + int((fraction or "").ljust(9, "0")), east)
 
 
 def parse_date(text: str) -> Timestamp:
@@ -86,11 +86,16 @@ def _unreadable(text: str) -> EvaluationError:
 
 
 def format_timestamp(value: Timestamp) -> str:
-    """RFC 3339 in UTC, with as many digits of a fraction as there are."""
+    """RFC 3339 with the offset that it was read with, and as many digits of a fraction as there are."""
     seconds, nanos = divmod(value.nanos, 10**9)
     fraction = f".{nanos:09}".rstrip("0") if nanos else ""
-    when = _EPOCH + timedelta(seconds=seconds)
-    return f"{when.year:04}{when:-%m-%dT%H:%M:%S}{fraction}Z"
+    try:
+        when = _EPOCH + timedelta(seconds=seconds + value.offset)
+    except OverflowError as error:
+        raise EvaluationError("timestamp overflow") from error
+    minutes = abs(value.offset) // 60
+    zone = f"{'-' if value.offset < 0 else '+'}{minutes // 60:02}:{minutes % 60:02}" if value.offset else "Z"
+    return f"{when.year:04}{when:-%m-%dT%H:%M:%S}{fraction}{zone}"
 
 
 def in_zone(value: Timestamp, zone: str = "UTC") -> datetime:

@@ -13,7 +13,7 @@ asked for and copy nothing: see podkeeper.api.cel.views.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 #: Any value of an expression.
@@ -52,9 +52,11 @@ class Duration:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Timestamp:
-    """A point in time in nanoseconds since 1970, UTC."""
+    """A point in time in nanoseconds since 1970, UTC. ``offset``, in seconds, is that of the clock it was read from: it
+    shows in texts alone."""
 
     nanos: int
+    offset: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from podkeeper.api.cel import Environment, of_structural
+from podkeeper.api.cel import CelError, Environment, EvaluationError, of_structural
 from podkeeper.api.structural.schema import parse
 
 Tree = dict[str, Any]
@@ -181,7 +181,7 @@ CASES: dict[str, tuple[tuple[Tree, Tree], dict[str, int]]] = {
             (formatted("byte"), "MTA="),
             (STRING, "3723.004s"),
             (formatted("duration"), "1h2m3s4ms"),
-            (STRING, "2011-08-18T18:03:37.01Z"),
+            (STRING, "2011-08-18T19:03:37.01+01:00"),
             (formatted("date-time"), "2011-08-18T19:03:37.01+01:00"),
             (STRING, "2011-08-18T00:00:00Z"),
             (formatted("date"), "2011-08-18"),
@@ -195,6 +195,7 @@ CASES: dict[str, tuple[tuple[Tree, Tree], dict[str, int]]] = {
             "string(self.val7) == self.val6": 6,
             "duration(self.val8) == self.val9": 6,
             "timestamp(self.val10) == self.val11": 6,
+            "string(self.val11) == self.val10": 8,
             "timestamp(self.val12) == self.val13": 6,
             "string(self.val13) == self.val12": 7,
         },
@@ -476,3 +477,37 @@ def test_a_rule_holds_at_upstreams_cost(case: str, rule: str) -> None:
 
     assert value is True
     assert cost == rules[rule]
+
+
+#: A case, a rule, and what upstream says is wrong with it, when it is compiled or when it runs.
+MISTAKES = [
+    ("integers", "self.val1 + 1 == 0", "integer overflow"),
+    ("integers", "1 / 0 == 1 / 0", "division by zero"),
+    ("map lists", "self.objs[0] == {'k': 'a', 'v': '1'}", "no matching overload for '_==_'"),
+    ("objects", "self.objs[0] == {'f1': 'a', 'f2': 'b'}", "found no matching overload for '_==_'"),
+    ("fields of objects", "has(self.a.z)", "undefined field 'z'"),
+    ("fields of objects", "self.a['b'] == 1", "no matching overload for '_[_]'"),
+    ("fields of objects", "has(self.a1.d2.e2)", "no such key: d2"),
+    ("members of maps", "self.val['c'] == 1", "no such key: c"),
+    ("members of map lists", "self.listMap.all(m, m.v2 == 'z')", "no such key: v2"),
+    ("members of map lists", "self.listMap.exists_one(m, m.v2 == 'z')", "no such key: v2"),
+    ("members of map lists", "self.listMap.filter(m, m.v2 == 'z').size() == 1", "no such key: v2"),
+    ("members of map lists", "self.listMap.map(m, m.v2).size() == 1", "no such key: v2"),
+    ("identity of the root", "self.metadata.namespace == 'xyz'", "undefined field 'namespace'"),
+    ("embedded objects", "self.embedded.spec.field1 == 'a'", "undefined field 'spec'"),
+    ("a string in an int-or-string", "self.something + 1 == 2", "no such overload"),
+    ("unknown fields", "self.withUnknown.field1 == 'a'", "undefined field 'field1'"),
+    ("absent fields", "self.unset == 'a'", "no such key: unset"),
+]
+
+
+@pytest.mark.parametrize(("case", "rule", "message"), MISTAKES, ids=[each[1] for each in MISTAKES])
+def test_a_rule_fails_in_upstreams_words(case: str, rule: str, message: str) -> None:
+    (schema, tree), _ = CASES[case]
+    declared = of_structural(parse(schema), root=True)
+    assert declared is not None
+
+    with pytest.raises((CelError, EvaluationError)) as caught:
+        Environment({"self": declared}).compile(rule).evaluate({"self": tree})
+
+    assert message in str(caught.value)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from podkeeper.api import names
 from podkeeper.api.cel import types
+from podkeeper.api.cel.libraries.urls import is_url
 from podkeeper.api.cel.library import Library
 from podkeeper.api.cel.types import Type
 from podkeeper.api.cel.values import NONE, Optional
@@ -31,6 +32,10 @@ def _of_schema(name: str, message: str) -> Callable[[str], tuple[str, ...]]:
     return lambda text: () if CHECKS[name](text) else (message,)
 
 
+def _uri(text: str) -> tuple[str, ...]:
+    return () if is_url(text) else (f'parse "{text}": invalid URI for request',)
+
+
 def _prefix(check: names.Check) -> Callable[[str], tuple[str, ...]]:
     return lambda text: names.for_prefix(check, text)
 
@@ -46,7 +51,7 @@ _FORMATS = {
         Format("dns1123SubdomainPrefix", _prefix(names.dns_subdomain), 60),
         Format("dns1035LabelPrefix", _prefix(names.dns_1035_label), 30),
         Format("labelValue", names.label_value, 40),
-        Format("uri", _of_schema("uri", "must be a valid URI"), 1000),
+        Format("uri", _uri, 1000),
         Format("uuid", _of_schema("uuid", "does not match the UUID format"), 60),
         Format("byte", _of_schema("byte", "invalid base64"), 30),
         Format("date", _of_schema("date", "invalid date"), 30),

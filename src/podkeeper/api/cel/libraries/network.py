@@ -48,11 +48,15 @@ class CIDR:
 
 
 def _address(text: str) -> _Address:
-    if "%" in text:
-        raise ValueError("IP address with zone value is not allowed")
-    address = ipaddress.ip_address(text)
+    """Raises ValueError with the words of Go's netip and upstream's own."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError as error:
+        raise ValueError(f'ParseAddr("{text}"): unable to parse IP') from error
+    if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
+        raise ValueError(f'IP address "{text}" with zone value is not allowed')
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        raise ValueError("IPv4-mapped IPv6 address is not allowed")
+        raise ValueError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
     return address
 
 
@@ -64,16 +68,19 @@ def _parse_ip(text: str) -> IP:
 
 
 def _parse_cidr(text: str) -> CIDR:
-    address, slash, prefix = text.partition("/")
+    address, slash, prefix = text.rpartition("/")
     try:
+        if not slash:
+            raise ValueError("no '/'")
         parsed = _address(address)
-        plain = prefix.isascii() and prefix.isdigit() and str(int(prefix[:4])) == prefix
-        if not slash or not plain or int(prefix) > parsed.max_prefixlen:
-            raise ValueError(f'"{text}" is no address with the length of a prefix')
+        if not prefix.isascii() or not prefix.isdigit() or (len(prefix) > 1 and prefix.startswith("0")):
+            raise ValueError(f'bad bits after slash: "{prefix}"')
+        if len(prefix) > 3 or int(prefix) > parsed.max_prefixlen:
+            raise ValueError("prefix length out of range")
         return CIDR(parsed, int(prefix))
     except ValueError as error:
-        message = f"network address parse error during conversion from string: {error}"
-        raise EvaluationError(message) from error
+        what = "network address parse error during conversion from string: "
+        raise EvaluationError(f'{what}{what}netip.ParsePrefix("{text}"): {error}') from error
 
 
 @network.function("ip(string) -> net.IP")

@@ -58,9 +58,9 @@ def checked_duration(nanos: int) -> Duration:
     raise EvaluationError("duration overflow")
 
 
-def checked_timestamp(nanos: int) -> Timestamp:
+def checked_timestamp(nanos: int, offset: int = 0) -> Timestamp:
     if MIN_TIME <= nanos <= MAX_TIME:
-        return Timestamp(nanos)
+        return Timestamp(nanos, offset)
     raise EvaluationError("timestamp overflow")
 
 
@@ -136,7 +136,8 @@ def add_duration(left: Duration, right: Duration) -> Duration:
 
 @operators.function("_+_(timestamp, duration) -> timestamp", "_+_(duration, timestamp) -> timestamp")
 def add_timestamp(left: Any, right: Any) -> Timestamp:
-    return checked_timestamp(left.nanos + right.nanos)
+    moment = left if isinstance(left, Timestamp) else right
+    return checked_timestamp(left.nanos + right.nanos, moment.offset)
 
 
 @operators.function("_-_(int, int) -> int")
@@ -161,7 +162,7 @@ def subtract_times(left: Any, right: Any) -> Duration:
 
 @operators.function("_-_(timestamp, duration) -> timestamp")
 def subtract_duration(left: Timestamp, right: Duration) -> Timestamp:
-    return checked_timestamp(left.nanos - right.nanos)
+    return checked_timestamp(left.nanos - right.nanos, left.offset)
 
 
 @operators.function("_*_(int, int) -> int")
