@@ -9,12 +9,48 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from podkeeper.api.catalogue import Resource, Subresource
 from podkeeper.registry.storage_versions import storage_version
 
 Tree = dict[str, Any]
+
+
+class RemoteGroups(Protocol):
+    """Groups that other servers answer."""
+
+    @property
+    def revision(self) -> int:
+        """Another number whenever the rest has changed."""
+        ...
+
+    def groups(self) -> list[Tree]:
+        """APIGroups without kind."""
+        ...
+
+    def aggregated(self) -> list[Tree]:
+        """Items of an APIGroupDiscoveryList."""
+        ...
+
+
+def with_remote(own: list[Tree], remote: Iterable[Tree]) -> list[Tree]:
+    """Groups of both forms with those of other servers after them; a group of both has the versions of both."""
+    merged = list(own)
+    places = {_group_name(each): index for index, each in enumerate(merged)}
+    for each in remote:
+        index = places.get(_group_name(each))
+        if index is None:
+            merged.append(each)
+            continue
+        known = {version["version"] for version in merged[index]["versions"]}
+        more = [version for version in each["versions"] if version["version"] not in known]
+        merged[index] = merged[index] | {"versions": [*merged[index]["versions"], *more]}
+    return merged
+
+
+def _group_name(group: Tree) -> str:
+    return str(group["metadata"].get("name", "") if "metadata" in group else group["name"])
 
 
 class Served:

@@ -11,7 +11,7 @@ import orjson
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver import discovery, responses
 from podkeeper.apiserver.call import Call, Handle
-from podkeeper.apiserver.discovery import Served, Tree
+from podkeeper.apiserver.discovery import RemoteGroups, Served, Tree
 from podkeeper.apiserver.handlers.resources import method_not_allowed
 from podkeeper.apiserver.negotiation import JSON, SERVED, Rendering, clauses
 from podkeeper.foundation.http import Answer, Response
@@ -31,9 +31,14 @@ class DiscoveryHandlers:
     """Handlers of every discovery path. ``unstored`` are rows that are served without being in the registry."""
 
     def __init__(
-        self, registry: Registry, unstored: Mapping[tuple[str, str, str], Resource], address: Callable[[], str]
+        self,
+        registry: Registry,
+        unstored: Mapping[tuple[str, str, str], Resource],
+        address: Callable[[], str],
+        remote: RemoteGroups | None = None,
     ) -> None:
-        self._registry, self._unstored, self._address = registry, unstored, address
+        self._registry, self._unstored, self._address, self._remote = registry, unstored, address, remote
+        self._remote_revision = 0
         self._rows: tuple[Resource, ...] = ()
         self._served = Served(())
         self._documents: dict[str, _Document] = {}
@@ -53,11 +58,11 @@ class DiscoveryHandlers:
             if media_type:
                 return self._aggregated(call, parts[0], media_type)
             tree: Tree | None
-            tree = discovery.api_versions(self._address()) if parts[0] == "api" else discovery.api_groups(served)
+            tree = discovery.api_versions(self._address()) if parts[0] == "api" else self._groups(served)
         elif parts[0] == "api":
             tree = discovery.api_resources(served, "", parts[1]) if len(parts) == 2 else None
         elif len(parts) == 2:
-            tree = discovery.api_group(served, parts[1])
+            tree = self._group(served, parts[1])
         else:
             tree = discovery.api_resources(served, parts[1], parts[2]) if len(parts) == 3 else None
         if tree is None:
@@ -69,13 +74,36 @@ class DiscoveryHandlers:
         if rows != self._rows:
             self._rows, self._served = rows, Served(_in_catalogue_order(rows))
             self._documents.clear()
+        if self._remote is not None and self._remote.revision != self._remote_revision:
+            self._remote_revision = self._remote.revision
+            self._documents.clear()
         return self._served
+
+    def _groups(self, served: Served) -> Tree:
+        """GET /apis, with the groups of other servers."""
+        tree = discovery.api_groups(served)
+        if self._remote is not None:
+            tree["groups"] = discovery.with_remote(tree["groups"], self._remote.groups())
+        return tree
+
+    def _group(self, served: Served, name: str) -> Tree | None:
+        """GET /apis/GROUP, be it this server's or another's."""
+        if self._remote is None or not name:
+            return discovery.api_group(served, name)
+        own, remote = (
+            discovery.api_group(served, name),
+            [each for each in self._remote.groups() if each["name"] == name],
+        )
+        found = discovery.with_remote([own] if own else [], remote)
+        return {"kind": "APIGroup", "apiVersion": "v1", **found[0]} if found else None
 
     def _aggregated(self, call: Call, prefix: str, media_type: str) -> Answer:
         document = self._documents.get(prefix)
         if document is None:
             groups = [""] if prefix == "api" else self._served.groups()
             tree = discovery.aggregated(self._served, groups)
+            if self._remote is not None and prefix == "apis":
+                tree["items"] = discovery.with_remote(tree["items"], self._remote.aggregated())
             etag = b'"%b"' % hashlib.sha512(orjson.dumps(tree)).hexdigest().upper().encode()
             document = self._documents[prefix] = _Document(tree, etag)
         headers = ((b"ETag", document.etag),)

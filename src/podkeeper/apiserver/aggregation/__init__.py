@@ -1,0 +1,1 @@
+"""API aggregation: groups that other servers answer, under this server's address and authorization."""
