@@ -58,12 +58,12 @@ PLACE = f".properties[spec].{RULES}[0]"
         (
             {"rule": "true", "fieldPath": ".x"},
             "fieldPath",
-            'Invalid value: ".x": fieldPath must be a valid path: does not refer to a valid field',
+            'Invalid value: ".x": fieldPath must be a valid path',
         ),
         (
             {"rule": "true", "fieldPath": ".n[0]"},
             "fieldPath",
-            'Invalid value: ".n[0]": fieldPath must be a valid path: expected single quoted string but got 0',
+            'Invalid value: ".n[0]": fieldPath must be a valid path',
         ),
         (
             {"rule": "true", "optionalOldSelf": True},
@@ -115,7 +115,7 @@ def test_what_may_cost_too_much_is_refused() -> None:
     schema = spec({"rule": "self.list.all(x, self.list.all(y, x == y))"}, list=strings)
     advice = "(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and "
     advice += "strings are declared)"
-    what = "estimated rule & messageExpression cost total"
+    what = "estimated rule cost total"
     assert mistakes(schema) == [
         (
             f"{PLACE}.rule",
