@@ -59,16 +59,27 @@ def traversed(size: float, factor: float = TRAVERSAL) -> int:
 
 
 def traversal(value: Value) -> int:
-    """The cost of passing over a whole tree: texts by their bytes, one for every other leaf."""
-    if isinstance(value, str):
-        return int(len(value.encode("utf-8", "surrogatepass")) * TRAVERSAL)
-    if isinstance(value, bytes):
-        return int(len(value) * TRAVERSAL)
-    if isinstance(value, LISTS):
-        return sum(map(traversal, value))
-    if isinstance(value, MAPS):
-        return sum(traversal(key) + traversal(find(value, key)) for key in value)
-    return 1
+    """The cost of passing over a whole tree: texts by their bytes, one for every other leaf.
+
+    It stops beyond the limit of a call: expressions can build trees that share their branches.
+    """
+    cost, steps, pending = 0, 0, [value]
+    while pending and cost <= PER_CALL_LIMIT:
+        each = pending.pop()
+        steps += 1
+        if steps > 2 * PER_CALL_LIMIT:
+            return steps
+        if isinstance(each, str):
+            cost += int(len(each.encode("utf-8", "surrogatepass")) * TRAVERSAL)
+        elif isinstance(each, bytes):
+            cost += int(len(each) * TRAVERSAL)
+        elif isinstance(each, LISTS):
+            pending += each
+        elif isinstance(each, MAPS):
+            pending += [part for key in each for part in (key, find(each, key))]
+        else:
+            cost += 1
+    return cost
 
 
 def pattern_cost(text: int, pattern: int) -> int:

@@ -24,6 +24,8 @@ from podkeeper.api.cel.values import (
 _CLAUSE = re.compile(r"%(?:%|(?:\.(\d*))?(.?))", re.DOTALL)
 _DEFAULT_PRECISION = 6
 _MAX_PRECISION = 1000
+#: No list or map prints as more characters than this.
+_MOST_PRINTED = 500_000
 
 
 def formatted(text: str, values: list[Value]) -> str:
@@ -87,15 +89,22 @@ def _string_of_rest(value: Value) -> str:
     if isinstance(value, Type):
         return value.name
     if isinstance(value, LISTS):
-        return f"[{', '.join(map(string_of, value))}]"
+        return _joined("[", [string_of(each) for each in value], "]")
     if isinstance(value, MAPS):
         entries = sorted((string_of(key), string_of(find(value, key))) for key in value)
-        return f"{{{', '.join(f'{key}: {member}' for key, member in entries)}}}"
+        return _joined("{", [f"{key}: {member}" for key, member in entries], "}")
     raise _unfit(
         "string clause can only be used on strings, bools, bytes, ints, doubles, maps, lists, types, durations, "
         "and timestamps",
         value,
     )
+
+
+def _joined(opening: str, parts: list[str], closing: str) -> str:
+    length = sum(map(len, parts))
+    if length > _MOST_PRINTED:
+        raise EvaluationError(f"a list or map whose text has more than {_MOST_PRINTED} characters")
+    return f"{opening}{', '.join(parts)}{closing}"
 
 
 def _double(value: float) -> str:

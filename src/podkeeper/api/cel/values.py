@@ -91,9 +91,12 @@ class ListValue:
     def __iter__(self) -> Any:
         return (self[index] for index in range(len(self)))
 
+    #: Whether the order of members means nothing: then ``equals`` says what is equal.
+    unordered = False
+
     def equals(self, other: Any) -> bool:
-        """Equality with another list."""
-        return len(self) == len(other) and all(map(equal, self, other))
+        """Equality with another list, of a list without an order."""
+        raise NotImplementedError
 
     def plus(self, other: Any) -> Value:
         """Concatenation."""
@@ -122,6 +125,14 @@ class MapValue:
 #: Lists and texts that expressions make are no longer than this.
 MOST_MEMBERS = 1_000_000
 MOST_CHARACTERS = 10_000_000
+#: One comparison looks at no more members than this.
+MOST_COMPARISONS = 1_000_000
+
+
+def checked_members(count: int) -> None:
+    """Raises EvaluationError for a list that is longer than any may get."""
+    if count > MOST_MEMBERS:
+        raise EvaluationError(f"a list of more than {MOST_MEMBERS} members")
 
 
 def checked_length(characters: int) -> None:
@@ -138,8 +149,7 @@ class Concatenation(ListValue):
     def __init__(self, left: Any, right: Any) -> None:
         self._parts = (left, right)
         self._length = len(left) + len(right)
-        if self._length > MOST_MEMBERS:
-            raise EvaluationError(f"a list of more than {MOST_MEMBERS} members")
+        checked_members(self._length)
 
     def __len__(self) -> int:
         return self._length
@@ -168,6 +178,7 @@ MISSING: Any = object()
 
 LISTS = (list, tuple, ListValue)
 MAPS = (dict, MapValue)
+_CONTAINERS = (*LISTS, *MAPS, Optional)
 _SAME = frozenset({str, int, bytes, bool, UInt, Duration, Timestamp, type(None)})
 _NUMBERS = frozenset({int, UInt, float})
 
@@ -179,35 +190,47 @@ def equal(left: Value, right: Value) -> bool:
         return bool(left == right)
     if kind in _NUMBERS:
         return other in _NUMBERS and bool(left == right)
-    if isinstance(left, LISTS):
-        return isinstance(right, LISTS) and _equal_lists(left, right)
-    if isinstance(left, MAPS):
-        return isinstance(right, MAPS) and _equal_maps(left, right)
-    if isinstance(left, Optional):
-        return isinstance(right, Optional) and _equal_optionals(left, right)
+    if isinstance(left, _CONTAINERS):
+        return _Comparison().equal(left, right)
     return kind is other and bool(left == right)
 
 
-def _equal_lists(left: Any, right: Any) -> bool:
-    if isinstance(left, ListValue):
-        return left.equals(right)
-    if isinstance(right, ListValue):
-        return right.equals(left)
-    return len(left) == len(right) and all(map(equal, left, right))
+class _Comparison:
+    """One comparison of trees. Expressions can build trees that share their branches, and have very many leaves."""
 
+    def __init__(self) -> None:
+        self.steps = 0
 
-def _equal_maps(left: Any, right: Any) -> bool:
-    if len(left) != len(right):
-        return False
-    for key in left:
-        other = find(right, key)
-        if other is MISSING or not equal(find(left, key), other):
+    def equal(self, left: Value, right: Value) -> bool:
+        if not isinstance(left, _CONTAINERS):
+            return equal(left, right)
+        self.steps += 1 if isinstance(left, Optional) else len(left)
+        if self.steps > MOST_COMPARISONS:
+            raise EvaluationError(f"a comparison of more than {MOST_COMPARISONS} members")
+        if isinstance(left, LISTS):
+            return isinstance(right, LISTS) and self._lists(left, right)
+        if isinstance(left, MAPS):
+            return isinstance(right, MAPS) and self._maps(left, right)
+        return isinstance(right, Optional) and self._optionals(left, right)
+
+    def _lists(self, left: Any, right: Any) -> bool:
+        if isinstance(left, ListValue) and left.unordered:
+            return left.equals(right)
+        if isinstance(right, ListValue) and right.unordered:
+            return right.equals(left)
+        return len(left) == len(right) and all(map(self.equal, left, right))
+
+    def _maps(self, left: Any, right: Any) -> bool:
+        if len(left) != len(right):
             return False
-    return True
+        for key in left:
+            other = find(right, key)
+            if other is MISSING or not self.equal(find(left, key), other):
+                return False
+        return True
 
-
-def _equal_optionals(left: Optional, right: Optional) -> bool:
-    return left.present == right.present and (not left.present or equal(left.value, right.value))
+    def _optionals(self, left: Optional, right: Optional) -> bool:
+        return left.present == right.present and (not left.present or self.equal(left.value, right.value))
 
 
 def find(members: Value, key: Value) -> Value:

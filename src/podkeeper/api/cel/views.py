@@ -154,6 +154,7 @@ class SetView(ListView):
     """``x-kubernetes-list-type: set``: every member once, in no order."""
 
     __slots__ = ()
+    unordered = True
 
     def equals(self, other: Any) -> bool:
         if len(self) != len(other):
@@ -170,6 +171,7 @@ class MapListView(ListView):
     """``x-kubernetes-list-type: map``: every combination of keys once, in no order."""
 
     __slots__ = ()
+    unordered = True
 
     def _keyed(self, members: Any) -> dict[Any, Value]:
         keys = self.declaration.map_keys

@@ -65,6 +65,20 @@ def test_lists_that_double_with_every_step_meet_a_limit() -> None:
         TYPED_LISTS.compile(f"{nested}.all(x, true)").evaluate({"text": "", "l": [1, 2, 3]})
 
 
+SHARING = ["b == c", "[b].indexOf(c) == 0", "size(b.flatten(60)) > 0", "'%s'.format([b]) == ''"]
+
+
+@pytest.mark.parametrize("question", SHARING)
+def test_trees_that_share_their_branches_take_no_time_without_end(question: str) -> None:
+    loose = Environment({"l": NUMBERS}, homogeneous=False)
+    text = question
+    for _ in range(40):
+        text = f"cel.bind(b, dyn([b, b]), cel.bind(c, dyn([c, c]), {text}))"
+
+    with pytest.raises((BudgetExceeded, EvaluationError), match=r"more than|limit"):
+        loose.compile(f"cel.bind(b, dyn([1]), cel.bind(c, dyn([1]), {text}))").evaluate({"l": []})
+
+
 def test_a_long_concatenation_is_a_list_like_others() -> None:
     members = list(range(100))
     environment = Environment({"l": NUMBERS})

@@ -6,13 +6,11 @@ from typing import Any
 
 from podkeeper.api.cel.libraries.lists import comparable
 from podkeeper.api.cel.library import Library
-from podkeeper.api.cel.values import LISTS, EvaluationError, Value, equal
+from podkeeper.api.cel.values import LISTS, EvaluationError, Value, checked_members, equal
 
 extended_lists = Library("cel.lib.ext.lists", since=(1, 34))
 
 _ORDERED = ("int", "uint", "double", "bool", "duration", "timestamp", "string", "bytes")
-#: ``lists.range`` makes no more members than this.
-_RANGE_LIMIT = 1_000_000
 
 
 @extended_lists.method("slice(list(T), int, int) -> list(T)")
@@ -34,6 +32,7 @@ def flatten(members: Any, depth: int = 1) -> list[Value]:
     for _ in range(depth):
         if not any(isinstance(each, LISTS) for each in found):
             break
+        checked_members(sum(len(each) if isinstance(each, LISTS) else 1 for each in found))
         found = [inner for each in found for inner in (each if isinstance(each, LISTS) else (each,))]
     return found
 
@@ -51,8 +50,7 @@ def sort_by_keys(members: Any, keys: Any) -> list[Value]:
 
 @extended_lists.function("lists.range(int) -> list(int)")
 def range_(count: int) -> list[int]:
-    if count > _RANGE_LIMIT:
-        raise EvaluationError(f"lists.range: {count} members are more than {_RANGE_LIMIT}")
+    checked_members(count)
     return list(range(count))
 
 

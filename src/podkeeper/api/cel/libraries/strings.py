@@ -5,7 +5,7 @@ from __future__ import annotations
 from podkeeper.api.cel.formatting import formatted
 from podkeeper.api.cel.library import Library
 from podkeeper.api.cel.patterns import compiled
-from podkeeper.api.cel.values import EvaluationError, Value, checked_length
+from podkeeper.api.cel.values import EvaluationError, Value, checked_length, checked_members
 
 strings = Library("strings")
 
@@ -107,6 +107,7 @@ def split(text: str, separator: str, limit: int = -1) -> list[str]:
     """At most ``limit`` parts, the last of them with the rest; an empty separator splits characters."""
     if limit == 0:
         return []
+    checked_members(text.count(separator) + 1)
     if separator:
         return text.split(separator, limit - 1 if limit > 0 else -1)
     if 0 < limit < len(text):
