@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import ParamSpec
 
 from podkeeper.api.errors import ApiError, internal
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver import responses
+from podkeeper.apiserver.audit.auditor import AuditIds, Auditor
+from podkeeper.apiserver.audit.event import Event
 from podkeeper.apiserver.authentication.authenticator import Authenticator
 from podkeeper.apiserver.authentication.impersonation import IMPERSONATION, impersonate
 from podkeeper.apiserver.authorization.authorizer import Authorizer
@@ -22,9 +26,10 @@ from podkeeper.apiserver.fairness.admission import FairAdmission, Flow, SentAway
 from podkeeper.apiserver.metrics import RequestMetrics, request_kind
 from podkeeper.apiserver.requestinfo import RequestInfo, RequestInfos
 from podkeeper.foundation.http import Answer, Request, Response, Streaming, Takeover
-from podkeeper.foundation.http.messages import BodyWriter
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
 
 _UNREADABLE = RequestInfo(path="", verb="")
 _TOO_MANY = "Too many requests, please try again later.\n"
@@ -33,21 +38,22 @@ _TOO_MANY = "Too many requests, please try again later.\n"
 class Passage:
     """What the chain knows of a request on its way."""
 
-    __slots__ = ("flow", "info", "request", "started", "user")
+    __slots__ = ("event", "flow", "identity", "info", "request", "started")
 
-    def __init__(self, request: Request) -> None:
-        self.request, self.started = request, time.perf_counter()
+    def __init__(self, request: Request, identity: str) -> None:
+        self.request, self.identity, self.started = request, identity, time.perf_counter()
         self.info = _UNREADABLE
-        self.user: UserInfo | None = None
         self.flow: Flow | None = None
+        self.event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """What a request has to pass, in this order."""
+    """What a request has to pass, in this order. Without ``audit`` nothing is logged."""
 
     deadlines: Deadlines
     authenticator: Authenticator
+    audit: Auditor | None
     fairness: FairAdmission
     authorizer: Authorizer
 
@@ -56,12 +62,12 @@ class Chain:
     """The handler that the HTTP server calls. Never raises."""
 
     def __init__(self, gates: Gates, handle: Handle, metrics: RequestMetrics) -> None:
-        self._infos = RequestInfos()
+        self._infos, self._identities = RequestInfos(), AuditIds()
         self._gates, self._handle, self._metrics = gates, handle, metrics
 
     async def __call__(self, request: Request) -> Answer:
         """Answers one request."""
-        passage = Passage(request)
+        passage = Passage(request, self._identities.of(request))
         try:
             answer = await self._in_time(passage)
         except ApiError as error:
@@ -72,6 +78,9 @@ class Chain:
             raise
         except Exception as error:
             log.exception("%r failed", request)
+            if passage.event is not None and self._gates.audit is not None:
+                self._gates.audit.panic(passage.event, error)
+                passage.event = None
             answer = responses.failure(internal(type(error).__name__), request)
         return self._leave(passage, answer)
 
@@ -95,13 +104,18 @@ class Chain:
         request, results = passage.request, self._metrics.results
         try:
             user = await self._gates.authenticator.authenticate(request)
-        except ApiError:
+        except ApiError as error:
             results["authentication_attempts", "failure"] += 1
+            if self._gates.audit is not None:
+                self._gates.audit.refuse(passage.identity, request, passage.info, error)
             raise
         results["authentication_attempts", "success"] += 1
+        if self._gates.audit is not None:
+            passage.event = self._gates.audit.begin(passage.identity, request, passage.info, user)
         if not IMPERSONATION.isdisjoint(request.headers):
             user = await impersonate(request, user, self._gates.authorizer)
-        passage.user = user
+            if passage.event is not None:
+                passage.event.impersonate(user)
         return await self._admitted(passage, user)
 
     async def _admitted(self, passage: Passage, user: UserInfo) -> Answer:
@@ -122,6 +136,8 @@ class Chain:
 
     async def _authorized(self, passage: Passage, user: UserInfo) -> Answer:
         authorizer, results = self._gates.authorizer, self._metrics.results
+        if passage.event is not None:
+            passage.event.judge(await authorizer.decide(user, passage.info))
         try:
             await authorizer.require(user, passage.info)
         except ApiError:
@@ -132,27 +148,34 @@ class Chain:
 
     def _leave(self, passage: Passage, answer: Answer) -> Answer:
         """Counts the answer, and gives it the headers that every answer has."""
-        info = passage.info
+        head = b"Audit-Id: %b\r\n" % passage.identity.encode()
+        if passage.flow is not None:
+            head += passage.flow.head
         if isinstance(answer, Response):
-            self._metrics.count(info, answer.status, time.perf_counter() - passage.started)
-            if passage.flow is None:
-                return answer
-            return Response(answer.status, answer.head + passage.flow.head, answer.body, answer.headers, answer.close)
+            self._metrics.count(passage.info, answer.status, time.perf_counter() - passage.started)
+            if passage.event is not None and self._gates.audit is not None:
+                self._gates.audit.complete(passage.event, answer)
+            return Response(answer.status, answer.head + head, answer.body, answer.headers, answer.close)
+        status = answer.status if isinstance(answer, Streaming) else 101
+        self._metrics.count(passage.info, status, None)
+        if passage.event is not None and self._gates.audit is not None:
+            self._gates.audit.start(passage.event, status)
         if isinstance(answer, Takeover):
-            self._metrics.count(info, 101, None)
-            return answer
-        self._metrics.count(info, answer.status, None)
-        return self._counted(info, answer, passage.flow.head if passage.flow else b"")
+            return Takeover(self._followed(passage, answer.run), answer.abandon)
+        run = self._followed(passage, answer.run)
+        return Streaming(answer.status, answer.head + head, run, answer.headers, answer.abandon)
 
-    def _counted(self, info: RequestInfo, answer: Streaming, head: bytes) -> Streaming:
-        """The same stream, counted while it runs."""
-        series = self._metrics.series(info)
+    def _followed(self, passage: Passage, run: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+        """The same stream, counted while it runs, and logged when it has ended."""
+        series, event, audit = self._metrics.series(passage.info), passage.event, self._gates.audit
 
-        async def run(writer: BodyWriter) -> None:
+        async def followed(*args: P.args, **kwargs: P.kwargs) -> None:
             series.running += 1
             try:
-                await answer.run(writer)
+                await run(*args, **kwargs)
             finally:
                 series.running -= 1
+                if event is not None and audit is not None:
+                    audit.complete(event, None)
 
-        return Streaming(answer.status, answer.head + head, run, answer.headers, answer.abandon)
+        return followed

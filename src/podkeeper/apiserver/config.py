@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from podkeeper.apiserver.audit.auditor import AuditOptions
 from podkeeper.apiserver.authentication.flags import AuthenticationOptions
+from podkeeper.apiserver.limits import RequestLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +37,13 @@ class ApiServerConfig:
     kubelet_ca: Path | None = None
     authentication: AuthenticationOptions = field(default_factory=lambda: AuthenticationOptions())
     admission: AdmissionConfig = field(default_factory=lambda: AdmissionConfig())
-    limits: RequestLimits = field(default_factory=lambda: RequestLimits())
+    limits: RequestLimits = field(default_factory=RequestLimits)
+    audit: AuditOptions = field(default_factory=AuditOptions)
 
     @property
     def audiences(self) -> tuple[str, ...]:
         """Audiences whose tokens this server takes."""
         return self.api_audiences or self.authentication.api_audiences or (self.issuer,)
-
-
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """How much at once, and how long in seconds. The first two are added up to the seats that all requests share.
-
-    Upstream's 400 and 200 are for servers with many cores. This one computes on one: more at once would not end
-    sooner, it would only take the others' turns.
-    """
-
-    max_requests_inflight: int = 80
-    max_mutating_requests_inflight: int = 40
-    request_timeout: float = 60.0
-
-    @property
-    def seats(self) -> int:
-        """What all requests share."""
-        return max(1, self.max_requests_inflight + self.max_mutating_requests_inflight)
 
 
 @dataclass(frozen=True, slots=True)

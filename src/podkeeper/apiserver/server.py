@@ -14,6 +14,10 @@ from podkeeper.api.resources import RESOURCES
 from podkeeper.apiserver import process_metrics, storage_metrics
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.admission.connecting import judged
+from podkeeper.apiserver.aggregation.front_proxy import FrontProxy
+from podkeeper.apiserver.aggregation.keeper import AggregationKeeper
+from podkeeper.apiserver.aggregation.layer import AggregationLayer
+from podkeeper.apiserver.audit.auditor import auditor_of
 from podkeeper.apiserver.authentication.assembly import Authentication
 from podkeeper.apiserver.authentication.service_accounts import SigningKey, TokenIssuer, TokenReader
 from podkeeper.apiserver.authorization.aggregation import RoleAggregator
@@ -47,6 +51,7 @@ from podkeeper.apiserver.service_addresses import ServiceAddresses
 from podkeeper.apiserver.streaming.kubelets import Kubelets
 from podkeeper.apiserver.streaming.pods import PodStreams
 from podkeeper.apiserver.streaming.proxies import Proxies
+from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
 from podkeeper.apiserver.tables.table import TableMaker
 from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation.clock import Clock, SystemClock
@@ -75,6 +80,9 @@ class ApiServer:
         self._tokens = TokenIssuer(config.issuer, key)
         self.rbac = RbacIndex()
         self._aggregator = RoleAggregator(self._live, RequestContext(ensure.SELF))
+        self._services = EndpointResolver(self._live)
+        front, context = FrontProxy(config.key.parent), RequestContext(ensure.SELF)
+        self._aggregation = AggregationKeeper(self._live, self._services, front, self._clock, context)
         self._addresses = ServiceAddresses(self._live, RequestContext(ensure.SELF))
         self._definitions = DefinitionKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._quotas = QuotaKeeper(self._live, self._clock, RequestContext(ensure.SELF))
@@ -88,9 +96,11 @@ class ApiServer:
         self._deadlines = Deadlines(limits.request_timeout)
         self._fairness = FairAdmission(limits.seats, limits.request_timeout / 4, count, self._clock)
         self._fairness_keeper = FairnessKeeper(self._live, self._fairness, self._clock, RequestContext(ensure.SELF))
+        self._audit = auditor_of(config.audit, self._clock)
         self._metrics = RequestMetrics(registry.resources)
         self._metrics.add(process_metrics.families())
         self._metrics.add(figures.families(self._fairness))
+        self._metrics.add(self._audit.families() if self._audit else ())
         self._renderer = Renderer(TableMaker(self._clock))
         self._watches = WatchStreams(self._renderer)
         self._resources = ResourceHandlers(self._renderer, self._watches)
@@ -128,8 +138,8 @@ class ApiServer:
 
     async def _listen(self, listener: socket.socket) -> None:
         config = self._config
-        gates = Gates(self._deadlines, self._authenticator, self._fairness, self._authorizer)
-        chain = Chain(gates, self._dispatcher(), self._metrics)
+        gates = Gates(self._deadlines, self._authenticator, self._audit, self._fairness, self._authorizer)
+        chain = Chain(gates, AggregationLayer(self._aggregation, self._dispatcher()), self._metrics)
         http = HttpServer(chain)
         self._metrics.gauge("apiserver_connections", "Open connections.", lambda: float(http.connections))
         self._metrics.add(storage_metrics.families(self._registry, self._watches.sent))
@@ -145,12 +155,14 @@ class ApiServer:
                 self._definitions,
                 self._fairness_keeper,
                 self._authentication,
+                self._aggregation,
             )
             keeping = [tasks.create_task(each.run()) for each in keepers]
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
                 self._stopping = True
+                await self._clock.sleep(config.limits.shutdown_delay)
                 self._watches.end_all()
                 await http.stop(GRACE)
                 self._admission.close()
@@ -158,6 +170,8 @@ class ApiServer:
                 for task in keeping:
                     task.cancel()
                 self._deadlines.close()
+                if self._audit is not None:
+                    self._audit.close()
 
     def _dispatcher(self) -> Dispatcher:
         specials = self._specials()
@@ -194,7 +208,7 @@ class ApiServer:
             "/healthz": health.handle,
             **dumps.handlers(self._fairness),
             **paths.issuer_documents(config.issuer, jwks, self._tokens.key),
-            **DiscoveryHandlers(self._registry, _UNSTORED, self._address).handlers(),
+            **DiscoveryHandlers(self._registry, _UNSTORED, self._address, self._aggregation).handlers(),
             **OpenApiHandlers(self._registry, _UNSTORED).handlers(),
         }
         found["/"] = paths.index(sorted(found))

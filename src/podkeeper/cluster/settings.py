@@ -151,9 +151,11 @@ def _check_runtime_config(text: str) -> None:
 
 
 def _check_apiserver_args(args: Mapping[str, str]) -> None:
-    from podkeeper.apiserver.authentication import flags  # few clusters have any
+    from podkeeper.apiserver import serving_flags  # few clusters have any
+    from podkeeper.apiserver.authentication import flags
 
     try:
         flags.read(args)
+        serving_flags.read(args)
     except ValueError as error:
         raise ClusterError(f"--apiserver-arg: {error}", "docs/apiserver.md lists the arguments") from error

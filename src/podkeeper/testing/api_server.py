@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.config import ApiServerConfig
@@ -85,11 +85,12 @@ def prepare_config(directory: Path) -> tuple[ApiServerConfig, Authority]:
 
 @asynccontextmanager
 async def running_api_server(
-    directory: Path, *, store: Store | None = None, clock: Clock | None = None, port: int = 0
+    directory: Path, *, store: Store | None = None, clock: Clock | None = None, port: int = 0, **told: Any
 ) -> AsyncIterator[TestServer]:
-    """Runs a server until the block ends. A store that is passed in stays open."""
+    """Runs a server until the block ends. A store that is passed in stays open. ``told`` are fields of its
+    configuration."""
     config, authority = prepare_config(directory)
-    config = replace(config, port=port)
+    config = replace(config, port=port, **told)
     clock = clock or SystemClock()
     backing = store or MemoryStore()
     admission = AdmissionChain(config.admission)

@@ -115,3 +115,9 @@ def make_config_map() -> Any:
 @pytest.fixture
 def make_pod() -> Any:
     return pod
+
+
+@pytest.fixture(scope="session")
+def make_client() -> type[Client]:
+    """Clients for servers that a test starts by itself."""
+    return Client

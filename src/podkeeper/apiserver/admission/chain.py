@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from podkeeper.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+)
 from podkeeper.apiserver.admission.defaultclasses import DefaultIngressClass, DefaultStorageClass
 from podkeeper.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
 from podkeeper.apiserver.admission.limitranger import LimitRanger
 from podkeeper.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from podkeeper.apiserver.admission.noderestriction import NodeRestriction
+from podkeeper.apiserver.admission.persistentvolumeclaimresize import PersistentVolumeClaimResize
 from podkeeper.apiserver.admission.plugin import Plugin
+from podkeeper.apiserver.admission.podnodeselector import PodNodeSelector
 from podkeeper.apiserver.admission.podsecurity.plugin import PodSecurity
+from podkeeper.apiserver.admission.podtopologylabels import PodTopologyLabels
 from podkeeper.apiserver.admission.priority import Priority
 from podkeeper.apiserver.admission.rbacescalation import RbacEscalation
 from podkeeper.apiserver.admission.reinvocation import take_second_pass
@@ -20,6 +29,7 @@ from podkeeper.apiserver.admission.runtimeclass import RuntimeClass
 from podkeeper.apiserver.admission.serviceaccount import ServiceAccount
 from podkeeper.apiserver.admission.storageobjectinuseprotection import StorageObjectInUseProtection
 from podkeeper.apiserver.admission.taintnodesbycondition import TaintNodesByCondition
+from podkeeper.apiserver.audit.annotation import annotate
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.config import AdmissionConfig
 from podkeeper.apiserver.live import LiveObjects
@@ -55,12 +65,19 @@ def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
         NodeRestriction(live),
         TaintNodesByCondition(live),
         PodSecurity(live, config.pod_security),
+        PodNodeSelector(live, config),
         Priority(live),
         DefaultTolerationSeconds(live, config),
         DefaultStorageClass(live),
         StorageObjectInUseProtection(live),
+        PersistentVolumeClaimResize(live),
         RuntimeClass(live),
+        CertificateApproval(live, given.authorizer),
+        CertificateSigning(live, given.authorizer),
+        ClusterTrustBundleAttest(live, given.authorizer),
+        CertificateSubjectRestriction(live),
         DefaultIngressClass(live),
+        PodTopologyLabels(live),
         RbacEscalation(live, given.authorizer),
         MutatingAdmissionWebhook(live, given.webhooks, relevance),
         ValidatingAdmissionWebhook(live, given.webhooks, relevance),
@@ -105,8 +122,11 @@ class AdmissionChain:
             chosen = self._mutating[key] = tuple(
                 each for each in self._plugins if _overrides(each, "mutate") and each.interest.covers(attributes)
             )
-        for plugin in chosen:
-            await plugin.mutate(attributes)
+        try:
+            for plugin in chosen:
+                await plugin.mutate(attributes)
+        finally:
+            annotate(attributes.annotations)
 
     async def validate(self, attributes: Attributes) -> None:
         """Asks every plugin that this kind of write concerns and that only judges."""
@@ -116,8 +136,11 @@ class AdmissionChain:
             chosen = self._validating[key] = tuple(
                 each for each in self._plugins if _overrides(each, "validate") and each.interest.covers(attributes)
             )
-        for plugin in chosen:
-            await plugin.validate(attributes)
+        try:
+            for plugin in chosen:
+                await plugin.validate(attributes)
+        finally:
+            annotate(attributes.annotations)
 
 
 def _overrides(plugin: Plugin, method: str) -> bool:

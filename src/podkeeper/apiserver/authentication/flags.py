@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from podkeeper.apiserver import serving_flags
 from podkeeper.apiserver.authentication.anonymous import EVERYWHERE, Anonymity
 from podkeeper.apiserver.authentication.jwt_configuration import (
     ALGORITHMS,
@@ -73,9 +74,9 @@ class AuthenticationOptions:
 
 def read(args: Mapping[str, str]) -> AuthenticationOptions:
     """What flags say. Raises ValueError; files are read to see whether they can be used."""
-    unknown = sorted(set(args) - KNOWN)
+    unknown = sorted(set(args) - KNOWN - serving_flags.KNOWN)
     if unknown:
-        raise ValueError(f"{unknown[0]} is not supported; there are {', '.join(sorted(KNOWN))}")
+        raise ValueError(f"{unknown[0]} is not supported; there are {', '.join(sorted(KNOWN | serving_flags.KNOWN))}")
     path = Path(args["authentication-config"]) if "authentication-config" in args else None
     oidc = [name for name in _OIDC if name in args]
     if path is not None and oidc:

@@ -7,6 +7,7 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+from podkeeper.apiserver import serving_flags
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.authentication import flags
 from podkeeper.apiserver.config import ApiServerConfig
@@ -64,6 +65,7 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
 def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
     """The API server's configuration for this cluster."""
     made = Credentials.of(layout)
+    serving = serving_flags.read(settings.apiserver_args)
     return ApiServerConfig(
         certificate=made.apiserver.certificate,
         key=made.apiserver.key,
@@ -80,6 +82,8 @@ def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
         service_cidr=settings.service_cidr,
         kubelet_ca=made.authority.certificate,
         authentication=flags.read(settings.apiserver_args),
+        limits=serving.limits,
+        audit=serving.audit,
     )
 
 

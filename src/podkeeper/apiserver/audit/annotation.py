@@ -1,0 +1,24 @@
+"""Annotations of the request that is being answered, given by whoever knows something of it.
+
+They belong to the task, so that nobody has to hand them down; outside an audited request they go nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar
+
+_CURRENT: ContextVar[dict[str, str] | None] = ContextVar("audit annotations", default=None)
+
+
+def collect(annotations: dict[str, str] | None) -> None:
+    """From now on this task's annotations go there; None drops them."""
+    _CURRENT.set(annotations)
+
+
+def annotate(annotations: Mapping[str, str]) -> None:
+    """Adds to the request's annotations; the first value of a key stays, as upstream has it."""
+    current = _CURRENT.get()
+    if current is not None:
+        for key, value in annotations.items():
+            current.setdefault(key, value)
