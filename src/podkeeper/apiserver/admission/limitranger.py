@@ -24,10 +24,12 @@ ANNOTATION = "kubernetes.io/limit-ranger"
 class LimitRanger(Plugin):
     """Applies the LimitRanges of a namespace."""
 
-    interest = interest("CREATE", "/pods", "/persistentvolumeclaims")
+    interest = interest("CREATE UPDATE", "/pods", "/pods/resize", "/persistentvolumeclaims")
 
     async def mutate(self, attributes: Attributes) -> None:
         """Gives containers without requests or limits the namespace's defaults."""
+        if not _can_change_amounts(attributes):
+            return
         ranges = (await self.live.followed("", "limitranges")).all(attributes.namespace)
         if ranges and attributes.resource.name == "pods":
             assert attributes.tree is not None
@@ -36,6 +38,8 @@ class LimitRanger(Plugin):
 
     async def validate(self, attributes: Attributes) -> None:
         """Refuses what is below a minimum, above a maximum or beyond a ratio."""
+        if not _can_change_amounts(attributes):
+            return
         ranges = (await self.live.followed("", "limitranges")).all(attributes.namespace)
         if not ranges or attributes.tree is None:
             return
@@ -45,6 +49,11 @@ class LimitRanger(Plugin):
             if mistakes:
                 listed = mistakes[0] if len(mistakes) == 1 else "[" + ", ".join(mistakes) + "]"
                 raise forbidden(attributes, listed)
+
+
+def _can_change_amounts(attributes: Attributes) -> bool:
+    """What a pod asks for is settled at its creation, and by resizing it afterwards; a claim may grow at any time."""
+    return attributes.old is None or attributes.subresource == "resize" or attributes.resource.name != "pods"
 
 
 def _limits(limit_range: Tree) -> list[Tree]:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from podkeeper.apiserver.admission import mountablesecrets
 from podkeeper.apiserver.admission.plugin import Plugin, forbidden, interest
 from podkeeper.registry.admission import Attributes
 
@@ -24,12 +25,13 @@ _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 class ServiceAccount(Plugin):
     """Completes pods with their account."""
 
-    interest = interest("CREATE", "/pods")
+    interest = interest("CREATE UPDATE", "/pods", "/pods/ephemeralcontainers")
 
     async def mutate(self, attributes: Attributes) -> None:
         """Sets the account, its pull secrets and the token volume. Raises 403 when the account does not exist."""
         pod = attributes.tree
-        assert pod is not None
+        if pod is None or attributes.old is not None:
+            return
         spec = pod.setdefault("spec", {})
         if MIRROR in (pod["metadata"].get("annotations") or {}):
             self._check_mirror(attributes, spec)
@@ -41,6 +43,18 @@ class ServiceAccount(Plugin):
             mount_token(spec)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(each) for each in account["imagePullSecrets"]]
+
+    async def validate(self, attributes: Attributes) -> None:
+        """Raises 403 for a new pod, or a container added to one, with secrets that the account does not allow."""
+        pod = attributes.tree
+        if pod is None or (attributes.old is not None and not attributes.subresource):
+            return
+        if MIRROR in (pod["metadata"].get("annotations") or {}):
+            return
+        account = await self._account(attributes, (pod.get("spec") or {}).get("serviceAccountName") or _DEFAULT)
+        if mountablesecrets.is_limited(account):
+            for objection in mountablesecrets.objections(pod, account):
+                raise forbidden(attributes, objection)
 
     async def _account(self, attributes: Attributes, name: str) -> Mapping[str, Any]:
         namespace = attributes.namespace

@@ -1,4 +1,4 @@
-"""StorageObjectInUseProtection: claims and volumes get the finalizer that keeps them while they are used."""
+"""StorageObjectInUseProtection: claims, volumes and classes of attributes are kept by a finalizer while they are used."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from podkeeper.registry.admission import Attributes
 _FINALIZERS = {
     "persistentvolumeclaims": "kubernetes.io/pvc-protection",
     "persistentvolumes": "kubernetes.io/pv-protection",
+    "volumeattributesclasses": "kubernetes.io/vac-protection",
 }
 
 
 class StorageObjectInUseProtection(Plugin):
     """Adds the finalizer; a controller takes it off."""
 
-    interest = interest("CREATE", "/persistentvolumeclaims", "/persistentvolumes")
+    interest = interest(
+        "CREATE", "/persistentvolumeclaims", "/persistentvolumes", "storage.k8s.io/volumeattributesclasses"
+    )
 
     async def mutate(self, attributes: Attributes) -> None:
         """Adds it unless it is there."""
