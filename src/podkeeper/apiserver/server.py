@@ -19,7 +19,7 @@ from podkeeper.apiserver.aggregation.keeper import AggregationKeeper
 from podkeeper.apiserver.aggregation.layer import AggregationLayer
 from podkeeper.apiserver.audit.auditor import auditor_of
 from podkeeper.apiserver.authentication.assembly import Authentication
-from podkeeper.apiserver.authentication.service_accounts import SigningKey, TokenIssuer, TokenReader
+from podkeeper.apiserver.authentication.service_accounts import TokenIssuer, TokenReader
 from podkeeper.apiserver.authorization.aggregation import RoleAggregator
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.authorization.node import NodeAuthorizer
@@ -57,6 +57,7 @@ from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.http import HttpServer
 from podkeeper.foundation.http.server import server_tls
+from podkeeper.foundation.signing_keys import SigningKey
 from podkeeper.registry.storage_versions import is_stored
 from podkeeper.registry.verbs import Registry, RequestContext
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from podkeeper.client.api import Api
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import InformerFactory
+from podkeeper.controllers.bootstrap_tokens import BootstrapTokenCleaning
+from podkeeper.controllers.certificates.approving import CertificateApproval
+from podkeeper.controllers.certificates.cleaning import CertificateCleaning
+from podkeeper.controllers.certificates.signing import CertificateSigning
 from podkeeper.controllers.deployment import Deployments
 from podkeeper.controllers.disruption import DisruptionBudgets
 from podkeeper.controllers.endpoint_mirroring import EndpointMirroring
@@ -24,14 +29,19 @@ from podkeeper.controllers.replication_controller import ReplicationControllers
 from podkeeper.controllers.root_ca import RootCertificates
 from podkeeper.controllers.service_accounts import ServiceAccounts
 from podkeeper.controllers.taint_eviction import TaintEviction
+from podkeeper.controllers.token_secrets import TokenSecrets
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.keyfiles import KeyPair
 
 
 @dataclass(frozen=True, slots=True)
 class ControllersConfig:
-    """``root_certificate`` is the PEM certificate that pods verify the API server with."""
+    """``root_certificate`` is the PEM certificate that pods verify the API server with. Without ``authority`` nobody
+    signs certificate requests, without ``token_key`` Secrets get no tokens."""
 
     root_certificate: str
+    authority: KeyPair | None = None
+    token_key: Path | None = None
 
 
 def default_controllers(config: ControllersConfig, tools: Callable[[str], Tools]) -> Sequence[Controller]:
@@ -51,7 +61,18 @@ def default_controllers(config: ControllersConfig, tools: Callable[[str], Tools]
         EndpointMirroring(tools(EndpointMirroring.name)),
         DisruptionBudgets(tools(DisruptionBudgets.name)),
         GarbageCollector(tools(GarbageCollector.name)),
+        BootstrapTokenCleaning(tools(BootstrapTokenCleaning.name)),
+        CertificateApproval(tools(CertificateApproval.name)),
+        CertificateCleaning(tools(CertificateCleaning.name)),
+        *_with_keys(config, tools),
     )
+
+
+def _with_keys(config: ControllersConfig, tools: Callable[[str], Tools]) -> Iterator[Controller]:
+    if config.authority is not None:
+        yield CertificateSigning(tools(CertificateSigning.name), config.authority)
+    if config.token_key is not None:
+        yield TokenSecrets(tools(TokenSecrets.name), config.token_key, config.root_certificate)
 
 
 class ControllerManager:

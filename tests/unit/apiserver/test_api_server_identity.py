@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from podkeeper.apiserver.authentication.service_accounts import SigningKey, TokenIssuer
+from podkeeper.apiserver.authentication.service_accounts import TokenIssuer
+from podkeeper.foundation.signing_keys import SigningKey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime
+import hmac
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from podkeeper.registry.verbs import WatchEvent
 
 log = logging.getLogger(__name__)
 
+#: The label of Secrets whose token nobody has used for long.
+LEGACY_INVALID = "kubernetes.io/legacy-token-invalid-since"
 #: Seconds for which a verified token is believed. Deletion of what it is bound to ends that at once.
 BELIEVED = 60.0
 #: A bound object that is being deleted keeps its tokens for this many seconds (upstream's leeway).
@@ -107,7 +110,7 @@ class Authenticator:
                 return user, common
         if self._reader.is_ours(token):
             claims = self._reader.read(token, audiences, self._clock.time())
-            await self._check_objects(claims)
+            await self._check_objects(claims, token)
             return claims.user(), claims.audiences
         holder = await self._holder(token, audiences)
         return holder.user, holder.audiences
@@ -156,7 +159,7 @@ class Authenticator:
                 self._believe(header, holder.user, min(now + BELIEVED, holder.until), ())
                 return holder.user
             claims = self._reader.read(token, self.audiences, now)
-            ends = await self._check_objects(claims)
+            ends = await self._check_objects(claims, token)
         except InvalidToken as error:
             log.info("unable to authenticate the request: %s", error)
             raise unauthorized() from None
@@ -182,16 +185,31 @@ class Authenticator:
                 for header in self._bound.pop(uid, ()):
                     self._believed.pop(header, None)
 
-    async def _check_objects(self, claims: Claims) -> float:
+    async def _check_objects(self, claims: Claims, token: str) -> float:
         """The account and what the token is bound to exist; returns when a deletion under way ends that. Raises
         InvalidToken."""
         ends = await self._check_object("serviceaccounts", claims.namespace, claims.name, claims.uid)
         for each in claims.bound:
             if each.kind == "node" and any(other.kind == "pod" for other in claims.bound):
                 continue  # named for information: the pod decides
+            if each.kind == "secret" and not each.uid:
+                await self._check_holding(claims, each.name, token)
+                ends = 0.0  # looked up with each request
+                continue
             namespace = "" if each.kind == "node" else claims.namespace
             ends = min(ends, await self._check_object(f"{each.kind}s", namespace, each.name, each.uid))
         return ends
+
+    async def _check_holding(self, claims: Claims, name: str, token: str) -> None:
+        """The Secret still holds the token, and nobody has said that it is no longer good."""
+        tree = await self._lookup.get("", "secrets", claims.namespace, name)
+        if tree is None or tree["metadata"].get("deletionTimestamp"):
+            raise InvalidToken(f"secrets {name} is gone")
+        held = (tree.get("data") or {}).get("token", "")
+        if not hmac.compare_digest(held.encode(), base64.b64encode(token.encode())):
+            raise InvalidToken("the token does not match the server's copy")
+        if LEGACY_INVALID in (tree["metadata"].get("labels") or {}):
+            raise InvalidToken("the token has been marked invalid")
 
     async def _check_object(self, resource: str, namespace: str, name: str, uid: str) -> float:
         tree = await self._lookup.get("", resource, namespace, name)

@@ -7,24 +7,24 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/service-accounts
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from podkeeper.api.user import AUTHENTICATED_GROUP, UserInfo
+from podkeeper.foundation.signing_keys import PublicKey, SigningKey, key_id
 
-_Private = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
-_Public = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
-
+#: The issuer of tokens in Secrets, which never end by themselves.
+LEGACY_ISSUER = "kubernetes/serviceaccount"
 CREDENTIAL_ID = "authentication.kubernetes.io/credential-id"
+
+
+#: When tokens end that do not, in seconds since the epoch.
+LASTING = 1 << 40
 
 
 class InvalidToken(Exception):
@@ -33,7 +33,7 @@ class InvalidToken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class BoundObject:
-    """An object that a token is tied to: ``kind`` is pod, secret or node."""
+    """An object that a token is tied to: ``kind`` is pod, secret or node. A Secret without UID must hold the token."""
 
     kind: str
     name: str
@@ -66,34 +66,6 @@ def account_user(namespace: str, name: str, uid: str = "", extra: dict[str, tupl
     """The identity of a service account."""
     groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED_GROUP)
     return UserInfo(f"system:serviceaccount:{namespace}:{name}", uid, groups, extra or {})
-
-
-class SigningKey:
-    """The cluster's key pair for tokens; the algorithm follows from the kind of key."""
-
-    def __init__(self, private: _Private) -> None:
-        self._private = private
-        self.public: _Public = private.public_key()
-        self.algorithm = "ES256" if isinstance(private, ec.EllipticCurvePrivateKey) else "RS256"
-        self.key_id = key_id(self.public)
-
-    @classmethod
-    def load(cls, path: Path) -> SigningKey:
-        """The key in a PEM file. Raises ValueError for a key of another kind."""
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-            raise ValueError(f"{path}: a service-account key must be RSA or elliptic-curve")
-        return cls(key)
-
-    def sign(self, claims: dict[str, Any]) -> str:
-        """The claims as a signed token."""
-        return jwt.encode(claims, self._private, self.algorithm, headers={"kid": self.key_id})
-
-
-def key_id(public: _Public) -> str:
-    """Upstream's key id: the unpadded base64url SHA-256 of the key's DER."""
-    der = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
 
 
 class TokenIssuer:
@@ -135,7 +107,7 @@ class TokenIssuer:
 class TokenReader:
     """Checks signature, issuer and times; whether the objects still exist is another's question."""
 
-    def __init__(self, issuer: str, keys: Sequence[_Public]) -> None:
+    def __init__(self, issuer: str, keys: Sequence[PublicKey]) -> None:
         self._issuer = issuer
         self._keys = {key_id(key): key for key in keys}
 
@@ -145,7 +117,7 @@ class TokenReader:
             claims = jwt.decode(token, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             return False
-        return bool(claims.get("iss") == self._issuer)
+        return claims.get("iss") in (self._issuer, LEGACY_ISSUER)
 
     def read(self, token: str, audiences: Sequence[str], now: float) -> Claims:
         """The claims of a token that is for one of ``audiences``. Raises InvalidToken."""
@@ -153,6 +125,8 @@ class TokenReader:
             claims = self._verified(token)
         except (jwt.InvalidTokenError, ValueError) as error:
             raise InvalidToken(str(error)) from error
+        if claims["iss"] == LEGACY_ISSUER:
+            return _legacy_claims(claims, tuple(audiences))
         if now >= _number(claims, "exp") or now + 1 < _number(claims, "nbf"):
             raise InvalidToken("the token has expired or is not valid yet")
         stated = claims.get("aud") or []
@@ -174,13 +148,25 @@ class TokenReader:
                     token,
                     key,
                     algorithms=[algorithm],
-                    issuer=self._issuer,
+                    issuer=[self._issuer, LEGACY_ISSUER],
                     options=options,  # type: ignore[arg-type]
                 )
                 return claims
             except jwt.InvalidTokenError as error:
                 failure = error
         raise failure
+
+
+def _legacy_claims(claims: dict[str, Any], audiences: tuple[str, ...]) -> Claims:
+    """A token that a Secret holds is for every audience, and good for as long as the Secret holds it."""
+    prefix = f"{LEGACY_ISSUER}/"
+    try:
+        namespace = claims[f"{prefix}namespace"]
+        name, uid = claims[f"{prefix}service-account.name"], claims[f"{prefix}service-account.uid"]
+        secret = BoundObject("secret", claims[f"{prefix}secret.name"], "")
+    except KeyError as error:
+        raise InvalidToken("the claims are incomplete") from error
+    return Claims(namespace, name, uid, audiences, LASTING, bound=(secret,))
 
 
 def _number(claims: dict[str, Any], name: str) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 USER = "system:kube-controller-manager"
 #: The roles ``system:controller:NAME`` of the controllers that run.
 CONTROLLERS = (
+    "certificate-controller",
     "deployment-controller",
     "disruption-controller",
     "endpoint-controller",

@@ -9,10 +9,10 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from podkeeper.apiserver import responses, version
-from podkeeper.apiserver.authentication.service_accounts import SigningKey
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.metrics import RequestMetrics
 from podkeeper.foundation.http import Answer, Response
+from podkeeper.foundation.signing_keys import SigningKey
 
 _METRICS_HEAD = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
 _CACHED = b"Cache-Control: public, max-age=3600\r\n"

@@ -24,14 +24,15 @@ from podkeeper.foundation.clock import SystemClock
 async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) -> None:
     """Runs until told to stop. Scheduler and controllers speak with credentials of their own."""
     clock = SystemClock()
-    certificate = Credentials.of(layout).authority.certificate.read_text()
+    made = Credentials.of(layout)
+    config = ControllersConfig(made.authority.certificate.read_text(), made.authority, made.service_accounts)
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(election.ending_with_leadership())
         await stack.enter_async_context(until_stopped())
         own = stack.enter_context(election.identity(layout, "controllers")) if options.leader_elect else ""
         api = await stack.enter_async_context(connected(layout, "controllers", clock))
         informers = InformerFactory(api, clock)
-        manager = ControllerManager(ControllersConfig(certificate), api, informers, clock)
+        manager = ControllerManager(config, api, informers, clock)
         candidate = election.elector(api, clock, election.CONTROLLERS, own, options) if own else None
         work = [(candidate, manager.run)]
         if not options.no_scheduler:

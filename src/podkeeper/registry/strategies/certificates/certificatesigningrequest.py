@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from podkeeper.api import timestamps
 from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree, keep
 
 _APPROVAL_CONDITIONS = ("Approved", "Denied")
@@ -39,14 +40,28 @@ class CertificateSigningRequestStrategy(Strategy):
             *_conditions(old, approval=True),
             *_conditions(new, approval=False),
         ]
+        _date(status["conditions"], old)
 
     def prepare_for_subresource(self, subresource: str, new: Tree, old: Tree) -> None:
         """``approval``: only conditions change."""
         keep(new, old, "spec")
         conditions = (new.get("status") or {}).get("conditions") or []
+        _date(conditions, old)
         new["status"] = dict(old.get("status") or {}) | {"conditions": conditions}
 
 
 def _conditions(tree: Tree, approval: bool) -> list[Tree]:
     conditions = (tree.get("status") or {}).get("conditions") or []
     return [each for each in conditions if (each.get("type") in _APPROVAL_CONDITIONS) is approval]
+
+
+def _date(conditions: list[Tree], old: Tree) -> None:
+    """Conditions without times get them; one that was there with the same status keeps its time of transition."""
+    before = (old.get("status") or {}).get("conditions") or []
+    for condition in conditions:
+        same = [each for each in before if all(each.get(key) == condition.get(key) for key in ("type", "status"))]
+        if not condition.get("lastUpdateTime"):
+            condition["lastUpdateTime"] = timestamps.now()
+        if not condition.get("lastTransitionTime"):
+            known = same[0].get("lastTransitionTime") if same else None
+            condition["lastTransitionTime"] = known or timestamps.now()
