@@ -52,12 +52,20 @@ def _address(text: str) -> _Address:
     try:
         address = ipaddress.ip_address(text)
     except ValueError as error:
-        raise ValueError(f'ParseAddr("{text}"): unable to parse IP') from error
+        raise ValueError(f'ParseAddr("{text}"): {_unparsed(text)}') from error
     if isinstance(address, ipaddress.IPv6Address) and address.scope_id is not None:
         raise ValueError(f'IP address "{text}" with zone value is not allowed')
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         raise ValueError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
     return address
+
+
+def _unparsed(text: str) -> str:
+    """What Go says about the number of fields of an IPv4 address, and about anything else."""
+    fields = text.split(".")
+    if ":" in text or len(fields) in (1, 4) or not all(each.isdigit() for each in fields):
+        return "unable to parse IP"
+    return f"IPv4 address too {'long' if len(fields) > 4 else 'short'}"
 
 
 def _parse_ip(text: str) -> IP:
