@@ -320,10 +320,11 @@ def dispatched(overloads: tuple[Overload, ...], arguments: list[Run]) -> Run:
         cost = costing_of[choose(overloads, given)]
         return 1 if cost is None else cost(given, result)
 
+    costly = cost_of if any(costing_of.values()) else None
     if len(arguments) == 1:
-        return _unary(chosen, cost_of, arguments[0])
+        return _unary(chosen, costly, arguments[0])
     if len(arguments) == 2:
-        return _binary(chosen, cost_of, *arguments)
+        return _binary(chosen, costly, *arguments)
 
     def variadic(frame: Frame) -> Value:
         given = tuple([each(frame) for each in arguments])
