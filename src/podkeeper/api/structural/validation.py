@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from podkeeper.api.errors import Cause
+from podkeeper.api.structural import embedded
 from podkeeper.api.structural.correlation import MISSING, matching_items, same
 from podkeeper.api.structural.formats import CHECKS
 from podkeeper.api.structural.schema import Schema
@@ -152,6 +153,8 @@ class _Walk:
         for name in tree.get("required") or ():
             if name not in value:
                 self._found.required(joined(at, name))
+        if schema.embedded:
+            embedded.judge(self._found, value, at)
         before = old if isinstance(old, dict) else {}
         for name, member in value.items():
             if whole and name in ("apiVersion", "kind", "metadata"):

@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from podkeeper.api import codec, names
-from podkeeper.api.structural.schema import parse
+from podkeeper.api.structural import fieldpaths
+from podkeeper.api.structural.schema import Schema, parse
 from podkeeper.api.validation import schemas, webhooks
 from podkeeper.api.validation.fields import Found, indexed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from podkeeper.api.apiextensions import v1 as apiextensions
 
 _APPROVAL = "api-approved.kubernetes.io"
@@ -25,6 +28,15 @@ _KEEP_UNKNOWN = (
     "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
 )
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_STILL_STORED = (
+    "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a "
+    "storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions"
+)
+_SELECTABLE_TYPES = ("string", "boolean", "integer")
+_NOT_SELECTABLE = (
+    "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
+)
+MAX_SELECTABLE_FIELDS = 8
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
 
 
@@ -52,7 +64,11 @@ def custom_resource_definition_update(
     known = {version.name for version in new.spec.versions}
     for path, stored in indexed("status.storedVersions", new.status.stored_versions):
         if stored not in known:
-            found.invalid(path, stored, "must appear in spec.versions")
+            found.invalid(path, stored, _STILL_STORED.format(stored))
+    for version in new.spec.versions:
+        if version.storage and new.status.stored_versions and version.name not in new.status.stored_versions:
+            why = f"must have the storage version {version.name}"
+            found.invalid("status.storedVersions", new.status.stored_versions, why)
 
 
 def _definition(found: Found, spec: apiextensions.CustomResourceDefinitionSpec) -> None:
@@ -82,11 +98,55 @@ def _versions(found: Found, spec: apiextensions.CustomResourceDefinitionSpec) ->
             found.one_of(f"{inner}.type", column.type, _COLUMN_TYPES)
             if not column.json_path:
                 found.required(f"{inner}.JSONPath")
+        _subresources(found, f"{path}.subresources.scale", version)
     listed = [version.name for version in spec.versions]
     if len(set(listed)) < len(listed):
         found.invalid("spec.versions", spec.versions, "must contain unique version names")
     if sum(version.storage for version in spec.versions) != 1:
         found.invalid("spec.versions", spec.versions, "must have exactly one version marked as storage version")
+
+
+def _subresources(found: Found, at: str, version: apiextensions.CustomResourceDefinitionVersion) -> None:
+    scale = version.subresources.scale if version.subresources is not None else None
+    if scale is None:
+        return
+    _scale_path(found, f"{at}.specReplicasPath", scale.spec_replicas_path, (".spec.",), "under .spec")
+    _scale_path(found, f"{at}.statusReplicasPath", scale.status_replicas_path, (".status.",), "under .status")
+    if scale.label_selector_path:
+        either = "under either .spec or .status"
+        _scale_path(found, f"{at}.labelSelectorPath", scale.label_selector_path, (".spec.", ".status."), either)
+
+
+def _scale_path(found: Found, at: str, path: str, below: tuple[str, ...], where: str) -> None:
+    if not path:
+        found.required(at)
+    elif not path.startswith("."):
+        found.invalid(at, path, "must be a simple json path starting with .")
+    elif not path.startswith(below):
+        found.invalid(at, path, f"should be a json path {where}")
+
+
+def _selectable(found: Found, at: str, fields: Sequence[apiextensions.SelectableField], schema: Schema) -> None:
+    known: set[str] = set()
+    for path, each in indexed(at, fields):
+        place = f"{path}.jsonPath"
+        if not each.json_path:
+            found.required(place)
+            continue
+        try:
+            shown, target = fieldpaths.resolve(each.json_path, schema, quoted=False)
+        except fieldpaths.BadPath as error:
+            found.invalid(place, each.json_path, f"is an invalid path: {error}")
+            continue
+        if shown.partition(".")[0] == "metadata":
+            found.invalid(place, each.json_path, "must not point to fields in metadata")
+        if target.type not in _SELECTABLE_TYPES:
+            found.invalid(place, each.json_path, _NOT_SELECTABLE)
+        if shown in known:
+            found.duplicate(place, each.json_path)
+        known.add(shown)
+    if len(known) > MAX_SELECTABLE_FIELDS:
+        found.too_many(at, len(known), MAX_SELECTABLE_FIELDS)
 
 
 def _schemas(found: Found, spec: apiextensions.CustomResourceDefinitionSpec) -> None:
@@ -99,11 +159,22 @@ def _schemas(found: Found, spec: apiextensions.CustomResourceDefinitionSpec) -> 
     for index, schema in enumerate(given[:1] if shared else given):
         if schema is not None and schema.open_api_v3_schema is not None:
             at = "spec.validation" if shared else f"spec.versions[{index}].schema"
-            _schema(found, f"{at}.openAPIV3Schema", codec.to_tree(schema.open_api_v3_schema))
+            parsed = _schema(found, f"{at}.openAPIV3Schema", codec.to_tree(schema.open_api_v3_schema))
+            if parsed is not None:
+                _selectable_fields(found, spec, schema, parsed)
 
 
-def _schema(found: Found, at: str, tree: dict[str, Any]) -> None:
-    """A schema and, if it is good, its rules."""
+def _selectable_fields(
+    found: Found, spec: apiextensions.CustomResourceDefinitionSpec, given: Any, parsed: Schema
+) -> None:
+    """Those of the versions that have a schema."""
+    for path, version in indexed("spec.versions", spec.versions):
+        if version.selectable_fields and version.schema == given:
+            _selectable(found, f"{path}.selectableFields", version.selectable_fields, parsed)
+
+
+def _schema(found: Found, at: str, tree: dict[str, Any]) -> Schema | None:
+    """A schema and, if it is good, its rules; the schema, unless it is bad."""
     mistakes = Found()
     schemas.structural(mistakes, at, tree)
     found.extend(mistakes)
@@ -113,6 +184,7 @@ def _schema(found: Found, at: str, tree: dict[str, Any]) -> None:
         from podkeeper.api.validation import schemarules
 
         schemarules.schema_rules(found, at, parsed)
+    return parsed
 
 
 def _names(found: Found, at: str, given: apiextensions.CustomResourceDefinitionNames) -> None:

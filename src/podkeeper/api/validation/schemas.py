@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from podkeeper.api.validation import schemalists
 from podkeeper.api.validation.fields import Found
 
 Tree = dict[str, Any]
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _NOT_SUPPORTED = ("definitions", "dependencies", "patternProperties", "additionalItems", "$ref", "id")
-_LIST_TYPES = ("atomic", "map", "set")
 _KEEP = "x-kubernetes-preserve-unknown-fields"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 
@@ -77,16 +77,9 @@ def _said(found: Found, at: str, schema: Tree) -> None:
         found.forbidden(f"{at}.type", "type cannot be set to null, use nullable as an alternative")
     elif kind and kind not in _TYPES:
         found.unsupported(f"{at}.type", kind, _TYPES)
-    listed = schema.get("x-kubernetes-list-type")
-    if listed is None:
-        return
-    if listed not in _LIST_TYPES:
-        found.unsupported(f"{at}.x-kubernetes-list-type", listed, _LIST_TYPES)
-    if kind != "array":
-        found.invalid(f"{at}.type", kind or "", "must be array if x-kubernetes-list-type is set")
-    if listed == "map" and not schema.get("x-kubernetes-list-map-keys"):
-        why = "must not be empty if x-kubernetes-list-type is map"
-        found.required(f"{at}.x-kubernetes-list-map-keys", why)
+    if schema.get(_KEEP) is False:
+        found.invalid(f"{at}.{_KEEP}", False, "must be true or undefined")
+    schemalists.lists_and_maps(found, at, schema)
 
 
 def _pattern(found: Found, at: str, pattern: str) -> None:

@@ -94,9 +94,9 @@ CASES: list[tuple[str, Any, str, str]] = [
     ),
     (
         f"{AT}.properties.spec.properties.items.x-kubernetes-list-type",
-        "map",
-        f"{SPEC}.properties[items].x-kubernetes-list-map-keys",
-        "Required value: must not be empty if x-kubernetes-list-type is map",
+        "set-of",
+        f"{SPEC}.properties[items].x-kubernetes-list-type",
+        'Unsupported value: "set-of": supported values: "atomic", "set", "map"',
     ),
     (
         f"{AT}.properties.spec.additionalProperties",
@@ -155,7 +155,8 @@ def test_a_served_kind_stays(on_update: Judge) -> None:
     assert on_update(served, "spec.scope", "Cluster") == [
         ("spec.scope", 'Invalid value: "Cluster": field is immutable')
     ]
-    assert on_update(served, "spec.versions.0.name", "v2") == [
-        ("status.storedVersions[0]", 'Invalid value: "v1": must appear in spec.versions')
-    ]
+    gone, not_stored = on_update(served, "spec.versions.0.name", "v2")
+    assert gone[0] == "status.storedVersions[0]"
+    assert gone[1].startswith('Invalid value: "v1": missing from spec.versions; v1 was previously a storage version')
+    assert not_stored == ("status.storedVersions", 'Invalid value: ["v1"]: must have the storage version v2')
     assert on_update(DEFINITION, "spec.scope", "Cluster") == []
