@@ -161,16 +161,10 @@ def _schemas(found: Found, spec: apiextensions.CustomResourceDefinitionSpec) -> 
             at = "spec.validation" if shared else f"spec.versions[{index}].schema"
             parsed = _schema(found, f"{at}.openAPIV3Schema", codec.to_tree(schema.open_api_v3_schema))
             if parsed is not None:
-                _selectable_fields(found, spec, schema, parsed)
-
-
-def _selectable_fields(
-    found: Found, spec: apiextensions.CustomResourceDefinitionSpec, given: Any, parsed: Schema
-) -> None:
-    """Those of the versions that have a schema."""
-    for path, version in indexed("spec.versions", spec.versions):
-        if version.selectable_fields and version.schema == given:
-            _selectable(found, f"{path}.selectableFields", version.selectable_fields, parsed)
+                concerned = range(len(given)) if shared else (index,)
+                for number in concerned:
+                    at = f"spec.versions[{number}].selectableFields"
+                    _selectable(found, at, spec.versions[number].selectable_fields, parsed)
 
 
 def _schema(found: Found, at: str, tree: dict[str, Any]) -> Schema | None:
