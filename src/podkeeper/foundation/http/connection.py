@@ -1,7 +1,8 @@
 """One HTTP/1.1 connection: httptools parses, a task of the server's group answers requests one after the other.
 
-idle --request complete--> answering --answer written, keep-alive--> idle
-  \\--idle timeout, EOF--> closed     \\--Takeover--> the transport belongs to the answer
+idle --first byte--> reading --request complete--> answering --answer written, keep-alive--> idle
+  |                     \\--too slow--> 408, closed    \\--Takeover--> the transport belongs to the answer
+  \\--idle timeout, EOF--> closed
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from podkeeper.foundation.http.messages import (
     frame_chunk,
     status_line,
 )
+from podkeeper.foundation.http.patience import Patience
 
 if TYPE_CHECKING:
     from podkeeper.foundation.http.server import HttpServer
@@ -58,13 +60,13 @@ class Connection(asyncio.Protocol):
         self._arrived: asyncio.Future[None] | None = None
         self._request: Request | None = None
         self._body: list[bytes] = []
-        self._head_size = self._body_size = 0
+        self._head_size = self._head_lines = self._body_size = 0
+        self.headed = False
         self._rest = b""
         self._writable: asyncio.Future[None] | None = None
         self._congested = self._reading_paused = self._closing = False
         self._on_drained: Callable[[], None] | None = None
-        self._last_active = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._patience = Patience(self._loop, self._limits, self)
 
     # what asyncio calls
 
@@ -73,8 +75,6 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
         self._peer = Peer(transport)
-        self._last_active = self._loop.time()
-        self._timer = self._loop.call_later(self._limits.idle_timeout, self._check_idle)
         self._task = self._server.adopt(self)
 
     def data_received(self, data: bytes) -> None:
@@ -87,7 +87,9 @@ class Connection(asyncio.Protocol):
             self._rest = bytes(data[upgrade.args[0] :])
             self._pause_reading()
         except httptools.HttpParserError as error:
-            self._refuse(400, f"malformed HTTP request: {error}")
+            self.refuse(400, f"malformed HTTP request: {error}")
+        if self._request is not None and not self._closing:
+            self._patience.sends()
 
     def eof_received(self) -> bool | None:
         """The client sends no more; what it has asked for is still answered where the transport allows it."""
@@ -97,8 +99,7 @@ class Connection(asyncio.Protocol):
         """Ends the task with whatever it was doing for this client."""
         self._closing = True
         self._transport = None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._patience.end()
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         if self._task is not None:
@@ -122,7 +123,8 @@ class Connection(asyncio.Protocol):
         """A request line begins."""
         self._request = Request("", b"", {}, b"", self._peer)
         self._body = []
-        self._head_size = self._body_size = 0
+        self._head_size = self._head_lines = self._body_size = 0
+        self.headed = False
 
     def on_url(self, url: bytes) -> None:
         """The request target, possibly in parts."""
@@ -131,8 +133,12 @@ class Connection(asyncio.Protocol):
         self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header line."""
+        """One header line. Those after the body are dropped: whoever has judged the head has not seen them."""
         assert self._request is not None
+        if self.headed:
+            self._count_head(len(name) + len(value))
+            return
+        self._head_lines += 1
         headers = self._request.headers
         name = name.lower()
         headers[name] = headers[name] + b", " + value if name in headers else value
@@ -142,6 +148,7 @@ class Connection(asyncio.Protocol):
         """The body, if any, follows."""
         request = self._request
         assert request is not None
+        self.headed = True
         request.method = self._parser.get_method().decode("latin-1")
         request.upgrade = self._parser.should_upgrade()
         request.keep_alive = self._parser.should_keep_alive()
@@ -174,12 +181,13 @@ class Connection(asyncio.Protocol):
 
     def _count_head(self, size: int) -> None:
         self._head_size += size
-        if self._head_size > self._limits.head and not self._closing:
-            self._refuse(431, "request header too large")
+        too_large = self._head_size > self._limits.head or self._head_lines > self._limits.lines
+        if too_large and not self._closing:
+            self.refuse(431, "request header too large")
 
     def _deliver(self, request: Request) -> None:
         self._request = None
-        self._last_active = 0.0
+        self._patience.has_sent()
         self._requests.append(request)
         if len(self._requests) >= PIPELINE:
             self._pause_reading()
@@ -198,7 +206,7 @@ class Connection(asyncio.Protocol):
                 answer = await self._server.handler(request)
                 if not await self._send(request, answer):
                     return
-                self._last_active = self._loop.time()
+                self._patience.answered()
                 if self._server.stopping:
                     return
         except asyncio.CancelledError:
@@ -212,6 +220,19 @@ class Connection(asyncio.Protocol):
     def idle(self) -> bool:
         """No request is being read or answered."""
         return self._arrived is not None and self._request is None
+
+    @property
+    def held(self) -> bool:
+        """What the client sends has to wait for an answer before it."""
+        return self._reading_paused or self._arrived is None
+
+    def refuse(self, status: int, message: str) -> None:
+        """Answers with plain text, if nothing else is being answered, and closes."""
+        if self._transport is not None and not self._requests and self._arrived is not None:
+            body = message.encode()
+            refusal = Response(status, _PLAIN, body)
+            self._write_response(Request("GET", b""), refusal, keep=False)
+        self.close()
 
     def close(self) -> None:
         """Closes after what was written has been sent."""
@@ -275,8 +296,7 @@ class Connection(asyncio.Protocol):
 
     async def _hand_over(self, answer: Takeover) -> None:
         transport, self._transport = self._transport, None
-        if self._timer is not None:
-            self._timer.cancel()
+        self._patience.end()
         if transport is None:
             if answer.abandon is not None:
                 answer.abandon()
@@ -337,13 +357,6 @@ class Connection(asyncio.Protocol):
 
     # small parts
 
-    def _refuse(self, status: int, message: str) -> None:
-        if self._transport is not None and not self._requests and self._arrived is not None:
-            body = message.encode()
-            refusal = Response(status, _PLAIN, body)
-            self._write_response(Request("GET", b""), refusal, keep=False)
-        self.close()
-
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:
             self._reading_paused = True
@@ -353,15 +366,6 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         if self._transport is not None:
             self._transport.resume_reading()
-
-    def _check_idle(self) -> None:
-        """Closes a connection on which nothing has happened; a busy one is looked at again later."""
-        waited = self._loop.time() - self._last_active
-        if self._arrived is not None and self._last_active and waited >= self._limits.idle_timeout - 0.001:
-            self.close()
-            return
-        delay = self._limits.idle_timeout - waited if self._last_active else self._limits.idle_timeout
-        self._timer = self._loop.call_later(max(delay, 1.0), self._check_idle)
 
 
 class _Body:

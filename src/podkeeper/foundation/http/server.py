@@ -18,11 +18,15 @@ from podkeeper.foundation.http.messages import Handler
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes of a request's head and body, seconds a connection may idle, seconds for a TLS handshake."""
+    """Bytes of a request's head and body, and lines in its head. Seconds: between requests, for a TLS handshake, and
+    from a request's first byte until its head and until all of it is there."""
 
     head: int = 1 << 20
+    lines: int = 1000
     body: int = 3 << 20
     idle_timeout: float = 180.0
+    head_timeout: float = 32.0
+    request_timeout: float = 60.0
     handshake_timeout: float = 15.0
 
 

@@ -151,6 +151,86 @@ async def test_idle_connections_are_closed() -> None:
         assert server.connections == 0
 
 
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"G",
+        b"GET / HTTP/1.1\r\nX-A: ",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+    ],
+)
+async def test_a_request_that_does_not_end_is_answered_408(beginning: bytes) -> None:
+    async with serving(echo, Limits(head_timeout=0.05, request_timeout=0.1)) as (_, port):
+        peer = await Peer.connect(port)
+        status, headers, _ = await peer.ask(beginning)
+        assert status == "HTTP/1.1 408 Request Timeout"
+        assert headers["connection"] == "close"
+        assert await peer.closed()
+
+
+async def test_a_client_that_says_nothing_is_not_waited_for_as_long_as_one_between_requests() -> None:
+    async with serving(echo, Limits(head_timeout=0.05, idle_timeout=3600.0)) as (server, port):
+        peer, silent = await Peer.connect(port), await Peer.connect(port)
+        await peer.ask(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert await silent.closed()
+        assert server.connections == 1
+
+
+async def test_a_slow_handler_is_not_the_clients_fault() -> None:
+    release = asyncio.Event()
+
+    async def slow(request: Request) -> Answer:
+        await release.wait()
+        return Response(200, HEAD, request.target)
+
+    async with serving(slow, Limits(head_timeout=0.02, request_timeout=0.02, idle_timeout=0.02)) as (_, port):
+        peer, other = await Peer.connect(port), await Peer.connect(port)
+        peer.writer.write(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HT")
+        other.writer.write(b"G")
+        assert (await other.answer())[0] == "HTTP/1.1 408 Request Timeout"  # so much time has gone by
+        release.set()
+        assert (await peer.answer())[2] == b"/a"
+
+
+async def test_headers_after_the_body_are_not_taken_for_headers() -> None:
+    async with serving(echo) as (_, port):
+        peer = await Peer.connect(port)
+        head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        _, _, body = await peer.ask(head + b"2\r\nab\r\n0\r\nX-A: smuggled\r\n\r\n")
+        assert body == b"POST / 2 "
+        assert (await peer.ask(b"GET / HTTP/1.1\r\nHost: x\r\nX-A: seen\r\n\r\n"))[2] == b"GET / 0 seen"
+        peer.writer.close()
+
+
+async def test_a_head_of_too_many_lines_is_refused() -> None:
+    async with serving(echo) as (_, port):
+        peer = await Peer.connect(port)
+        status, _, _ = await peer.ask(b"GET / HTTP/1.1\r\n" + b"a:\r\n" * 1001 + b"\r\n")
+        assert status == "HTTP/1.1 431 Request Header Fields Too Large"
+
+
+async def test_thousands_of_half_open_connections_keep_nobody_from_being_answered() -> None:
+    loop = asyncio.get_running_loop()
+    async with serving(echo) as (server, port):
+        sockets = []
+        try:
+            for number in range(3000):
+                each = socket.socket()
+                each.setblocking(False)
+                sockets.append(each)
+                await loop.sock_connect(each, ("127.0.0.1", port))
+                if number % 3:
+                    await loop.sock_sendall(each, b"GET / HT"[: number % 9])
+            peer = await Peer.connect(port)
+            assert (await peer.ask(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n"))[2] == b"GET /x 0 "
+            assert server.connections == 3001
+            peer.writer.close()
+        finally:
+            for each in sockets:
+                each.close()
+
+
 async def test_a_streaming_answer_comes_in_chunks_and_keeps_the_connection() -> None:
     async def handler(request: Request) -> Answer:
         async def run(writer: BodyWriter) -> None:
