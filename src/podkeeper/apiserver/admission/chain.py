@@ -21,6 +21,8 @@ from podkeeper.apiserver.admission.plugin import Plugin
 from podkeeper.apiserver.admission.podnodeselector import PodNodeSelector
 from podkeeper.apiserver.admission.podsecurity.plugin import PodSecurity
 from podkeeper.apiserver.admission.podtopologylabels import PodTopologyLabels
+from podkeeper.apiserver.admission.policies.mutating import MutatingAdmissionPolicy
+from podkeeper.apiserver.admission.policies.validating import ValidatingAdmissionPolicy
 from podkeeper.apiserver.admission.priority import Priority
 from podkeeper.apiserver.admission.rbacescalation import RbacEscalation
 from podkeeper.apiserver.admission.reinvocation import take_second_pass
@@ -79,7 +81,9 @@ def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
         DefaultIngressClass(live),
         PodTopologyLabels(live),
         RbacEscalation(live, given.authorizer),
+        MutatingAdmissionPolicy(live, given.authorizer.rbac),
         MutatingAdmissionWebhook(live, given.webhooks, relevance),
+        ValidatingAdmissionPolicy(live, given.authorizer.rbac),
         ValidatingAdmissionWebhook(live, given.webhooks, relevance),
         ResourceQuota(live, given.clock),
     ]

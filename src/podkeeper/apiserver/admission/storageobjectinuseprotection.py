@@ -1,4 +1,4 @@
-"""StorageObjectInUseProtection: claims, volumes and classes of attributes are kept by a finalizer while they are used."""
+"""StorageObjectInUseProtection: claims, volumes and attributes classes get a finalizer that keeps them while used."""
 
 from __future__ import annotations
 
