@@ -33,6 +33,7 @@ P = ParamSpec("P")
 
 _UNREADABLE = RequestInfo(path="", verb="")
 _TOO_MANY = "Too many requests, please try again later.\n"
+_STOPPING = "The apiserver is shutting down, please try again later.\n"
 
 
 class Passage:
@@ -64,10 +65,14 @@ class Chain:
     def __init__(self, gates: Gates, handle: Handle, metrics: RequestMetrics) -> None:
         self._infos, self._identities = RequestInfos(), AuditIds()
         self._gates, self._handle, self._metrics = gates, handle, metrics
+        #: The server ends: whoever still asks is told to come again, to the one that follows.
+        self.stopping = False
 
     async def __call__(self, request: Request) -> Answer:
         """Answers one request."""
         passage = Passage(request, self._identities.of(request))
+        if self.stopping:
+            return responses.closing(_STOPPING, 429, ((b"Retry-After", b"5"),))
         try:
             answer = await self._in_time(passage)
         except ApiError as error:
@@ -113,7 +118,7 @@ class Chain:
         if self._gates.audit is not None:
             passage.event = self._gates.audit.begin(passage.identity, request, passage.info, user)
         if not IMPERSONATION.isdisjoint(request.headers):
-            user = await impersonate(request, user, self._gates.authorizer)
+            user = await impersonate(request, user, self._gates.authorizer, passage.info)
             if passage.event is not None:
                 passage.event.impersonate(user)
         return await self._admitted(passage, user)

@@ -188,7 +188,8 @@ async def test_acting_as_another_needs_permission_for_each_part(api: Any) -> Non
     token = await make_account(api, "pretender")
     refused = await api("POST", who, {}, token=token, impersonate_user="bob")
     assert refused.message.startswith(
-        'users "bob" is forbidden: User "system:serviceaccount:default:pretender" cannot '
+        'selfsubjectreviews.authentication.k8s.io is forbidden: User "system:serviceaccount:default:pretender" '
+        "cannot impersonate-on:user-info:create resource"
     )
 
 
@@ -287,3 +288,52 @@ async def test_nobody_grants_what_he_does_not_hold(api: Any) -> None:
         "POST", bindings, {"metadata": {"name": "fair"}, "roleRef": fair, "subjects": [subject]}, pair=pair
     )
     assert given.status == 201
+
+
+async def grant(api: Any, user: str, name: str, *rules: dict[str, Any]) -> None:
+    role = {"metadata": {"name": name}, "rules": list(rules)}
+    assert (await api("POST", f"{RBAC}/clusterroles", role)).status == 201
+    binding = {
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}],
+    }
+    assert (await api("POST", f"{RBAC}/clusterrolebindings", binding)).status == 201
+
+
+async def test_constrained_impersonation_is_for_named_deeds_alone(api: Any) -> None:
+    deputy = api.server.client_pair("deputy")
+    identities = {"apiGroups": ["authentication.k8s.io"], "resources": ["users"], "verbs": ["impersonate:user-info"]}
+    deeds = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["impersonate-on:user-info:list"]}
+    await grant(api, "deputy", "deputy", identities | {"resourceNames": ["panda"]}, deeds)
+    await grant(api, "panda", "panda", RULE | {"verbs": ["list", "get", "create"]})
+    path = f"{DEFAULT}/configmaps"
+    assert (await api("GET", path, pair=deputy, impersonate_user="panda")).status == 200
+    refused = await api("POST", path, {"metadata": {"name": "x"}}, pair=deputy, impersonate_user="panda")
+    assert (refused.status, refused.message) == (
+        403,
+        'configmaps is forbidden: User "deputy" cannot impersonate-on:user-info:create resource "configmaps" '
+        'in API group "" in the namespace "default"',
+    )
+    refused = await api("GET", path, pair=deputy, impersonate_user="bear")
+    assert (refused.status, refused.message) == (
+        403,
+        'users.authentication.k8s.io "bear" is forbidden: User "deputy" cannot impersonate:user-info resource "users" '
+        'in API group "authentication.k8s.io" at the cluster scope',
+    )
+    assert (await api("GET", path, pair=deputy, impersonate_user="panda", impersonate_group="ops")).status == 403
+
+
+async def test_a_node_is_impersonated_with_its_groups_and_masters_only_in_the_old_way(api: Any) -> None:
+    review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    reply = await api("POST", review, {}, impersonate_user="system:node:n1")
+    assert reply.tree["status"]["userInfo"]["groups"] == ["system:nodes", "system:authenticated"]
+    reply = await api("POST", review, {}, impersonate_user="x", impersonate_group="system:masters")
+    assert reply.tree["status"]["userInfo"]["groups"] == ["system:masters", "system:authenticated"]
+    everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["impersonate:user-info"]}
+    on = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["impersonate-on:user-info:create"]}
+    await grant(api, "climber", "climber", everything, on)
+    pair = api.server.client_pair("climber")
+    assert (await api("POST", review, {}, pair=pair, impersonate_user="x")).status == 201
+    refused = await api("POST", review, {}, pair=pair, impersonate_user="x", impersonate_group="system:masters")
+    assert refused.status == 403
