@@ -205,3 +205,35 @@ def test_another_api_server_answers_under_the_clusters_address(cluster: Cluster,
     cluster.wait("condition=Available=false", "apiservice/v1.wardle.example.com")
     gone = cluster.kubectl("get", "--raw", "/apis/wardle.example.com/v1", check=False)
     assert "ServiceUnavailable" in gone.stderr
+
+
+OLD = ("env", "KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false", "KUBECTL_PORT_FORWARD_WEBSOCKETS=false")
+
+
+def old_kubectl(cluster: Cluster, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """kubectl as clients were before WebSockets: it speaks SPDY."""
+    return cluster.run(*OLD, CLIENTS / "kubectl-1.36", f"--kubeconfig={cluster.kubeconfig}", *arguments, **options)
+
+
+def test_older_clients_exec_over_spdy(cluster: Cluster, shop: None) -> None:
+    name = pods(cluster)[0]["metadata"]["name"]
+    done = old_kubectl(cluster, "exec", name, "--", "sh", "-c", "echo out; echo err >&2; exit 7", check=False)
+    assert (done.returncode, done.stdout) == (7, "out\n")
+    assert done.stderr == "err\ncommand terminated with exit code 7\n"
+    text = "x" * 300_000 + "\n"
+    given = old_kubectl(cluster, "exec", "-i", name, "--", "cat", input=text)
+    assert given.stdout == text
+
+
+def test_older_clients_forward_ports_over_spdy(cluster: Cluster, shop: None) -> None:
+    name = pods(cluster)[0]["metadata"]["name"]
+    command = [*cluster.namespace.enter, *OLD, str(CLIENTS / "kubectl-1.36"), f"--kubeconfig={cluster.kubeconfig}"]
+    with subprocess.Popen([*command, "port-forward", name, ":80"], stdout=subprocess.PIPE, text=True) as forward:
+        try:
+            assert forward.stdout is not None
+            address = forward.stdout.readline().split()[2]
+            program = f"import urllib.request as u; print(u.urlopen('http://{address}/').status)"
+            for _ in range(3):
+                assert cluster.run(sys.executable, "-c", program).stdout.strip() == "200"
+        finally:
+            forward.kill()

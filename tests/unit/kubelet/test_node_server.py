@@ -228,7 +228,7 @@ async def test_a_command_that_cannot_run_is_told_on_the_error_channel(served: Se
     ("path", "upgrade", "status", "words"),
     [
         ("/exec/default/web/app?command=x&stdout=1", "", 400, "Upgrade request required"),
-        ("/exec/default/web/app?command=x&stdout=1", "SPDY/3.1", 400, "not SPDY/3.1"),
+        ("/exec/default/web/app?command=x&stdout=1", "h2c", 400, "Upgrade request required"),
         ("/exec/default/web/app?command=x", "websocket", 400, "at least 1 of stdin, stdout, stderr"),
         ("/exec/default/web/app?stdout=1", "websocket", 400, "you must specify a command"),
         ("/exec/default/web/none?command=x&stdout=1", "websocket", 404, 'container not found ("none")'),

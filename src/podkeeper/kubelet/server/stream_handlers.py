@@ -1,4 +1,4 @@
-"""exec, attach and portForward: checks, then a WebSocket and the relay of ``streams``."""
+"""exec, attach and portForward: checks, then a WebSocket or SPDY and the relay of ``streams``."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from podkeeper.kubelet.pod_workers import PodWorkers
-from podkeeper.kubelet.server import channels
+from podkeeper.kubelet.server import channels, upgraded
 from podkeeper.kubelet.server.log_handler import is_true
 from podkeeper.kubelet.server.lookup import find_pod, running_container
-from podkeeper.kubelet.server.streams import PortForward, ProcessStreams, StreamOptions
+from podkeeper.kubelet.server.streams import ChannelSocket, PortForward, ProcessStreams, StreamOptions
 from podkeeper.kubelet.server.tunnel import PROTOCOL, Tunnel
 from podkeeper.runtime.cri import Process, RuntimeFailure, RuntimeService, SandboxStatus
 
 HEARTBEAT_SECONDS = 30.0
+#: What port-forward is called where SPDY's own connection carries it.
+FORWARDING = "portforward.k8s.io"
 
 
-def require_websocket(request: web.Request) -> None:
-    """400 for a plain request; SPDY, which older clients fall back to, is refused by its name."""
+def wants_spdy(request: web.Request) -> bool:
+    """Whether the client is one of the older ones, which speak SPDY/3.1. 400 for a plain request."""
     upgrade = request.headers.get("Upgrade", "").lower()
-    if upgrade.startswith("spdy"):
-        raise web.HTTPBadRequest(
-            text=f"unable to upgrade: this node speaks WebSockets ({', '.join(channels.PROTOCOLS)}), not SPDY/3.1"
-        )
-    if upgrade != "websocket":
+    if upgrade not in ("websocket", upgraded.PROTOCOL.lower()):
         raise web.HTTPBadRequest(text="Upgrade request required")
+    return upgrade != "websocket"
 
 
 def offered_protocols(request: web.Request) -> list[str]:
@@ -73,22 +72,31 @@ class StreamHandlers:
     async def _stream(
         self, request: web.Request, options: StreamOptions, start: Callable[[], Awaitable[Process]]
     ) -> web.StreamResponse:
-        require_websocket(request)
+        if wants_spdy(request):
+            return await self._stream_over_spdy(request, options, start)
         socket = web.WebSocketResponse(protocols=channels.PROTOCOLS, heartbeat=HEARTBEAT_SECONDS, max_msg_size=0)
         await socket.prepare(request)
-        try:
-            process = await start()
-        except RuntimeFailure as error:
-            await socket.send_bytes(channels.failure_status(str(error)))
-            await socket.close()
-            return socket
-        await ProcessStreams(socket, process, options).run()
+        await _run(socket, options, start)
         return socket
+
+    async def _stream_over_spdy(
+        self, request: web.Request, options: StreamOptions, start: Callable[[], Awaitable[Process]]
+    ) -> web.StreamResponse:
+        version = upgraded.chosen_version(request, (channels.V4,))
+        raw = upgraded.RawConnection(request, version)
+        try:
+            connection = upgraded.ChannelConnection(raw, options.streams)
+            if await connection.opened():
+                await _run(connection, options, start)
+        finally:
+            await raw.close()
+        return upgraded.Upgraded()
 
     async def port_forward(self, request: web.Request) -> web.StreamResponse:
         """``/portForward/NAMESPACE/POD``: tunnelled SPDY as kubectl asks for, else channels for ``?port=...``."""
         worker = find_pod(self._workers, request)
-        require_websocket(request)
+        if wants_spdy(request):
+            return await self._tunnel_over_spdy(request, worker.runtime.ready_sandbox)
         if PROTOCOL in offered_protocols(request):
             return await self._tunnel(request, worker.runtime.ready_sandbox)
         try:
@@ -115,3 +123,25 @@ class StreamHandlers:
         await socket.prepare(request)
         await Tunnel(socket, lambda port: self._runtime.port_forward(sandbox_id, port)).run()
         return socket
+
+    async def _tunnel_over_spdy(self, request: web.Request, sandbox: SandboxStatus | None) -> web.StreamResponse:
+        if sandbox is None:
+            raise web.HTTPBadRequest(text="pod is not running")
+        sandbox_id = sandbox.id
+        raw = upgraded.RawConnection(request, upgraded.chosen_version(request, (FORWARDING,)))
+        try:
+            await Tunnel(raw, lambda port: self._runtime.port_forward(sandbox_id, port)).run()
+        finally:
+            await raw.close()
+        return upgraded.Upgraded()
+
+
+async def _run(socket: ChannelSocket, options: StreamOptions, start: Callable[[], Awaitable[Process]]) -> None:
+    """Starts the process and relays; a client that does not get one is told why."""
+    try:
+        process = await start()
+    except RuntimeFailure as error:
+        await socket.send_bytes(channels.failure_status(str(error)))
+        await socket.close()
+        return
+    await ProcessStreams(socket, process, options).run()

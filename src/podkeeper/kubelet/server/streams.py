@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from aiohttp import WSMessage, WSMsgType, web
 
 from podkeeper.kubelet.server import channels
 from podkeeper.kubelet.waiting import first_of
 from podkeeper.runtime.cri import Process, RuntimeFailure
+
+
+class ChannelSocket(Protocol):
+    """A WebSocket that speaks the channel protocol, or what behaves like one."""
+
+    @property
+    def ws_protocol(self) -> str | None:
+        """Which version of it."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[WSMessage]: ...
+
+    async def send_bytes(self, data: bytes) -> None: ...
+
+    async def close(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +37,13 @@ class StreamOptions:
     stdout: bool = False
     stderr: bool = False
     tty: bool = False
+
+    @property
+    def streams(self) -> frozenset[str]:
+        """The streams that a client opens for these, where it has to open them."""
+        wanted = {"error": True, "stdin": self.stdin, "stdout": self.stdout, "resize": self.tty}
+        wanted["stderr"] = self.stderr and not self.tty
+        return frozenset(name for name, set_ in wanted.items() if set_)
 
     @property
     def first_output(self) -> int:
@@ -42,7 +66,7 @@ def _frame(message: WSMessage) -> bytes | None:
 class ProcessStreams:
     """One process, one client. ``run`` ends when the process has ended or the client is gone."""
 
-    def __init__(self, socket: web.WebSocketResponse, process: Process, options: StreamOptions) -> None:
+    def __init__(self, socket: ChannelSocket, process: Process, options: StreamOptions) -> None:
         self._socket, self._process, self._options = socket, process, options
 
     async def run(self) -> None:

@@ -9,10 +9,11 @@ https://github.com/kubernetes/enhancements/tree/master/keps/sig-api-machinery/40
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType
 
 from podkeeper.kubelet.server import spdy
 from podkeeper.kubelet.waiting import first_of
@@ -22,6 +23,16 @@ PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 WAITING_PIECES = 64
 
 Connect = Callable[[int], Awaitable[Process]]
+
+
+class ByteSocket(Protocol):
+    """A WebSocket whose binary messages are a stream of bytes, or what behaves like one."""
+
+    def __aiter__(self) -> AsyncIterator[WSMessage]: ...
+
+    async def send_bytes(self, data: bytes) -> None: ...
+
+    async def close(self) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -37,7 +48,7 @@ class _Connection:
 class Tunnel:
     """One client's connections. ``connect`` opens one to a port inside the pod, or raises RuntimeFailure."""
 
-    def __init__(self, socket: web.WebSocketResponse, connect: Connect) -> None:
+    def __init__(self, socket: ByteSocket, connect: Connect) -> None:
         self._socket, self._connect, self._session = socket, connect, spdy.Session()
         self._errors: dict[str, int] = {}
         self._connections: dict[int, _Connection] = {}
