@@ -28,6 +28,7 @@ from podkeeper.controllers.replica_set import ReplicaSets
 from podkeeper.controllers.replication_controller import ReplicationControllers
 from podkeeper.controllers.root_ca import RootCertificates
 from podkeeper.controllers.service_accounts import ServiceAccounts
+from podkeeper.controllers.stale_disruption import StaleDisruptions
 from podkeeper.controllers.taint_eviction import TaintEviction
 from podkeeper.controllers.token_secrets import TokenSecrets
 from podkeeper.foundation.clock import Clock
@@ -60,6 +61,7 @@ def default_controllers(config: ControllersConfig, tools: Callable[[str], Tools]
         EndpointsObjects(tools(EndpointsObjects.name)),
         EndpointMirroring(tools(EndpointMirroring.name)),
         DisruptionBudgets(tools(DisruptionBudgets.name)),
+        StaleDisruptions(tools(StaleDisruptions.name)),
         GarbageCollector(tools(GarbageCollector.name)),
         BootstrapTokenCleaning(tools(BootstrapTokenCleaning.name)),
         CertificateApproval(tools(CertificateApproval.name)),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from aiohttp import WSMsgType, web
+from aiohttp import ClientSession, WSMsgType, web
 
 from podkeeper.apiserver.streaming.proxies import is_special, split_name
 from podkeeper.apiserver.streaming.service_endpoints import port_name_of, ready_endpoints
@@ -124,6 +124,17 @@ async def test_links_and_redirects_lead_through_the_proxy(api: Any, backend: str
 async def test_the_root_has_a_slash(api: Any, backend: str) -> None:
     reply = await api("GET", f"{backend}?a=b")
     assert (reply.status, reply.headers["location"]) == (301, f"{backend}/?a=b")
+
+
+@pytest.mark.usefixtures("anywhere")
+async def test_sockets_pass(api: Any, backend: str) -> None:
+    headers = {"Authorization": f"Bearer {api.token}"}
+    async with (
+        ClientSession(headers=headers) as session,
+        session.ws_connect(f"{api.server.url}{backend}/echo", ssl=api.server.tls()) as socket,
+    ):
+        await socket.send_str("hello")
+        assert await socket.receive_str() == "HELLO"
 
 
 @pytest.mark.usefixtures("anywhere")
