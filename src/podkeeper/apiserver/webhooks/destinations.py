@@ -5,14 +5,14 @@ Addresses of Services mean nothing where the API server runs: there need not be 
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from podkeeper.api.errors import ApiError
 from podkeeper.apiserver.live import LiveObjects
-from podkeeper.registry.verbs import ListOptions
+from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
 
 Tree = Mapping[str, Any]
 
@@ -57,29 +57,7 @@ async def destination(client: Tree, live: LiveObjects) -> Destination:
 
 async def endpoint(namespace: str, name: str, port: int, live: LiveObjects) -> tuple[str, int]:
     """The address and port of a ready endpoint of a Service's port. Raises NoDestination."""
-    service = await live.get("", "services", namespace, name)
-    if service is None:
-        raise NoDestination(f'service "{name}" not found')
-    spec = service.get("spec") or {}
-    if spec.get("type") == "ExternalName":
-        return str(spec.get("externalName") or ""), port
-    wanted = next((each for each in spec.get("ports") or () if each.get("port") == port), None)
-    if wanted is None:
-        raise NoDestination(f'no service port {port} found for service "{name}"')
-    selection = ListOptions(label_selector=f"kubernetes.io/service-name={name}")
-    slices = await live.verbs("discovery.k8s.io", "endpointslices").list(namespace, selection)
-    found = [pair for item in slices.items for pair in _ready(item.tree(), wanted.get("name") or "")]
-    if not found:
-        raise NoDestination(f'no endpoints available for service "{name}"')
-    return random.choice(found)  # noqa: S311 - spreads load
-
-
-def _ready(endpoint_slice: Tree, port_name: str) -> list[tuple[str, int]]:
-    ports = [each["port"] for each in endpoint_slice.get("ports") or () if (each.get("name") or "") == port_name]
-    return [
-        (address, port)
-        for each in endpoint_slice.get("endpoints") or ()
-        if (each.get("conditions") or {}).get("ready", True)
-        for address in each.get("addresses") or ()
-        for port in ports
-    ]
+    try:
+        return await EndpointResolver(live).resolve(namespace, name, str(port))
+    except ApiError as error:
+        raise NoDestination(f'service "{name}" not found' if error.code == 404 else error.message) from error
