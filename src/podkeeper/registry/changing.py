@@ -55,18 +55,30 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Face:
+    """A subresource that shows something else than the object: what admission judges in its place.
+
+    show: what it shows of an object. put: takes over into an object what was changed of it.
+    """
+
+    subresource: str
+    show: Callable[[Tree], Tree]
+    put: Callable[[Tree, Tree], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A new state in the served version.
 
     vouched: it has no nulls and no unknown fields, known without a look.
     applied: it comes from server-side apply, and its field managers are known.
-    face: the subresource by which it came, where that is not the target's.
+    face: by which it came, where that is not the object itself.
     """
 
     tree: Tree
     vouched: bool = False
     applied: bool = False
-    face: str = ""
+    face: Face | None = None
 
 
 #: Makes the new state from the present one; called again when another write came first.
@@ -145,21 +157,29 @@ class _Turn:
         kind = self.kind
         check_kind(kind.resource, proposal.tree)
         self._check_preconditions(proposal.tree["metadata"] or {})
+        face = proposal.face
         attributes = self._attributes()
         tree = attributes.tree = self._complete(proposal, attributes.old or {})
         with blaming_types(kind, tree):
             if not proposal.applied:
                 managers = kind.field_managers
-                face = managers.of(proposal.face or self.target.subresource)
-                face.record(attributes.old, tree, managers.writer(self.context))
-            await kind.backing.admission.mutate(attributes)
+                manager = managers.of(face.subresource if face else self.target.subresource)
+                manager.record(attributes.old, tree, managers.writer(self.context))
+            if face is not None:
+                shown = attributes.tree = face.show(tree)
+                attributes.subresource, attributes.old = face.subresource, face.show(attributes.old or {})
+                await kind.backing.admission.mutate(attributes)
+                face.put(tree, shown)
+            else:
+                await kind.backing.admission.mutate(attributes)
             new, old = kind.view.to_storage(tree), self.current.tree()
             carry_over(new["metadata"], old["metadata"])
             self._prepare(new, old)
         reservation = None if self.target.subresource else kind.strategy.reserve(new, old, self.context.dry_run)
         try:
             obj = self._checked(new, old)
-            attributes.tree = kind.view.from_storage(new)
+            admitted = kind.view.from_storage(new)
+            attributes.tree = face.show(admitted) if face is not None else admitted
             await kind.backing.admission.validate(attributes)
             item = await _append(kind, self.context, self.current, obj)
         except BaseException:

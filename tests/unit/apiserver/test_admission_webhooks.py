@@ -325,6 +325,26 @@ async def test_deletions_and_subresources_are_judged(api: Any, hooks: Hooks, mak
     assert connection["object"]["command"] == ["ls"]
 
 
+async def test_a_scale_is_judged_and_changed_as_one(api: Any, hooks: Hooks, make_pod: Any) -> None:
+    hooks.answers["/m"] = patching({"op": "replace", "path": "/spec/replicas", "value": 2})
+    hooks.answers["/v"] = allow
+    rule = {"operations": ["*"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments/scale"]}
+    await mutating(api, "m", hook("m.example.com", hooks.client("/m"), rules=[rule]))
+    await validating(api, "v", hook("v.example.com", hooks.client("/v"), rules=[rule]))
+    template = make_pod("t") | {"metadata": {"labels": {"a": "b"}}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template, "replicas": 1}
+    path = "/apis/apps/v1/namespaces/default/deployments"
+    await api("POST", path, {"metadata": {"name": "scaled"}, "spec": spec})
+    merge = "application/merge-patch+json"
+    reply = await api("PATCH", f"{path}/scaled/scale", {"spec": {"replicas": 5}}, content_type=merge)
+    assert (reply.status, reply.tree["spec"]["replicas"]) == (200, 2), reply.body
+    assert (await api("GET", f"{path}/scaled")).tree["spec"]["replicas"] == 2
+    (_, first), (_, second) = hooks.asked
+    assert first["kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+    assert (first["oldObject"]["spec"], first["object"]["spec"]) == ({"replicas": 1}, {"replicas": 5})
+    assert second["object"]["spec"] == {"replicas": 2}
+
+
 async def test_an_equivalent_version_is_converted(api: Any, hooks: Hooks) -> None:
     hooks.answers["/v"] = allow
     rule = {

@@ -13,7 +13,7 @@ import msgspec
 from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
 from podkeeper.api.selectors import labels as label_selectors
 from podkeeper.api.structural.definition import ScalePaths
-from podkeeper.registry.changing import Proposal, Target, change
+from podkeeper.registry.changing import Face, Proposal, Target, change
 from podkeeper.registry.item import Shape, StoredItem
 from podkeeper.registry.patching import apply
 from podkeeper.registry.served import ServedKind
@@ -69,7 +69,7 @@ async def _write(kind: ServedKind, context: RequestContext, target: Target, make
             tree["metadata"].pop(member, None)
             if metadata.get(member):
                 tree["metadata"][member] = metadata[member]
-        return Proposal(tree, vouched=True, face=target.subresource)
+        return Proposal(tree, vouched=True, face=_face(kind, target))
 
     item = await change(kind, context, Target(target.namespace, target.name), changed)
     return read(kind, item)
@@ -85,10 +85,20 @@ async def _apply(kind: ServedKind, context: RequestContext, target: Target, scal
 
     def applied(current: StoredItem) -> Proposal:
         live = kind.view.from_storage(current.tree())
-        return Proposal(manager.apply(live, config, writer, force), applied=True)
+        return Proposal(manager.apply(live, config, writer, force), applied=True, face=_face(kind, target))
 
     item = await change(kind, context, Target(target.namespace, target.name), applied)
     return read(kind, item)
+
+
+def _face(kind: ServedKind, target: Target) -> Face:
+    """Admission sees the Scale, and of what it changes only the replicas count."""
+    paths = paths_of(kind)
+    return Face(
+        target.subresource,
+        lambda tree: scale_of(tree, paths),
+        lambda tree, scale: put(tree, paths.replicas, _replicas(target, scale)),
+    )
 
 
 def paths_of(kind: ServedKind) -> ScalePaths:
