@@ -90,3 +90,27 @@ async def test_the_status_tells_what_is_used(api: Any, make_config_map: Any) -> 
     async with asyncio.timeout(10):
         await arrived.wait()
     watch.stop()
+
+
+async def test_custom_resources_are_counted(api: Any) -> None:
+    names = {"plural": "gadgets", "kind": "Gadget"}
+    schema = {"openAPIV3Schema": {"type": "object"}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    spec = {"group": "quota.test", "scope": "Namespaced", "names": names, "versions": [version]}
+    definition = {"metadata": {"name": "gadgets.quota.test"}, "spec": spec}
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert (await api("POST", path, definition)).status == 201
+    objects = "/apis/quota.test/v1/namespaces/gadgeted/gadgets"
+    async with asyncio.timeout(10):
+        while (await api("GET", objects)).status != 200:
+            pass
+    quotas = await make_namespace(api, "gadgeted", **{"count/gadgets.quota.test": "1"}) + "/resourcequotas/q"
+
+    def gadget(name: str) -> Any:
+        return {"apiVersion": "quota.test/v1", "kind": "Gadget", "metadata": {"name": name}}
+
+    assert (await api("POST", objects, gadget("a"))).status == 201
+    assert (await api("POST", objects, gadget("b"))).status == 403
+    async with asyncio.timeout(10):
+        while (await api("GET", quotas)).tree["status"].get("used") != {"count/gadgets.quota.test": "1"}:
+            pass

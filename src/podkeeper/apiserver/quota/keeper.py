@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from podkeeper.api.catalogue import Resource
@@ -53,7 +54,7 @@ class QuotaKeeper:
             return
         hard = (quota.get("spec") or {}).get("hard") or {}
         used: dict[str, str] = {}
-        for row in rows_for(hard):
+        for row in rows_for(hard, self._live.registry.resources().values()):
             await self._watch(row)
             items = await self._ledger.items(row, namespace)
             amounts = self._ledger.used(quota, row, namespace, items)
@@ -76,7 +77,11 @@ class QuotaKeeper:
         key = (row.group, row.name)
         verbs = self._live.registry.verbs(row.group, row.version, row.name)
         if key not in self._watched and verbs is not None:
-            self._watched[key] = await verbs.watch("", ListOptions(), self._take_objects, _ignore_end)
+            self._watched[key] = await verbs.watch("", ListOptions(), self._take_objects, partial(self._forget, key))
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        """A watch has ended: with the store, or with the definition of its custom resource."""
+        self._watched.pop(key, None)
 
     def _take_quotas(self, events: Sequence[WatchEvent]) -> None:
         for event in events:
@@ -98,7 +103,3 @@ class QuotaKeeper:
     def _mark(self, namespace: str) -> None:
         self._dirty.add(namespace)
         self._changed.set()
-
-
-def _ignore_end() -> None:
-    """The registry ends a watch only when the store closes, and the server with it."""

@@ -9,17 +9,15 @@ place. That holds within one API server.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.resources import RESOURCES
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.quota import usage
 from podkeeper.apiserver.quota.usage import Amounts, Tree
 from podkeeper.foundation.clock import Clock
-from podkeeper.registry.storage_versions import is_stored
 from podkeeper.registry.verbs import Item, ListOptions
 
 #: Seconds after which a write that was let through and has not been seen is taken to have failed.
@@ -91,14 +89,13 @@ class Ledger:
         return found
 
 
-def rows_for(names: Mapping[str, Any]) -> list[Resource]:
-    """The resources whose objects the limits of a quota concern."""
-    return [
-        row
-        for row in RESOURCES
-        if row.enabled
-        and row.namespaced
-        and is_stored(row)
+def rows_for(names: Mapping[str, Any], served: Iterable[Resource]) -> list[Resource]:
+    """The resources whose objects the limits of a quota concern, custom ones too; of several versions one."""
+    found = {
+        (row.group, row.name): row
+        for row in served
+        if row.namespaced
         and row.group != "events.k8s.io"
         and any(usage.limitable(name, row.group, row.name) for name in names)
-    ]
+    }
+    return list(found.values())
