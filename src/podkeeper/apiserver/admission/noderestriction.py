@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/admission-contro
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ _KUBELET_LABELS = frozenset(
         "topology.kubernetes.io/zone",
     }
 )
+_NODE_SIGNERS = ("kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving")
 _KUBELET_NAMESPACES = ("kubelet.kubernetes.io", "node.kubernetes.io")
 
 
@@ -51,6 +53,9 @@ class NodeRestriction(Plugin):
         "/serviceaccounts/token",
         "coordination.k8s.io/leases",
         "storage.k8s.io/csinodes",
+        "/persistentvolumeclaims/status",
+        "resource.k8s.io/resourceslices",
+        "certificates.k8s.io/certificatesigningrequests",
     )
 
     async def validate(self, attributes: Attributes) -> None:
@@ -74,6 +79,12 @@ class NodeRestriction(Plugin):
             return _judge_lease(node, attributes)
         if resource == "csinodes" and _name(attributes) != node:
             return "can only access CSINode with the same name as the requesting node"
+        if resource == "persistentvolumeclaims":
+            return _judge_claim_status(node, attributes)
+        if resource == "resourceslices":
+            return _judge_slice(node, attributes)
+        if resource == "certificatesigningrequests":
+            return _judge_certificate_request(attributes)
         return ""
 
     async def _judge_pod(self, node: str, attributes: Attributes) -> str:
@@ -82,7 +93,7 @@ class NodeRestriction(Plugin):
         if attributes.subresource == "eviction":
             pod = await self.live.get("", "pods", attributes.namespace, attributes.name)
             mine = pod is None or _node_of(pod) == node
-            return "" if mine else f'node "{node}" can only evict pods with spec.nodeName set to itself'
+            return "" if mine else f"node {node} can only evict pods with spec.nodeName set to itself"
         if attributes.operation is Operation.CREATE:
             assert attributes.tree is not None
             return _judge_mirror_pod(node, attributes.tree)
@@ -101,7 +112,8 @@ class NodeRestriction(Plugin):
             return "node requested token with a pod binding without a uid"
         pod = await self.live.get("", "pods", attributes.namespace, reference["name"])
         if pod is None or pod["metadata"]["uid"] != reference["uid"]:
-            return "the UID in the bound object reference does not match the UID in record"
+            why = f"the UID in the bound object reference ({reference['uid']}) does not match the UID in record. "
+            return why + "The object might have been deleted and then recreated"
         if _node_of(pod) != node:
             return "node requested token bound to a pod scheduled on a different node"
         return ""
@@ -152,7 +164,8 @@ def _judge_node(node: str, attributes: Attributes) -> str:
     labels = attributes.tree["metadata"].get("labels") or {}
     if attributes.operation is Operation.CREATE:
         wrong = _forbidden_labels(labels)
-        return f"is not allowed to set the following labels: {', '.join(sorted(wrong))}" if wrong else ""
+        listed = ", ".join(sorted(wrong))
+        return f'node "{node}" is not allowed to set the following labels: {listed}' if wrong else ""
     old = attributes.old or {}
     before = (old.get("metadata") or {}).get("labels") or {}
     changed = {key for key in {*labels, *before} if labels.get(key) != before.get(key)}
@@ -177,6 +190,56 @@ def _label_allowed(label: str) -> bool:
     system = any(prefix == each or prefix.endswith(f".{each}") for each in ("kubernetes.io", "k8s.io"))
     own = any(prefix == each or prefix.endswith(f".{each}") for each in _KUBELET_NAMESPACES)
     return not system or own or label in _KUBELET_LABELS
+
+
+def _judge_claim_status(node: str, attributes: Attributes) -> str:
+    """A node reports how far the growth of a volume has come, and nothing else."""
+    if attributes.operation is not Operation.UPDATE or attributes.old is None or attributes.tree is None:
+        return f'unexpected operation "{attributes.operation.value}"'
+    if _without_growth(attributes.old) == _without_growth(attributes.tree):
+        return ""
+    return f'node "{node}" is not allowed to update fields other than status.capacity and status.conditions'
+
+
+def _without_growth(claim: Tree) -> Tree:
+    metadata = {
+        key: value for key, value in claim["metadata"].items() if key not in ("resourceVersion", "managedFields")
+    }
+    reported = ("capacity", "conditions", "allocatedResourceStatuses", "allocatedResources")
+    status = {key: value for key, value in (claim.get("status") or {}).items() if key not in reported}
+    return {**claim, "metadata": metadata, "status": status}
+
+
+def _judge_slice(node: str, attributes: Attributes) -> str:
+    tree = attributes.old if attributes.operation is Operation.DELETE else attributes.tree
+    if tree is None or (tree.get("spec") or {}).get("nodeName") == node:
+        return ""
+    verb = attributes.operation.value.lower()
+    return f"can only {verb} ResourceSlice with the same NodeName as the requesting node"
+
+
+def _judge_certificate_request(attributes: Attributes) -> str:
+    """A node asks for certificates in its own name alone."""
+    spec = (attributes.tree or {}).get("spec") or {}
+    if attributes.operation is not Operation.CREATE or spec.get("signerName") not in _NODE_SIGNERS:
+        return ""
+    names = certificate_names(str(spec.get("request", "")))
+    if names is None:
+        return "unable to parse csr"
+    user = attributes.user.name
+    return "" if names == [user] else f"can only create a node CSR with CN={user}"
+
+
+def certificate_names(request: str) -> list[str] | None:
+    """The common names in a certificate request (PEM in base64), None if it is none."""
+    from cryptography import x509  # few requests are these
+    from cryptography.x509.oid import NameOID
+
+    try:
+        parsed = x509.load_pem_x509_csr(base64.b64decode(request))
+    except ValueError:
+        return None
+    return [str(each.value) for each in parsed.subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
 
 
 def _judge_lease(node: str, attributes: Attributes) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from podkeeper.api.user import MASTERS_GROUP
 from podkeeper.apiserver.admission.plugin import Plugin, forbidden, interest
 from podkeeper.apiserver.authorization.authorizer import Authorizer
-from podkeeper.apiserver.authorization.escalation import uncovered
+from podkeeper.apiserver.authorization.escalation import described, uncovered
 from podkeeper.apiserver.authorization.rbac import GROUP
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -65,7 +65,7 @@ class RbacEscalation(Plugin):
         missing = uncovered(held, rules)
         if missing:
             groups = " ".join(f'"{group}"' for group in user.groups)
-            listed = "\n".join(permission.text() for permission in missing)
+            listed = described(missing)
             raise forbidden(
                 attributes,
                 f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions '

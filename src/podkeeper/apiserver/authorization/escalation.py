@@ -5,7 +5,7 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,12 +22,26 @@ class Permission:
     name: str = ""
     path: str = ""
 
-    def text(self) -> str:
-        """As upstream lists it in a refusal."""
+    @property
+    def subject(self) -> str:
+        """What may be done something with, as upstream writes it in a refusal."""
         if self.path:
-            return f'{{NonResourceURLs:["{self.path}"], Verbs:["{self.verb}"]}}'
+            return f'NonResourceURLs:["{self.path}"]'
         names = f', ResourceNames:["{self.name}"]' if self.name else ""
-        return f'{{APIGroups:["{self.group}"], Resources:["{self.resource}"]{names}, Verbs:["{self.verb}"]}}'
+        return f'APIGroups:["{self.group}"], Resources:["{self.resource}"]{names}'
+
+
+def described(missing: Iterable[Permission]) -> str:
+    """Permissions as a refusal lists them: the verbs of one resource together, a line each, in order."""
+    verbs: dict[str, list[str]] = {}
+    lines = []
+    for each in missing:
+        if each.path:
+            lines.append(f'{{{each.subject}, Verbs:["{each.verb}"]}}')
+        else:
+            verbs.setdefault(each.subject, []).append(f'"{each.verb}"')
+    lines += [f"{{{subject}, Verbs:[{' '.join(found)}]}}" for subject, found in verbs.items()]
+    return "\n".join(sorted(lines))
 
 
 def permissions(rule: Mapping[str, Any]) -> Iterator[Permission]:

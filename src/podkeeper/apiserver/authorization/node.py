@@ -58,6 +58,12 @@ class NodeAuthorizer:
                 return await self._decide_claim(node, info)
             case "", "persistentvolumes":
                 return await self._read_one(node, info)
+            case "storage.k8s.io", "volumeattachments":
+                return await self._read_one(node, info)
+            case "", "serviceaccounts" if not info.subresource:
+                return await self._read_account(node, info)
+            case "resource.k8s.io", "resourceslices":
+                return await self._decide_slice(node, info)
             case "", "serviceaccounts" if info.subresource == "token":
                 return await self._create_token(node, info)
             case "resource.k8s.io", "resourceclaims":
@@ -67,7 +73,7 @@ class NodeAuthorizer:
             case "storage.k8s.io", "csinodes":
                 return _own(node, info, "", ("get", "create", "update", "patch", "delete"))
             case "", "nodes" if info.verb in ("get", "list", "watch"):
-                return _own(node, info, "", ("get", "list", "watch"))
+                return _read_node(node, info)
             case "", "pods":
                 return await self._decide_pod(node, info)
         return None
@@ -87,14 +93,44 @@ class NodeAuthorizer:
             if pod is None or pod.get("spec", {}).get("nodeName") == node:
                 return None
             return False, "node can only read pods assigned to it"
-        if f"spec.nodeName={node}" in info.first("fieldSelector").replace("==", "=").split(","):
+        if _selects(info, "spec.nodeName", node):
             return None
+        if info.name:  # selected by name
+            pod = await self._live.get("", "pods", info.namespace, info.name)
+            mine = pod is not None and pod.get("spec", {}).get("nodeName") == node
+            return mine, "" if mine else _unrelated(node)
         return False, "can only list/watch pods with spec.nodeName field selector"
 
     async def _read_referenced(self, node: str, info: RequestInfo) -> Verdict:
         if info.verb not in _READS:
             return False, "can only read resources of this type"
+        if info.subresource:
+            return False, "cannot read subresource"
+        if not info.namespace:
+            return False, "can only read namespaced object of this type"
         return await self._referenced(node, info)
+
+    async def _read_account(self, node: str, info: RequestInfo) -> Verdict:
+        if info.verb != "get" or not info.name:
+            return False, "can only get individual service accounts"
+        return await self._referenced(node, info)
+
+    async def _decide_slice(self, node: str, info: RequestInfo) -> Verdict:
+        if info.subresource:
+            return False, "cannot authorize ResourceSlice subresources"
+        match info.verb:
+            case "create":
+                return True, ""  # whose node it names is in its body: NodeRestriction checks that
+            case "get" | "update" | "patch" | "delete":
+                found = await self._live.get("resource.k8s.io", "resourceslices", "", info.name)
+                mine = found is not None and found.get("spec", {}).get("nodeName") == node
+                return mine, "" if mine else _unrelated(node)
+            case "list" | "watch" | "deletecollection":
+                if _selects(info, "spec.nodeName", node):
+                    return True, ""
+                return False, "can only list/watch/deletecollection resourceslices with nodeName field selector"
+        verbs = "get, watch, list, create, update, patch, delete, deletecollection"
+        return False, f"only the following verbs are allowed for a ResourceSlice: {verbs}"
 
     async def _read_one(self, node: str, info: RequestInfo) -> Verdict:
         if info.verb != "get":
@@ -116,9 +152,14 @@ class NodeAuthorizer:
             return False, "No Object name found"
         if info.resource == "persistentvolumes":
             found = await self._volume_referenced(node, info.name)
+        elif info.resource == "volumeattachments":
+            tree = await self._live.get("storage.k8s.io", "volumeattachments", "", info.name)
+            found = tree is not None and tree.get("spec", {}).get("nodeName") == node
         else:
             found = await self._pod_refers(node, info.resource, info.namespace, info.name)
-        return found, "" if found else f"no relationship found between node '{node}' and this object"
+            if not found and info.resource == "secrets":
+                found = await self._secret_of_volume(node, info.namespace, info.name)
+        return found, "" if found else _unrelated(node)
 
     async def _pod_refers(self, node: str, resource: str, namespace: str, name: str) -> bool:
         selection = ListOptions(field_selector=f"spec.nodeName={node}")
@@ -131,6 +172,14 @@ class NodeAuthorizer:
                     return True
         return False
 
+    async def _secret_of_volume(self, node: str, namespace: str, name: str) -> bool:
+        """Whether a volume that a pod of the node claims needs the Secret to be mounted."""
+        needle = f'"{name}"'.encode()
+        listing = await self._live.verbs("", "persistentvolumes").list("", ListOptions())
+        items = [item for item in listing.items if needle in item.json]
+        volumes = [item.name for item in items if (namespace, name) in volume_secrets(item.tree())]
+        return any([await self._volume_referenced(node, volume) for volume in volumes])
+
     async def _volume_referenced(self, node: str, name: str) -> bool:
         volume = await self._live.get("", "persistentvolumes", "", name)
         claim = (volume or {}).get("spec", {}).get("claimRef") or {}
@@ -139,11 +188,27 @@ class NodeAuthorizer:
         return await self._pod_refers(node, "persistentvolumeclaims", claim.get("namespace", ""), claim["name"])
 
 
+def _unrelated(node: str) -> str:
+    return f"no relationship found between node '{node}' and this object"
+
+
+def _selects(info: RequestInfo, field: str, value: str) -> bool:
+    """Whether the field selector asks for nothing but this value of a field."""
+    return f"{field}={value}" in info.first("fieldSelector").replace("==", "=").split(",")
+
+
+def _read_node(node: str, info: RequestInfo) -> Verdict:
+    if info.name == node:
+        return True, ""
+    what = f"'{info.name}'" if info.name else "all nodes"
+    return False, f"node '{node}' cannot read {what}, only its own Node object"
+
+
 def _own(node: str, info: RequestInfo, namespace: str, verbs: tuple[str, ...]) -> Verdict:
-    what = {"leases": "lease", "csinodes": "CSINode", "nodes": "node"}[info.resource]
+    what = {"leases": "node lease", "csinodes": "CSINode"}[info.resource]
     if info.verb not in verbs:
         return False, f"can only {', '.join(verbs[:-1])}, or {verbs[-1]} a {what}"
-    if info.subresource and info.resource != "nodes":
+    if info.subresource:
         return False, f"cannot authorize {what} subresources"
     if namespace and info.namespace != namespace:
         return False, f'can only access leases in the "{namespace}" system namespace'
@@ -184,6 +249,20 @@ def _volume_references(pod: Mapping[str, Any], volume: Mapping[str, Any]) -> Ite
         if isinstance(value, Mapping):
             for field in ("secretRef", "nodePublishSecretRef"):
                 yield "secrets", (value.get(field) or {}).get("name", "")
+
+
+def volume_secrets(volume: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """The Secrets (namespace, name) that a PersistentVolume names; one without namespace is in its claim's."""
+    spec = volume.get("spec") or {}
+    home = (spec.get("claimRef") or {}).get("namespace", "")
+    found = set()
+    for source in spec.values():
+        for field, value in source.items() if isinstance(source, Mapping) else ():
+            if isinstance(value, Mapping) and field.lower().endswith("secretref"):
+                found.add((value.get("namespace") or home, value.get("name", "")))
+            elif field == "secretName" and value:
+                found.add((source.get("secretNamespace") or home, value))
+    return found
 
 
 def _environment_references(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -144,6 +144,8 @@ def _check_subject(row: Resource, spec: Tree) -> None:
 
 def _attribute_causes(spec: Tree) -> list[Cause]:
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and path is None:
+        return [cause for name in ("fieldSelector", "labelSelector") for cause in _selector_causes(resource, name)]
     if resource is not None and path is not None:
         text = 'Invalid value: "null": cannot be specified in combination with resourceAttributes'
         return [Cause("FieldValueInvalid", text, "spec.nonResourceAttributes")]
@@ -151,6 +153,34 @@ def _attribute_causes(spec: Tree) -> list[Cause]:
         text = 'Invalid value: "null": exactly one of nonResourceAttributes or resourceAttributes must be specified'
         return [Cause("FieldValueInvalid", text, "spec.resourceAttributes")]
     return []
+
+
+def _selector_causes(resource: Tree, name: str) -> list[Cause]:
+    selector, path = resource.get(name), f"spec.resourceAttributes.{name}"
+    if selector is None:
+        return []
+    raw, requirements = selector.get("rawSelector") or "", selector.get("requirements") or []
+    if raw and requirements:
+        text = f'Invalid value: "{raw}": may not specified at the same time as requirements'
+        return [Cause("FieldValueInvalid", text, f"{path}.rawSelector")]
+    if not raw and not requirements:
+        text = f"Required value: when {path} is specified, requirements or rawSelector is required"
+        return [Cause("FieldValueRequired", text, f"{path}.requirements")]
+    return []
+
+
+def field_selector(selector: Tree) -> str:
+    """A review's field selector as a request would carry it. What it cannot carry is left out: who asks for less than
+    he is allowed to see is asked about more."""
+    if selector.get("rawSelector"):
+        return str(selector["rawSelector"])
+    signs = {"In": "=", "NotIn": "!="}
+    terms = []
+    for each in selector.get("requirements") or ():
+        sign, values = signs.get(each.get("operator", "")), each.get("values") or ()
+        if sign and len(values) == 1:
+            terms.append(f"{each.get('key', '')}{sign}{next(iter(values))}")
+    return ",".join(terms)
 
 
 def _asked(row: Resource, spec: Tree) -> RequestInfo:
@@ -161,8 +191,10 @@ def _asked(row: Resource, spec: Tree) -> RequestInfo:
     if path is not None:
         return RequestInfo(path=path.get("path", ""), verb=path.get("verb", ""))
     attributes = spec["resourceAttributes"]
+    selector = field_selector(attributes.get("fieldSelector") or {})
     return RequestInfo(
         path="",
+        query={"fieldSelector": [selector]} if selector else {},
         verb=attributes.get("verb", ""),
         is_resource=True,
         group=attributes.get("group", ""),
