@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import pytest_asyncio
+
+from podkeeper.registry.verbs import ListOptions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -221,3 +224,44 @@ async def test_policies_are_never_judged_by_policies(api: Any) -> None:
     everything = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"]}
     await validating(api, {"expression": "false"}, matchConstraints={"resourceRules": [everything]})
     assert (await api("DELETE", f"{GROUP}/validatingadmissionpolicies/p")).status == 200
+
+
+async def status_of(api: Any, name: str) -> Any:
+    """The status of a policy as soon as it is written."""
+    seen = asyncio.Event()
+    found: list[Any] = []
+
+    def take(events: Any) -> None:
+        for event in events:
+            tree = event.item.tree() if event.item is not None else {}
+            if tree.get("metadata", {}).get("name") == name and "observedGeneration" in (tree.get("status") or {}):
+                found.append(tree["status"])
+                seen.set()
+
+    verbs = api.server.registry.verbs("admissionregistration.k8s.io", "v1", "validatingadmissionpolicies")
+    watch = await verbs.watch("", ListOptions(), take, lambda: None)
+    async with asyncio.timeout(10):
+        await seen.wait()
+    watch.stop()
+    return found[-1]
+
+
+async def test_types_are_checked_in_the_status(api: Any) -> None:
+    deployments = {
+        "operations": ["*"],
+        "apiGroups": ["apps"],
+        "apiVersions": ["v1"],
+        "resources": ["deployments"],
+    }
+    await validating(
+        api,
+        {"expression": "object.spec.replicas > 1"},
+        {"expression": "object.spec.replicaCount > 1", "messageExpression": "'of ' + object.spec.replicas"},
+        matchConstraints={"resourceRules": [deployments]},
+    )
+    status = await status_of(api, "p")
+    assert status["observedGeneration"] == 1
+    first, second = status["typeChecking"]["expressionWarnings"]
+    assert first["fieldRef"] == "spec.validations[1].expression"
+    assert first["warning"].startswith("apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replicaCount'")
+    assert second["fieldRef"] == "spec.validations[1].messageExpression"

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from podkeeper.api.errors import ApiError
 from podkeeper.api.user import MASTERS_GROUP
 from podkeeper.apiserver.admission.plugin import Plugin, forbidden, interest
 from podkeeper.apiserver.authorization.authorizer import Authorizer
@@ -40,10 +41,8 @@ class RbacEscalation(Plugin):
             return
         tree = attributes.tree
         if attributes.resource.name.endswith("roles"):
-            if tree.get("aggregationRule"):
-                await self._judge(attributes, "escalate", attributes.resource.name, [_EVERYTHING])
-            elif attributes.old is None or attributes.old.get("rules") != tree.get("rules"):
-                await self._judge(attributes, "escalate", attributes.resource.name, tree.get("rules") or ())
+            if attributes.old is None or _granted(attributes.old) != _granted(tree):
+                await self._judge_role(attributes, tree)
             return
         if attributes.old is not None and _grant(attributes.old) == _grant(tree):
             return
@@ -52,6 +51,16 @@ class RbacEscalation(Plugin):
         namespace = attributes.namespace if resource == "roles" else ""
         role = await self.live.get(GROUP, resource, namespace, reference.get("name", "")) or {}
         await self._judge(attributes, "bind", resource, role.get("rules") or (), reference.get("name", ""))
+
+    async def _judge_role(self, attributes: Attributes, role: Mapping[str, Any]) -> None:
+        resource = attributes.resource.name
+        await self._judge(attributes, "escalate", resource, role.get("rules") or ())
+        if not role.get("aggregationRule"):
+            return
+        try:
+            await self._judge(attributes, "escalate", resource, _EVERYTHING)
+        except ApiError:
+            raise forbidden(attributes, "must have cluster-admin privileges to use an aggregationRule") from None
 
     async def _judge(
         self, attributes: Attributes, verb: str, resource: str, rules: Sequence[Mapping[str, Any]], name: str = ""
@@ -73,7 +82,14 @@ class RbacEscalation(Plugin):
             )
 
 
-_EVERYTHING = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+_EVERYTHING = (
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    {"nonResourceURLs": ["*"], "verbs": ["*"]},
+)
+
+
+def _granted(role: Mapping[str, Any]) -> tuple[Any, Any]:
+    return role.get("rules"), role.get("aggregationRule")
 
 
 def _grant(tree: Mapping[str, Any]) -> tuple[Any, Any]:
