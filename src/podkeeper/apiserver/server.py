@@ -14,6 +14,7 @@ from podkeeper.api.resources import RESOURCES
 from podkeeper.apiserver import process_metrics, storage_metrics
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.admission.connecting import judged
+from podkeeper.apiserver.admission.policies.statuses import PolicyStatuses
 from podkeeper.apiserver.aggregation.front_proxy import FrontProxy
 from podkeeper.apiserver.aggregation.keeper import AggregationKeeper
 from podkeeper.apiserver.aggregation.layer import AggregationLayer
@@ -87,6 +88,7 @@ class ApiServer:
         self._addresses = ServiceAddresses(self._live, RequestContext(ensure.SELF))
         self._definitions = DefinitionKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._quotas = QuotaKeeper(self._live, self._clock, RequestContext(ensure.SELF))
+        self._policy_statuses = PolicyStatuses(self._live, RequestContext(ensure.SELF))
         reader = TokenReader(config.issuer, (key.public,))
         self._authentication = Authentication(config, reader, self._live, self._clock)
         self._authenticator = self._authentication.authenticator
@@ -152,6 +154,7 @@ class ApiServer:
             keepers = (
                 self._aggregator,
                 self._quotas,
+                self._policy_statuses,
                 self._addresses,
                 self._definitions,
                 self._fairness_keeper,
