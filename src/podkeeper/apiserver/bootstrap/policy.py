@@ -45,6 +45,8 @@ def reconciled(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> Tree | 
         if "aggregationRule" in wanted and field == "rules":
             continue
         have = list(present.get(field) or ())
+        if have == wanted.get(field):
+            continue  # as nearly always
         lacking = [each for each in wanted.get(field) or () if _normal(each) not in [_normal(one) for one in have]]
         if lacking:
             changed[field] = have + lacking
