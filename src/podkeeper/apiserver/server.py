@@ -133,6 +133,7 @@ class ApiServer:
 
     async def _prepare(self) -> None:
         await ensure.ensure_all(self._registry, self._config, self._port, self._clock)
+        await self._aggregation.publish()
         await self._aggregator.follow()
         await self._aggregator.settle()
         await self.rbac.follow(self._live)

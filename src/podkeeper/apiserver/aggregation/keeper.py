@@ -102,15 +102,14 @@ class AggregationKeeper:
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._publish()
         async with asyncio.TaskGroup() as self._tasks:
             await self._live.follow(GROUP, RESOURCE, self._take_objects)
             await self._live.follow("", "services", self._take_services)
             await self._live.follow("discovery.k8s.io", "endpointslices", self._take_slices)
             await asyncio.get_running_loop().create_future()
 
-    async def _publish(self) -> None:
-        """Tells extension servers whom to believe."""
+    async def publish(self) -> None:
+        """Tells extension servers whom to believe; before the server listens."""
         present = await self._live.get("", "configmaps", "kube-system", CONFIG_MAP)
         data = self.front.published((present or {}).get("data") or {})
         if present is not None and data:
