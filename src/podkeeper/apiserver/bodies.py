@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import msgspec
-import orjson
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, too_large, unsupported_media_type
@@ -110,6 +109,8 @@ def _json_complaint(body: bytes) -> str:
             return "unexpected end of JSON input"
         character = error.doc[error.pos]
         return f"invalid character {character!r} {_looking_for(error.msg)}"
+    except ValueError:  # a number with more digits than Python converts
+        return "number out of range"
     return "invalid character in numeric literal"
 
 
@@ -140,7 +141,7 @@ def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "
             f"the object provided is unrecognized (must be of type {expected_kind}): couldn't get version/kind; "
             f"json parse error: json: cannot unmarshal {found} into Go value of type struct "
             f'{{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }} '
-            f"({_summary(orjson.dumps(tree))})"
+            f"({_summary(_again(tree))})"
         )
     found_version, found_kind = tree.get("apiVersion"), tree.get("kind")
     if found_version == expected_version and found_kind == expected_kind:
@@ -149,7 +150,7 @@ def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "
         if value is not None and not isinstance(value, str):
             why = f"json: cannot unmarshal {_go_type(value)} into Go struct field .{name} of type string"
             raise _unrecognized(
-                orjson.dumps(tree), expected_kind, f"couldn't get version/kind; json parse error: {why}"
+                _again(tree), expected_kind, f"couldn't get version/kind; json parse error: {why}"
             )
     found_version, found_kind = found_version or expected_version, found_kind or expected_kind
     if found_kind != expected_kind or not _is_known(found_kind, found_version, expected_version):
@@ -159,6 +160,14 @@ def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "
         raise bad_request(f"the API version in the data ({found_version}) {why}")
     tree["apiVersion"], tree["kind"] = found_version, found_kind
     return tree
+
+
+def _again(tree: Any) -> bytes:
+    """A tree as JSON again, numbers of any size included; nothing for one too deep to be shown."""
+    try:
+        return json.dumps(tree, separators=(",", ":")).encode()
+    except RecursionError:
+        return b""
 
 
 def _go_type(value: Any) -> str:

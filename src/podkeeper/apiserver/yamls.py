@@ -11,6 +11,11 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
+#: Levels of a document, and values of it when every alias is written out. A text with fewer bytes than there may be
+#: levels needs no look.
+MOST_LEVELS, MOST_VALUES = 400, 500_000
+
+
 class YamlError(Exception):
     """The text is no YAML, or holds what JSON cannot."""
 
@@ -28,9 +33,39 @@ _JsonLoader.yaml_implicit_resolvers = {
 def load(text: bytes) -> Any:
     """The single document in ``text`` as a JSON tree. Raises YamlError."""
     try:
+        if len(text) > MOST_LEVELS or b"*" in text:
+            _check(text)
         return _json_tree(yaml.load(text, Loader=_JsonLoader))  # noqa: S506 - a safe loader with fewer types
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise YamlError(str(error).replace("\n", " ")) from None
+
+
+def _check(text: bytes) -> None:
+    """Raises YamlError for a document that is too deep or, its aliases written out, too large.
+
+    LibYAML's own loader goes down without end, which no exception catches. It must not see such a text.
+    """
+    sizes: dict[str, int] = {}
+    parents: list[tuple[str | None, int]] = []
+    values = 0
+    for event in yaml.parse(text, Loader=_JsonLoader):
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in parents):
+                raise YamlError(f"anchor '{event.anchor}' value contains itself")
+            values += sizes.get(event.anchor, 0)
+        elif isinstance(event, yaml.ScalarEvent):
+            values += 1
+            sizes |= {event.anchor: 1} if event.anchor else {}
+        elif isinstance(event, yaml.CollectionStartEvent):
+            values += 1
+            parents.append((event.anchor, values))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = parents.pop()
+            sizes |= {anchor: values - before + 1} if anchor else {}
+        if len(parents) > MOST_LEVELS:
+            raise YamlError(f"exceeded max depth of {MOST_LEVELS}")
+        if values > MOST_VALUES:
+            raise YamlError("document contains excessive aliasing")
 
 
 def _json_tree(value: Any) -> Any:
