@@ -21,7 +21,8 @@ from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels, head_reader
 from podkeeper.registry.changing import Target
 from podkeeper.registry.conversion import conversion_for
-from podkeeper.registry.custom.registrar import DEFINITIONS, Registrar, cache_of, is_established, records
+from podkeeper.registry.custom.conversion import Converter
+from podkeeper.registry.custom.registrar import DEFINITIONS, Registrar, cache_of, is_established, records, verbs_of
 from podkeeper.registry.expiry import EventExpiry
 from podkeeper.registry.generic import GenericVerbs
 from podkeeper.registry.item import Shape, forget_all_decoded
@@ -108,13 +109,17 @@ class StoreRegistry:
         budgets = self._kinds["policy", "v1", "poddisruptionbudgets"]
         await eviction.evict(self._kinds["", "v1", "pods"], budgets, context, Target(namespace, name), body)
 
+    def connect_converter(self, converter: Converter) -> None:
+        """See ``Registry.connect_converter``."""
+        self._backing.converters.converter = converter
+
     def serve_custom(self, definition: dict[str, Any], cache: ResourceCache) -> None:
         """Serves what a definition in the store defines, over a filled cache."""
         self._custom.serve(definition, cache)
 
     def _publish(self, custom: Mapping[tuple[str, str, str], ServedKind]) -> None:
         """Serves these custom kinds, and none that were there before."""
-        self._verbs = self._own_verbs | {name: GenericVerbs(kind) for name, kind in custom.items()}
+        self._verbs = self._own_verbs | {name: verbs_of(kind) for name, kind in custom.items()}
         self._resources = MappingProxyType({name: verbs.resource for name, verbs in self._verbs.items()})
 
     async def run(self, started: asyncio.Event | None = None) -> None:

@@ -16,6 +16,7 @@ from podkeeper.registry.cache.joined import JoinedLists
 from podkeeper.registry.cache.mirror import Mirror
 from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels
+from podkeeper.registry.custom.conversion import Converters
 from podkeeper.registry.custom.view import CustomView
 from podkeeper.registry.field_managers import FieldManagers
 from podkeeper.registry.item import StoredItem
@@ -36,6 +37,7 @@ class Backing:
     admission: Admission
     namespaces: Namespaces
     joined: JoinedLists = field(default_factory=JoinedLists)
+    converters: Converters = field(default_factory=Converters)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
+
+if TYPE_CHECKING:
+    from podkeeper.registry.custom.conversion import Converter
 
 
 class PatchType(Enum):
@@ -225,6 +228,10 @@ class Registry(Protocol):
 
     def resources(self) -> Mapping[tuple[str, str, str], Resource]:
         """Everything served now, by (group, version, plural), custom resources included."""
+        ...
+
+    def connect_converter(self, converter: Converter) -> None:
+        """Who converts custom objects for definitions with a webhook, from now on."""
         ...
 
     async def check_store(self) -> str:

@@ -72,7 +72,8 @@ class Definition:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     preserves: bool = False
-    converter: str = "None"
+    #: How to reach who converts between the versions; None where they differ in name alone.
+    webhook: Tree | None = field(default=None, repr=False)
     #: Its objects are being deleted: there will be no new ones.
     terminating: bool = False
 
@@ -128,8 +129,12 @@ def define(tree: Tree) -> Definition:
         categories=tuple(names.get("categories") or ()),
         preserves=bool(spec.get("preserveUnknownFields")),
         terminating=bool(tree["metadata"].get("deletionTimestamp")),
-        converter=(spec.get("conversion") or {}).get("strategy") or "None",
+        webhook=_webhook(spec.get("conversion") or {}),
     )
+
+
+def _webhook(conversion: Tree) -> Tree | None:
+    return conversion.get("webhook") if conversion.get("strategy") == "Webhook" else None
 
 
 def complete_names(names: Mapping[str, Any]) -> Tree:

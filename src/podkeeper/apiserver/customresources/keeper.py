@@ -16,7 +16,9 @@ from typing import Any
 from podkeeper.api import timestamps
 from podkeeper.api.errors import ApiError
 from podkeeper.apiserver.customresources import naming
+from podkeeper.apiserver.customresources.conversion import WebhookConverter
 from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.webhooks.client import WebhookClient
 from podkeeper.foundation.clock import Clock
 from podkeeper.registry.strategies.apiextensions.customresourcedefinition import CLEANUP_FINALIZER
 from podkeeper.registry.verbs import DeleteOptions, ListOptions, PatchType, RequestContext, ResourceVerbs, WatchEvent
@@ -39,12 +41,20 @@ class DefinitionKeeper:
         self._dirty: dict[str, None] = {}
         self._changed = asyncio.Event()
         self._clearing: set[str] = set()
+        self._webhooks = WebhookClient(live)
+        live.registry.connect_converter(WebhookConverter(self._webhooks))
 
     async def run(self) -> None:
         """Until cancelled; at once over where definitions are not served."""
         if self._live.registry.verbs(GROUP, "v1", RESOURCE) is None:
             return
         await self._live.follow(GROUP, RESOURCE, self._take)
+        try:
+            await self._keep_all()
+        finally:
+            self._webhooks.close()
+
+    async def _keep_all(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._changed.wait()

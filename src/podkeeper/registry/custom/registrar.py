@@ -14,9 +14,12 @@ from typing import Any
 from podkeeper.api.structural import Definition, define
 from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels
+from podkeeper.registry.custom.conversion import Conversions
+from podkeeper.registry.custom.converting import ConvertingVerbs
 from podkeeper.registry.custom.shape import CustomShape, selectable
 from podkeeper.registry.custom.strategy import CustomStrategy
 from podkeeper.registry.custom.view import CustomView
+from podkeeper.registry.generic import GenericVerbs
 from podkeeper.registry.keys import resource_prefix
 from podkeeper.registry.served import Backing, ServedKind
 from podkeeper.registry.verbs import WatchEvent
@@ -47,20 +50,23 @@ def kinds_of(definition: Definition, cache: ResourceCache, backing: Backing) -> 
     """A kind for each served version, the preferred one first."""
     stored = definition.resource(definition.stored)
     labels = FieldLabels(selectable(definition), definition.namespaced)
+    conversions = None if definition.webhook is None else Conversions(definition, backing.converters)
     kinds = {}
     for version in definition.served():
         row = stored if version is definition.stored else definition.resource(version)
-        kinds[row.group, row.version, row.name] = ServedKind(
-            row,
-            stored,
-            CustomView(definition, version),
-            cache,
-            CustomStrategy(definition, version),
-            labels,
-            backing,
-            version,
-        )
+        view = CustomView(definition, version, conversions)
+        strategy = CustomStrategy(definition, version, view)
+        name = row.group, row.version, row.name
+        kinds[name] = ServedKind(row, stored, view, cache, strategy, labels, backing, version)
     return kinds
+
+
+def verbs_of(kind: ServedKind) -> GenericVerbs:
+    """The verbs of a custom kind."""
+    view = kind.custom
+    if view is None or view.conversions is None:
+        return GenericVerbs(kind)
+    return ConvertingVerbs(kind, view, view.conversions)
 
 
 class Registrar:
@@ -86,13 +92,14 @@ class Registrar:
                 self._pending.put_nowait((event.item.name, tree if present else None))
 
     async def run(self) -> None:
-        """Works on noted changes, in order, until cancelled."""
-        while True:
-            name, tree = await self._pending.get()
-            if tree is None:
-                self._withdraw(name)
-            else:
-                await self._renew(name, tree)
+        """Works on noted changes, in order, until cancelled; watches that wait for conversions end with it."""
+        async with asyncio.TaskGroup() as self._backing.converters.tasks:
+            while True:
+                name, tree = await self._pending.get()
+                if tree is None:
+                    self._withdraw(name)
+                else:
+                    await self._renew(name, tree)
 
     async def _renew(self, name: str, tree: Tree) -> None:
         known = self._served.get(name)

@@ -6,7 +6,7 @@ metadata begins is looked up in each.
 
 from __future__ import annotations
 
-from podkeeper.api.structural import Definition
+from podkeeper.api.structural import Definition, Version
 from podkeeper.registry.cache.selectable import Fields, HeadReader
 from podkeeper.registry.item import Shape
 
@@ -16,8 +16,8 @@ _METADATA = b'"metadata":{'
 class CustomShape(Shape):
     """What all items of one custom resource share."""
 
-    def __init__(self, definition: Definition) -> None:
-        api_version = f"{definition.group}/{definition.stored.name}"
+    def __init__(self, definition: Definition, version: Version | None = None) -> None:
+        api_version = f"{definition.group}/{(version or definition.stored).name}"
         super().__init__(api_version, definition.kind, HeadReader(selectable(definition)))
 
     def metadata_at(self, content: bytes) -> int:

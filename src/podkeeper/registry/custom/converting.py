@@ -1,0 +1,247 @@
+"""The verbs of a custom resource whose definition has a conversion webhook: they wait for conversions where they must.
+
+A verb that needs an object in another version ends before it has changed anything; the conversion is made, and it
+begins anew. What it wrote is converted for the answer afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import fields, replace
+from random import Random
+from typing import Any, TypeVar
+
+import msgspec
+
+from podkeeper.api import names
+from podkeeper.api.errors import ApiError
+from podkeeper.registry.cache.watching import RenderedEvent
+from podkeeper.registry.custom.conversion import Conversions, Converters, NeedsConversion
+from podkeeper.registry.custom.view import CustomView
+from podkeeper.registry.generic import GenericVerbs
+from podkeeper.registry.item import StoredItem
+from podkeeper.registry.served import ServedKind
+from podkeeper.registry.subresources import scale
+from podkeeper.registry.verbs import (
+    Deleted,
+    DeleteOptions,
+    Item,
+    Listing,
+    ListOptions,
+    PatchType,
+    RequestContext,
+    Sink,
+    Watch,
+    WatchEvent,
+)
+
+Tree = dict[str, Any]
+T = TypeVar("T")
+
+_SCALE = "scale"
+#: Suffixes of generated names need to differ, not to be secret.
+_RANDOM = Random()  # noqa: S311
+
+
+class _Unconverted(ServedKind):
+    """A kind that shows writers what they have stored."""
+
+    def show(self, item: StoredItem) -> Item:
+        """The stored item itself."""
+        return item
+
+
+class ConvertingVerbs(GenericVerbs):
+    """Implements ``verbs.ResourceVerbs``."""
+
+    def __init__(self, kind: ServedKind, view: CustomView, conversions: Conversions) -> None:
+        super().__init__(_Unconverted(*(getattr(kind, each.name) for each in fields(kind))))
+        self._show = None
+        self._reader = GenericVerbs(kind)
+        self._view, self._conversions = view, conversions
+
+    async def get(self, namespace: str, name: str, resource_version: str | None = None, subresource: str = "") -> Item:
+        """See ``ResourceVerbs.get``."""
+        item: Any = await self._in_version(await super().get(namespace, name, resource_version))
+        found: Item = scale.read(self._kind, item) if subresource == _SCALE else item
+        return found
+
+    async def list(self, namespace: str, options: ListOptions) -> Listing:
+        """See ``ResourceVerbs.list``: everything there is, is converted in one go."""
+
+        async def attempt() -> Listing:
+            await self._prepare([*self._kind.cache.items.values()])
+            return await self._reader.list(namespace, options)
+
+        return await self._with_conversions(attempt)
+
+    async def watch(self, namespace: str, options: ListOptions, sink: Sink, closed: Callable[[], None]) -> Watch:
+        """See ``ResourceVerbs.watch``; events wait for their conversions, in order."""
+        raw = GenericVerbs(replace(self._kind, view=_AsStored(self._view)))  # type: ignore[arg-type]
+        watch = _ConvertingWatch(self._view, self._prepare, sink, closed)
+        watch.inner = await raw.watch(namespace, options, watch.note, watch.end)
+        watch.start(self._kind.backing.converters)
+        return watch
+
+    async def create(self, context: RequestContext, namespace: str, tree: Tree) -> Item:
+        """See ``ResourceVerbs.create``. A name is generated once: conversions are remembered by it."""
+        metadata = tree.get("metadata")
+        if isinstance(metadata, dict) and metadata.get("generateName") and not metadata.get("name"):
+            metadata["name"] = names.generated(metadata["generateName"], _RANDOM)
+        body = msgspec.json.encode(tree)
+        made = await self._write(context, lambda: GenericVerbs.create(self, context, namespace, _fresh(body)))
+        return await self._in_version(made)
+
+    async def update(
+        self, context: RequestContext, namespace: str, name: str, tree: Tree, subresource: str = ""
+    ) -> tuple[Item, bool]:
+        """See ``ResourceVerbs.update``."""
+        self._check_scale(subresource)
+        body = msgspec.json.encode(tree)
+
+        async def attempt() -> tuple[Item, bool]:
+            return await GenericVerbs.update(self, context, namespace, name, _fresh(body), subresource)
+
+        item, created = await self._write(context, attempt)
+        return (item if subresource == _SCALE else await self._in_version(item)), created
+
+    async def patch(
+        self,
+        context: RequestContext,
+        namespace: str,
+        name: str,
+        patch: Any,
+        patch_type: PatchType,
+        subresource: str = "",
+        force: bool = False,
+    ) -> tuple[Item, bool]:
+        """See ``ResourceVerbs.patch``."""
+        self._check_scale(subresource)
+        body = msgspec.json.encode(patch)
+
+        async def attempt() -> tuple[Item, bool]:
+            return await GenericVerbs.patch(
+                self, context, namespace, name, _fresh(body), patch_type, subresource, force
+            )
+
+        item, created = await self._write(context, attempt)
+        return (item if subresource == _SCALE else await self._in_version(item)), created
+
+    async def delete(self, context: RequestContext, namespace: str, name: str, options: DeleteOptions) -> Deleted:
+        """See ``ResourceVerbs.delete``."""
+        deleted = await self._write(context, lambda: GenericVerbs.delete(self, context, namespace, name, options))
+        return Deleted(await self._in_version(deleted.item), deleted.gone)
+
+    async def delete_collection(
+        self, context: RequestContext, namespace: str, selection: ListOptions, options: DeleteOptions
+    ) -> Sequence[Deleted]:
+        """See ``ResourceVerbs.delete_collection``."""
+        await self._prepare([*self._kind.cache.items.values()])
+
+        async def attempt() -> Sequence[Deleted]:
+            return await GenericVerbs.delete_collection(self, context, namespace, selection, options)
+
+        return [Deleted(await self._in_version(each.item), each.gone) for each in await self._write(context, attempt)]
+
+    def _check_scale(self, subresource: str) -> None:
+        if subresource == _SCALE and self.resource is not self._kind.stored:
+            text = "the scale of objects that a webhook converts can be changed in their storage version only"
+            raise ApiError(501, "NotImplemented", f"{text}: {self._kind.stored.api_version}")
+
+    async def _write(self, context: RequestContext, attempt: Callable[[], Awaitable[T]]) -> T:
+        """A write: what an attempt warned of is said once."""
+        warned = len(context.warnings)
+
+        async def again() -> T:
+            del context.warnings[warned:]
+            return await attempt()
+
+        return await self._with_conversions(again)
+
+    async def _with_conversions(self, attempt: Callable[[], Awaitable[T]]) -> T:
+        while True:
+            try:
+                return await attempt()
+            except NeedsConversion as need:
+                await self._conversions.supply(need.api_version, [need.tree])
+
+    async def _in_version(self, item: Any) -> Item:
+        """A stored item as readers of this version see it."""
+        await self._prepare([item])
+        return self._view.item(item)
+
+    async def _prepare(self, items: Sequence[StoredItem]) -> None:
+        """Converts what readers of this version are about to see."""
+        wanted = self._view.api_version
+        trees = [item.tree() for item in items if not self._view.has(item)]
+        await self._conversions.supply(wanted, [tree for tree in trees if tree["apiVersion"] != wanted])
+        for item in items:
+            self._view.item(item)
+
+
+class _AsStored:
+    """A view whose items are the stored ones, and whose bookmarks are the version's."""
+
+    def __init__(self, view: CustomView) -> None:
+        self.api_version, self.kind = view.api_version, view.kind
+
+    def item(self, stored: StoredItem) -> Item:
+        """The very item."""
+        return stored
+
+
+class _ConvertingWatch:
+    """Implements ``verbs.Watch``: between a watch of stored objects and its sink."""
+
+    def __init__(
+        self,
+        view: CustomView,
+        prepare: Callable[[Sequence[StoredItem]], Awaitable[None]],
+        sink: Sink,
+        closed: Callable[[], None],
+    ) -> None:
+        self.inner: Watch | None = None
+        self._view, self._prepare, self._sink, self._closed = view, prepare, sink, closed
+        self._events: asyncio.Queue[Sequence[WatchEvent] | None] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, converters: Converters) -> None:
+        """Begins to hand on events."""
+        if converters.tasks is None:
+            raise ApiError(503, "ServiceUnavailable", "watches of converted objects begin with the registry")
+        self._task = converters.tasks.create_task(self._hand_on(), name=f"conversion for a watch of {self._view.kind}")
+
+    def note(self, events: Sequence[WatchEvent]) -> None:
+        """The sink of the inner watch."""
+        self._events.put_nowait(events)
+
+    def end(self) -> None:
+        """The inner watch has ended."""
+        self._events.put_nowait(None)
+
+    def stop(self) -> None:
+        """See ``verbs.Watch.stop``."""
+        if self.inner is not None:
+            self.inner.stop()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _hand_on(self) -> None:
+        with suppress(ApiError):  # a watch that cannot be converted ends; its client lists, and is told why
+            while (events := await self._events.get()) is not None:
+                await self._prepare([each.item for each in events if isinstance(each.item, StoredItem)])
+                self._sink([self._rendered(each) for each in events])
+        if self.inner is not None:
+            self.inner.stop()
+        self._closed()
+
+    def _rendered(self, event: WatchEvent) -> WatchEvent:
+        if not isinstance(event.item, StoredItem):
+            return event
+        return RenderedEvent(event.type, self._view.item(event.item))
+
+
+def _fresh(body: bytes) -> Any:
+    return msgspec.json.decode(body)

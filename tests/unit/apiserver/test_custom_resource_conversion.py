@@ -1,0 +1,243 @@
+"""Custom objects in versions that differ, converted by a webhook: a real server that speaks ConversionReview."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import json
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from podkeeper.foundation.certificates import Authority
+from podkeeper.foundation.http import HttpServer, Request, Response
+from podkeeper.foundation.http.server import server_tls
+from podkeeper.foundation.keyfiles import KeyPair
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Tree = dict[str, Any]
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+V1, V2 = (f"/apis/conv.example.com/{each}/namespaces/default/doors" for each in ("v1", "v2"))
+MERGE = "application/merge-patch+json"
+
+
+def convert(tree: Tree, wanted: str) -> Tree:
+    """v1 says ``spec.size: "2x3"``, v2 ``spec.width`` and ``spec.height``."""
+    spec = dict(tree["spec"])
+    if wanted.endswith("/v2"):
+        width, _, height = spec.pop("size").partition("x")
+        spec |= {"width": int(width), "height": int(height)}
+    else:
+        spec["size"] = f"{spec.pop('width')}x{spec.pop('height')}"
+    metadata = tree["metadata"] | {"annotations": {"converted": wanted}, "uid": tree["metadata"].get("uid", "")}
+    if not metadata["uid"]:
+        del metadata["uid"]
+    return tree | {"apiVersion": wanted, "spec": spec, "metadata": metadata}
+
+
+class Webhook:
+    """Answers reviews, by ``answer`` where it is set."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.authority, self.port = authority, 0
+        self.reviews: list[Tree] = []
+        self.answer: Callable[[Tree], Tree] | None = None
+
+    async def handle(self, request: Request) -> Response:
+        review = json.loads(request.body)
+        self.reviews.append(review["request"])
+        response = (self.answer or self.converted)(review["request"])
+        body = json.dumps({"kind": review["kind"], "apiVersion": review["apiVersion"], "response": response}).encode()
+        return Response(200, b"Content-Type: application/json\r\n", body)
+
+    def converted(self, request: Tree) -> Tree:
+        found = [convert(each, request["desiredAPIVersion"]) for each in request["objects"]]
+        return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": found}
+
+    @property
+    def client(self) -> Tree:
+        bundle = base64.b64encode(self.authority.certificate_pem()).decode()
+        return {"url": f"https://localhost:{self.port}/convert", "caBundle": bundle}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def webhook(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Webhook]:
+    directory: Path = tmp_path_factory.mktemp("webhook")
+    authority = Authority.open(directory, "hook-ca")
+    pair = KeyPair(directory / "hook.crt", directory / "hook.key")
+    authority.issue_server(pair, "hook", ["localhost"])
+    found = Webhook(authority)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setblocking(False)
+    found.port = listener.getsockname()[1]
+    ready = asyncio.Event()
+    tls = server_tls(str(pair.certificate), str(pair.key))
+    serving = asyncio.ensure_future(HttpServer(found.handle).serve(listener, tls, ready))
+    await ready.wait()
+    yield found
+    serving.cancel()
+    await asyncio.wait([serving])
+    listener.close()
+
+
+def definition(webhook: Webhook) -> Tree:
+    versions = []
+    for name, properties in (
+        ("v1", {"size": {"type": "string", "pattern": "^[0-9]+x[0-9]+$"}}),
+        ("v2", {"width": {"type": "integer", "maximum": 9}, "height": {"type": "integer"}}),
+    ):
+        spec = {"type": "object", "properties": properties | {"open": {"type": "boolean", "default": False}}}
+        schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
+        versions.append({"name": name, "served": True, "storage": name == "v1", "schema": schema})
+    conversion = {
+        "strategy": "Webhook",
+        "webhook": {"clientConfig": webhook.client, "conversionReviewVersions": ["v9", "v1"]},
+    }
+    spec = {
+        "group": "conv.example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "doors", "kind": "Door"},
+        "versions": versions,
+        "conversion": conversion,
+    }
+    return {"metadata": {"name": "doors.conv.example.com"}, "spec": spec}
+
+
+def door(version: str, name: str, **spec: Any) -> Tree:
+    return {"apiVersion": f"conv.example.com/{version}", "kind": "Door", "metadata": {"name": name}, "spec": spec}
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def doors(webhook: Webhook, api: Any) -> Webhook:
+    webhook.answer = None
+    if (await api("GET", f"{DEFINITIONS}/doors.conv.example.com")).status == 404:
+        made = await api("POST", DEFINITIONS, definition(webhook))
+        assert made.status == 201, made.body
+    async with asyncio.timeout(10):
+        while (await api("GET", V2)).status == 404:
+            pass
+    await api("DELETE", V1)
+    webhook.reviews.clear()
+    return webhook
+
+
+async def test_objects_are_shown_in_each_version(api: Any, doors: Webhook) -> None:
+    assert (await api("POST", V1, door("v1", "a", size="2x3"))).status == 201
+    assert doors.reviews == []
+    shown = (await api("GET", f"{V2}/a")).tree
+    assert (shown["apiVersion"], shown["spec"]) == ("conv.example.com/v2", {"width": 2, "height": 3, "open": False})
+    assert shown["metadata"]["annotations"] == {"converted": "conv.example.com/v2"}
+    first = (await api("GET", f"{V1}/a")).tree
+    assert (first["spec"], first["metadata"].get("annotations")) == ({"size": "2x3", "open": False}, None)
+    assert first["metadata"]["uid"] == shown["metadata"]["uid"]
+    assert first["metadata"]["resourceVersion"] == shown["metadata"]["resourceVersion"]
+
+
+async def test_objects_are_written_in_each_version(api: Any, doors: Webhook) -> None:
+    made = await api("POST", V2, door("v2", "b", width=4, height=5))
+    assert (made.status, made.tree["spec"]) == (201, {"width": 4, "height": 5, "open": False})
+    assert (await api("GET", f"{V1}/b")).tree["spec"] == {"size": "4x5", "open": False}
+    patched = await api("PATCH", f"{V2}/b", {"spec": {"width": 6}}, content_type=MERGE)
+    assert (patched.status, patched.tree["spec"]["width"]) == (200, 6), patched.body
+    assert (await api("GET", f"{V1}/b")).tree["spec"]["size"] == "6x5"
+    tree = (await api("GET", f"{V2}/b")).tree
+    tree["spec"]["height"] = 7
+    put = await api("PUT", f"{V2}/b", tree)
+    assert (put.status, put.tree["spec"]["height"]) == (200, 7), put.body
+    assert (await api("GET", f"{V1}/b")).tree["metadata"]["generation"] == 3
+    refused = await api("PATCH", f"{V2}/b", {"spec": {"width": 10}}, content_type=MERGE)
+    assert refused.tree["details"]["causes"][0]["field"] == "spec.width"
+    generated = door("v2", "", width=1, height=1)
+    generated["metadata"] = {"generateName": "g-"}
+    assert (await api("POST", V2, generated)).tree["metadata"]["name"].startswith("g-")
+    gone = await api("DELETE", f"{V2}/b")
+    assert gone.status == 200
+
+
+async def test_a_list_is_converted_in_one_go(api: Any, doors: Webhook) -> None:
+    for number in range(5):
+        await api("POST", V1, door("v1", f"l{number}", size=f"{number}x1"))
+    listing = (await api("GET", V2)).tree
+    assert [each["spec"]["width"] for each in listing["items"]] == [0, 1, 2, 3, 4]
+    assert [len(each["objects"]) for each in doors.reviews] == [5]
+    await api("GET", V2)
+    assert len(doors.reviews) == 1
+
+
+async def test_watches_see_their_version(api: Any, doors: Webhook) -> None:
+    await api("POST", V1, door("v1", "w", size="1x1"))
+    watch = asyncio.ensure_future(api("GET", f"{V2}?watch=true&timeoutSeconds=2"))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while not doors.reviews:
+            await api("GET", f"{V1}/w")
+    await api("PATCH", f"{V1}/w", {"spec": {"size": "8x8"}}, content_type=MERGE)
+    await api("DELETE", f"{V1}/w")
+    events = [json.loads(line) for line in (await watch).body.splitlines()]
+    seen = [(each["type"], each["object"]["apiVersion"], each["object"]["spec"]["width"]) for each in events]
+    version = "conv.example.com/v2"
+    assert seen == [("ADDED", version, 1), ("MODIFIED", version, 8), ("DELETED", version, 8)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (
+            lambda request: {"uid": request["uid"], "result": {"status": "Failure", "message": "no such door"}},
+            "failed: no such door",
+        ),
+        (
+            lambda request: {"uid": request["uid"], "result": {"status": "Failed"}},
+            "failed: response.result.status was 'Failed', not 'Success'",
+        ),
+        (lambda request: {"uid": "x", "result": {"status": "Success"}}, 'got "x"'),
+        (
+            lambda request: {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": []},
+            "returned 0 objects, expected 1",
+        ),
+        (
+            lambda request: {
+                "uid": request["uid"],
+                "result": {"status": "Success"},
+                "convertedObjects": request["objects"],
+            },
+            "invalid groupVersion (expected conv.example.com/v2, received conv.example.com/v1)",
+        ),
+    ],
+)
+async def test_answers_that_break_the_rules(api: Any, doors: Webhook, answer: Any, says: str) -> None:
+    name = f"broken-{hashlib.md5(says.encode()).hexdigest()}"  # what is known of an object is not asked for again
+    await api("POST", V1, door("v1", name, size="3x3"))
+    doors.answer = answer
+    refused = await api("GET", f"{V2}/{name}")
+    assert refused.status == 500
+    assert refused.message.startswith("conversion webhook for conv.example.com/v1, Kind=Door ")
+    assert says in refused.message
+    assert (await api("GET", f"{V1}/{name}")).status == 200
+    assert (await api("GET", V2)).status == 500
+    doors.answer = None
+    assert (await api("GET", f"{V2}/{name}")).status == 200
+
+
+async def test_objects_move_to_a_new_storage_version(api: Any, doors: Webhook) -> None:
+    await api("POST", V1, door("v1", "moving", size="3x4"))
+    at = f"{DEFINITIONS}/doors.conv.example.com"
+    moved = [
+        {"op": "replace", "path": "/spec/versions/0/storage", "value": False},
+        {"op": "replace", "path": "/spec/versions/1/storage", "value": True},
+    ]
+    patched = await api("PATCH", at, moved, content_type="application/json-patch+json")
+    assert patched.tree["status"]["storedVersions"] == ["v1", "v2"]
+    await api("POST", V2, door("v2", "new", width=5, height=5))
+    assert (await api("GET", f"{V2}/moving")).tree["spec"]["width"] == 3
+    tree = (await api("GET", f"{V2}/moving")).tree
+    assert (await api("PUT", f"{V2}/moving", tree)).status == 200
+    assert (await api("GET", f"{V1}/moving")).tree["spec"]["size"] == "3x4"
+    sizes = {each["metadata"]["name"]: each["spec"]["size"] for each in (await api("GET", V1)).tree["items"]}
+    assert sizes == {"moving": "3x4", "new": "5x5"}
