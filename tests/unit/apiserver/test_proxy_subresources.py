@@ -110,6 +110,16 @@ async def test_methods_paths_queries_and_bodies_pass(api: Any, backend: str, met
 
 
 @pytest.mark.usefixtures("anywhere")
+async def test_heads_pass_without_bodies(api: Any, backend: str) -> None:
+    headers = {"Authorization": f"Bearer {api.token}"}
+    async with (
+        ClientSession(headers=headers) as session,
+        session.head(f"{api.server.url}{backend}/x", ssl=api.server.tls()) as answer,
+    ):
+        assert (answer.status, await answer.read()) == (200, b"")
+
+
+@pytest.mark.usefixtures("anywhere")
 @pytest.mark.parametrize("path", ["page", "gz"])
 async def test_links_and_redirects_lead_through_the_proxy(api: Any, backend: str, path: str) -> None:
     reply = await api("GET", f"{backend}/{path}")
