@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,3 +69,23 @@ def test_pieces_make_no_difference_and_nothing_without_links_is_changed(page: st
     assert rewritten(page, size) == rewritten(page)
     if "/" not in page:
         assert rewritten(page) == page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<a " + "x" * 15_000,
+        "<a " + "x" * 15_000 + ">",
+        "<a " + "x =" * 5_000 + ">",
+        "<a " + " " * 15_000 + "=>",
+        '<a "' * 50_000,
+        "<" * 200_000,
+        "<!--" * 50_000,
+        "<script></script>" * 20_000,
+        "<script>" + "</scrip" * 30_000,
+    ],
+)
+def test_a_page_costs_about_its_length(page: str) -> None:
+    started = time.process_time()
+    assert len(rewritten(page, 4096)) >= len(page)
+    assert time.process_time() - started < 2

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 from aiohttp import web
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet.server import channels
 from podkeeper.kubelet.server.server import NodeServer
-from podkeeper.kubelet.server.spdy import Received, Session
+from podkeeper.kubelet.server.spdy import Received, Session, SpdyError
 from podkeeper.kubelet.server.spdy_channels import SpdyChannels
 from podkeeper.testing.scripted_runtime import ExecResult
 
+#: Heads of frames of every kind, with little or nothing behind them.
+FRAMES = [
+    bytes([0x80, 3, 0, kind, flags, 0, 0, length]) + b"\0" * length
+    for kind in range(10)
+    for flags in (0, 1)
+    for length in (0, 4, 12)
+]
 Make = Callable[..., v1.Pod]
 
 
@@ -131,6 +141,25 @@ async def test_the_end_of_stdin_ends_the_command(
     assert seen[5] == b"hello"
     assert json.loads(seen[1])["status"] == "Success"
     assert sizes == [(80, 24)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.binary(max_size=60) | st.sampled_from(FRAMES), max_size=6))
+def test_what_is_no_spdy_is_refused_and_nothing_else_happens(pieces: list[bytes]) -> None:
+    found = SpdyChannels(frozenset({"error"}))
+    with contextlib.suppress(SpdyError):
+        for piece in pieces:
+            messages, _ = found.feed(piece)
+            for message in messages:
+                channels.read_message(message, channels.V5)
+
+
+def test_a_terminals_size_that_is_none_is_ignored(spdy_client: Any) -> None:
+    found, client = SpdyChannels(frozenset()), spdy_client()
+    found.feed(client.open(1, {"streamtype": "resize"}))
+    assert found.feed(client.data(1, b"[" * 100_000))[0] == []
+    for size in (b"[" * 5000, b'{"Width":1e999,"Height":1}', b'{"Width":"x","Height":1}', b"[]", b"1"):
+        assert channels.read_message(channels.output(channels.RESIZE, size), channels.V4) is None
 
 
 def test_nothing_begins_before_every_wanted_stream_is_open(spdy_client: Any) -> None:

@@ -41,9 +41,11 @@ _LINKS = {tag: frozenset(names.split()) for tag, names in _ATTRIBUTES.items()}
 #: Elements whose content is text up to their end tag, whatever it looks like.
 _RAW = frozenset({"script", "style", "textarea", "title"})
 _TAG = re.compile(r"<([a-zA-Z][a-zA-Z0-9]*)((?:[^>\"']|\"[^\"]*\"|'[^']*')*)>")
-_ATTRIBUTE = re.compile(r"([^\s=/\"'>]+)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)")
+#: Begins only where a word does, and never gives back what it took: a page must not cost more than its length.
+_ATTRIBUTE = re.compile(r"(?<![^\s=/\"'>])([^\s=/\"'>]++)\s*+=\s*+(\"[^\"]*\"|'[^']*'|[^\s\"'>]++)")
+_ENDS = {tag: re.compile(f"</{tag}", re.IGNORECASE) for tag in _RAW}
 #: The longest unfinished tag that is waited for.
-_PATIENCE = 64 << 10
+_PATIENCE = 16 << 10
 
 
 def through(url: str, prefix: str, hosts: frozenset[str]) -> str:
@@ -98,11 +100,11 @@ class LinkRewriter:
         return at + 1 if at + 1 < len(text) and not text[at + 1].isalpha() and text[at + 1] != "!" else -1
 
     def _skip_raw(self, text: str, at: int) -> int:
-        found = text.lower().find(f"</{self._raw}", at)
-        if found < 0:
+        found = _ENDS[self._raw].search(text, at)
+        if found is None:
             return -1
         self._raw = ""
-        return max(found, at)
+        return found.start()
 
     def _take(self, text: str, at: int, end: int) -> tuple[int, str]:
         piece = text[at:end]

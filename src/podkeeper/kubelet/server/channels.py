@@ -56,7 +56,7 @@ def _resized(payload: bytes) -> Resized | None:
     try:
         size = json.loads(payload)
         return Resized(int(size["Width"]), int(size["Height"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

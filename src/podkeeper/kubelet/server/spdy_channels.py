@@ -89,6 +89,9 @@ class SpdyChannels:
         while self._sizes:
             try:
                 _, end = _DECODER.raw_decode(self._sizes)
+            except RecursionError:
+                self._sizes = ""
+                return
             except ValueError:
                 if len(self._sizes) > _LONGEST_SIZE:
                     self._sizes = ""
