@@ -101,9 +101,9 @@ async def test_an_address_of_this_machine_alone_is_refused(api: Any, backend: st
 
 
 @pytest.mark.usefixtures("anywhere")
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "POST", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "POST", "DELETE", "OPTIONS"])
 async def test_methods_paths_queries_and_bodies_pass(api: Any, backend: str, method: str) -> None:
-    body = {"a": 1} if method not in ("GET", "DELETE") else None
+    body = {"a": 1} if method not in ("GET", "DELETE", "OPTIONS") else None
     reply = await api(method, f"{backend}/a%20b/c/?d=e%2Ff", body)
     sent = '{"a":1}' if body else ""
     assert reply.body.decode().replace(" ", "") == f"{method}/a%20b/c/?d=e%2Ff{sent}"

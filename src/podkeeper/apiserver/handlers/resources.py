@@ -165,7 +165,7 @@ def check_path(call: Call, resource: Resource) -> None:
         sub = resource.subresources.get(info.subresource)
         if sub is None:
             raise path_not_found()
-        if info.verb not in sub.verbs:
+        if info.verb not in sub.verbs and not (sub.name == "proxy" and call.request.method == "OPTIONS"):
             raise method_not_allowed()
     elif info.verb not in resource.verbs or (info.verb == "create" and info.name) or _nameless(info):
         raise method_not_allowed()
