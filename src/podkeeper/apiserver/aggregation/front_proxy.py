@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.aggregation.remotes import Remote
-from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.keyfiles import KeyPair
 
 NAME = "front-proxy-client"
+_AUTHORITY = "front-proxy-ca"
 _PREFIX = "requestheader-"
 _HEADERS = {
     "username-headers": ["X-Remote-User"],
@@ -30,12 +30,14 @@ _OURS = (b"x-remote-", b"impersonate-")
 
 
 class FrontProxy:
-    """The authority and the certificate in ``directory``, made at the first start."""
+    """The authority and the certificate in ``directory``, made at the first start and renewed when they are used.
+
+    What makes certificates is loaded only then: most servers have no server behind them.
+    """
 
     def __init__(self, directory: Path) -> None:
-        self._authority = Authority.open(directory, "front-proxy-ca", "front-proxy-ca")
+        self._directory, self._authority = directory, directory / f"{_AUTHORITY}.crt"
         self._pair = KeyPair(directory / f"{NAME}.crt", directory / f"{NAME}.key")
-        self._authority.issue_client(self._pair, NAME)
         self._contexts: dict[tuple[str, bool], ssl.SSLContext] = {}
 
     def tls(self, remote: Remote) -> ssl.SSLContext:
@@ -47,6 +49,7 @@ class FrontProxy:
         return found
 
     def _context(self, remote: Remote) -> ssl.SSLContext:
+        self._make()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.set_alpn_protocols(["http/1.1"])
         if remote.insecure:
@@ -58,10 +61,17 @@ class FrontProxy:
         context.load_cert_chain(self._pair.certificate, self._pair.key)
         return context
 
+    def _make(self) -> None:
+        from podkeeper.foundation.certificates import Authority
+
+        Authority.open(self._directory, _AUTHORITY, _AUTHORITY).issue_client(self._pair, NAME)
+
     def published(self, present: Mapping[str, str]) -> dict[str, str]:
         """What the ConfigMap extension-apiserver-authentication must have besides ``present``, which may name other
         proxies."""
-        authority = self._authority.certificate_pem().decode()
+        if not self._authority.exists():
+            self._make()
+        authority = self._authority.read_text()
         bundle = present.get(f"{_PREFIX}client-ca-file", "")
         names = json.loads(present.get(f"{_PREFIX}allowed-names") or "[]") if bundle else [NAME]
         wanted = {f"{_PREFIX}{key}": json.dumps(value) for key, value in _HEADERS.items()}
