@@ -29,8 +29,13 @@ STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 ROWS = {f"{row.api_version}/{row.name}": row for row in RESOURCES if row.enabled and is_stored(row)}
 #: The server's own keepers write the status of these at any time, and definitions wait for their objects to go.
 DEFINITIONS = "apiextensions.k8s.io/v1/customresourcedefinitions"
-QUIET = [name for name in ROWS if name not in ("v1/resourcequotas", DEFINITIONS)]
-UNNAMED = [name for name in ROWS if name != DEFINITIONS]
+KEPT = (
+    DEFINITIONS,
+    "admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+    "apiregistration.k8s.io/v1/apiservices",
+)
+QUIET = [name for name in ROWS if name not in ("v1/resourcequotas", *KEPT)]
+UNNAMED = [name for name in ROWS if name not in KEPT]
 WITH_STATUS = [name for name in QUIET if "status" in ROWS[name].subresources]
 WITH_SCALE = [name for name, row in ROWS.items() if "scale" in row.subresources]
 

@@ -35,6 +35,7 @@ from podkeeper.apiserver.audit.annotation import annotate
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.config import AdmissionConfig
 from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
 from podkeeper.apiserver.webhooks.client import WebhookClient
 from podkeeper.apiserver.webhooks.mutating import MutatingAdmissionWebhook
 from podkeeper.apiserver.webhooks.relevance import Relevance
@@ -103,7 +104,7 @@ class AdmissionChain:
     def connect(self, registry: Registry, authorizer: Authorizer, clock: Clock) -> None:
         """From now on writes are judged; until then everything passes, there being nobody to write."""
         live = LiveObjects(registry)
-        self._webhooks = WebhookClient(live)
+        self._webhooks = WebhookClient(EndpointResolver(live))
         self._plugins = plugins(self._config, Surroundings(live, authorizer, clock, self._webhooks))
         self._mutating.clear()
         self._validating.clear()

@@ -18,6 +18,7 @@ from podkeeper.api.errors import ApiError
 from podkeeper.apiserver.customresources import naming
 from podkeeper.apiserver.customresources.conversion import WebhookConverter
 from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
 from podkeeper.apiserver.webhooks.client import WebhookClient
 from podkeeper.foundation.clock import Clock
 from podkeeper.registry.strategies.apiextensions.customresourcedefinition import CLEANUP_FINALIZER
@@ -41,7 +42,7 @@ class DefinitionKeeper:
         self._dirty: dict[str, None] = {}
         self._changed = asyncio.Event()
         self._clearing: set[str] = set()
-        self._webhooks = WebhookClient(live)
+        self._webhooks = WebhookClient(EndpointResolver(live))
         live.registry.connect_converter(WebhookConverter(self._webhooks))
 
     async def run(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.streaming.service_endpoints import ServiceResolver
 from podkeeper.apiserver.webhooks.destinations import Destination, NoDestination, destination, url_of
 from podkeeper.client.api import ConnectionFailed
 from podkeeper.client.connection import HttpConnection
@@ -39,8 +39,8 @@ class CallFailed(Exception):
 class WebhookClient:
     """Posts documents to where a clientConfig says."""
 
-    def __init__(self, live: LiveObjects) -> None:
-        self._live = live
+    def __init__(self, services: ServiceResolver) -> None:
+        self._services = services
         self._pools: OrderedDict[_PoolKey, ConnectionPool] = OrderedDict()
 
     async def post(self, client: Tree, document: Tree, seconds: float) -> Any:
@@ -48,7 +48,7 @@ class WebhookClient:
         shown = f'Post "{url_of(client)}?timeout={seconds:g}s"'
         try:
             async with asyncio.timeout(seconds):
-                where = await destination(client, self._live)
+                where = await destination(client, self._services)
                 status, body = await self._exchange(where, client.get("caBundle") or "", document, seconds)
         except TimeoutError:
             raise CallFailed(f"{shown}: context deadline exceeded") from None

@@ -11,8 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from podkeeper.api.errors import ApiError
-from podkeeper.apiserver.live import LiveObjects
-from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
+from podkeeper.apiserver.streaming.service_endpoints import ServiceResolver
 
 Tree = Mapping[str, Any]
 
@@ -41,7 +40,7 @@ def url_of(client: Tree) -> str:
     return f"https://{service['name']}.{service['namespace']}.svc:{port}/{path}"
 
 
-async def destination(client: Tree, live: LiveObjects) -> Destination:
+async def destination(client: Tree, services: ServiceResolver) -> Destination:
     """Where a clientConfig leads now: of a Service, any ready endpoint. Raises NoDestination."""
     parts = urlsplit(url_of(client))
     service = client.get("service")
@@ -51,13 +50,9 @@ async def destination(client: Tree, live: LiveObjects) -> Destination:
         return Destination(
             parts.hostname or "", parts.port or (443 if secure else 80), parts.hostname or "", path, secure
         )
-    host, port = await endpoint(service["namespace"], service["name"], service.get("port") or 443, live)
-    return Destination(host, port, parts.hostname or "", path)
-
-
-async def endpoint(namespace: str, name: str, port: int, live: LiveObjects) -> tuple[str, int]:
-    """The address and port of a ready endpoint of a Service's port. Raises NoDestination."""
     try:
-        return await EndpointResolver(live).resolve(namespace, name, str(port))
+        host, port = await services.resolve(service["namespace"], service["name"], str(service.get("port") or 443))
     except ApiError as error:
-        raise NoDestination(f'service "{name}" not found' if error.code == 404 else error.message) from error
+        missing = error.code == 404
+        raise NoDestination(f'service "{service["name"]}" not found' if missing else str(error)) from error
+    return Destination(host, port, parts.hostname or "", path)
