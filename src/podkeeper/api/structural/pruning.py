@@ -15,10 +15,12 @@ Tree = dict[str, Any]
 _OBJECT = ("apiVersion", "kind", "metadata")
 
 
-def prune(tree: Tree, schema: Schema) -> list[str]:
-    """Takes unspecified fields out of an object, in place. Returns their paths (``spec.foo``), sorted."""
+def prune(tree: Any, schema: Schema, whole: bool = True) -> list[str]:
+    """Takes unspecified fields out of an object, in place. Returns their paths (``spec.foo``), sorted.
+
+    Without ``whole`` it is a part of an object, with no metadata of its own."""
     dropped: list[str] = []
-    _prune(tree, schema, "", dropped, whole=True)
+    _prune(tree, schema, "", dropped, whole)
     return sorted(dropped)
 
 

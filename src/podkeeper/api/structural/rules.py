@@ -122,12 +122,12 @@ def _compiled(tree: Tree, schema: Schema, declaration: Declaration) -> Rule:
 
 
 class RuleBook:
-    """The rules of an object's schema, which was accepted with them."""
+    """The rules of an object's schema, which was accepted with them; without ``root`` it is that of a part of one."""
 
-    def __init__(self, schema: Schema) -> None:
-        self._root = _node(schema, schema, of_structural(schema, root=True))
+    def __init__(self, schema: Schema, root: bool = True) -> None:
+        self._root = _node(schema, schema, of_structural(schema, root))
 
-    def judge(self, tree: Tree, old: Tree | None) -> list[Cause]:
+    def judge(self, tree: Any, old: Tree | None) -> list[Cause]:
         """What the rules have against an object; ``old`` is what it replaces."""
         run = _Run(Found(), Budget())
         if self._root is not None:

@@ -20,13 +20,14 @@ from podkeeper.api.validation.fields import Found, joined, shown
 _ROOT = "<nil>"
 
 
-def validate(tree: Any, schema: Schema, old: Any = None) -> list[Cause]:
+def validate(tree: Any, schema: Schema, old: Any = None, whole: bool = True) -> list[Cause]:
     """Everything that is wrong with an object, in the order in which it stands there.
 
     What is as it was in ``old``, the object that it replaces, may stay as it is, whatever the schema says by now.
+    Without ``whole`` it is a part of an object, with no metadata of its own.
     """
     found = Found()
-    _Walk(found).judge(tree, schema, "", MISSING if old is None else old, whole=True)
+    _Walk(found).judge(tree, schema, "", MISSING if old is None else old, whole)
     return found
 
 

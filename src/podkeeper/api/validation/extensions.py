@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from podkeeper.api import codec, names
 from podkeeper.api.structural import fieldpaths
 from podkeeper.api.structural.schema import Schema, parse
-from podkeeper.api.validation import schemas, webhooks
+from podkeeper.api.validation import schemadefaults, schemas, webhooks
 from podkeeper.api.validation.fields import Found, indexed
 
 if TYPE_CHECKING:
@@ -173,11 +173,17 @@ def _schema(found: Found, at: str, tree: dict[str, Any]) -> Schema | None:
     schemas.structural(mistakes, at, tree)
     found.extend(mistakes)
     parsed = None if mistakes else parse(tree)
-    if parsed is not None and parsed.has_rules:
+    if parsed is None:
+        return None
+    judged = Found()
+    if parsed.has_rules:
         # Most definitions have none, and the language is large.
         from podkeeper.api.validation import schemarules
 
-        schemarules.schema_rules(found, at, parsed)
+        schemarules.schema_rules(judged, at, parsed)
+    if parsed.has_defaults and not judged:
+        schemadefaults.schema_defaults(judged, at, parsed)
+    found.extend(judged)
     return parsed
 
 
