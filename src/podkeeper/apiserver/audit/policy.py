@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from podkeeper.api.user import UserInfo
-from podkeeper.apiserver import yamls
 from podkeeper.apiserver.requestinfo import RequestInfo
 
 STAGES = ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic")
@@ -134,6 +133,8 @@ class Policy:
 
 def load(path: Path) -> Policy:
     """Reads a policy file. Raises PolicyError."""
+    from podkeeper.apiserver import yamls  # few servers have a policy
+
     try:
         tree = yamls.load(path.read_bytes())
     except OSError as error:
