@@ -225,6 +225,14 @@ def test_older_clients_exec_over_spdy(cluster: Cluster, shop: None) -> None:
     assert given.stdout == text
 
 
+def test_older_clients_attach_over_spdy(cluster: Cluster) -> None:
+    options = ("--image=busybox", "--image-pull-policy=IfNotPresent", "--restart=Never", "--attach", "--rm", "-i")
+    script = "read line; echo got $line; exit 3"
+    done = old_kubectl(cluster, "run", "once", *options, "--", "sh", "-c", script, input="it\n", check=False)
+    assert "got it" in done.stdout
+    assert done.returncode == 3
+
+
 def test_older_clients_forward_ports_over_spdy(cluster: Cluster, shop: None) -> None:
     name = pods(cluster)[0]["metadata"]["name"]
     command = [*cluster.namespace.enter, *OLD, str(CLIENTS / "kubectl-1.36"), f"--kubeconfig={cluster.kubeconfig}"]
