@@ -59,6 +59,11 @@ def text(message: str, status: int = 200, headers: Headers = ()) -> Response:
     return Response(status, TEXT_HEAD, message.encode(), headers)
 
 
+def closing(message: str, status: int, headers: Headers = ()) -> Response:
+    """Plain text after which the connection is closed."""
+    return Response(status, TEXT_HEAD, message.encode(), headers, close=True)
+
+
 def unchanged(request: Request, etag: bytes) -> bool:
     """Whether the client holds what this quoted tag names already, so that 304 is the answer."""
     held = request.headers.get(b"if-none-match")

@@ -22,7 +22,7 @@ from podkeeper.apiserver.audit.auditor import auditor_of
 from podkeeper.apiserver.authentication.assembly import Authentication
 from podkeeper.apiserver.authentication.service_accounts import TokenIssuer, TokenReader
 from podkeeper.apiserver.authorization.aggregation import RoleAggregator
-from podkeeper.apiserver.authorization.authorizer import Authorizer
+from podkeeper.apiserver.authorization.assembly import make_authorizer
 from podkeeper.apiserver.authorization.node import NodeAuthorizer
 from podkeeper.apiserver.authorization.rbac import RbacIndex
 from podkeeper.apiserver.bootstrap import ensure, policy
@@ -92,7 +92,8 @@ class ApiServer:
         reader = TokenReader(config.issuer, (key.public,))
         self._authentication = Authentication(config, reader, self._live, self._clock)
         self._authenticator = self._authentication.authenticator
-        self._authorizer = Authorizer(self.rbac, NodeAuthorizer(self._live, policy.cluster_role("system:node")))
+        node = NodeAuthorizer(self._live, policy.cluster_role("system:node"))
+        self._authorizer = make_authorizer(self.rbac, node, config.authorization, self._clock)
         admission.connect(registry, self._authorizer, self._clock)
         limits = config.limits
         count = storage_metrics.counter(registry)
@@ -168,6 +169,7 @@ class ApiServer:
             finally:
                 self._stopping = True
                 await self._clock.sleep(config.limits.shutdown_delay)
+                chain.stopping = True
                 self._watches.end_all()
                 await http.stop(GRACE)
                 self._admission.close()

@@ -175,7 +175,8 @@ class _Turn:
             new, old = kind.view.to_storage(tree), self.current.tree()
             carry_over(new["metadata"], old["metadata"])
             self._prepare(new, old)
-        reservation = None if self.target.subresource else kind.strategy.reserve(new, old, self.context.dry_run)
+        with blaming_types(kind, tree):
+            reservation = None if self.target.subresource else kind.strategy.reserve(new, old, self.context.dry_run)
         try:
             obj = self._checked(new, old)
             admitted = kind.view.from_storage(new)

@@ -100,7 +100,8 @@ async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree
         strategy.prepare_for_create(stored, Origin(now, context.user))
     reservation = None
     try:
-        reservation = strategy.reserve(stored, None, context.dry_run)
+        with blaming_types(kind, tree):
+            reservation = strategy.reserve(stored, None, context.dry_run)
         obj = strategy.complete(typed(kind.stored, kind.stored_class, stored))
         mistakes = _mistakes(kind, stored, obj) or _name_missing(stored["metadata"])
         refuse(kind, stored["metadata"].get("name", ""), mistakes)

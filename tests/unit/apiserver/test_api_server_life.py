@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from podkeeper.apiserver.limits import RequestLimits
 from podkeeper.foundation.http.client import Exchange, request_message
 from podkeeper.storage.memory import MemoryStore
 from podkeeper.testing.api_server import TestServer, running_api_server
@@ -44,3 +45,23 @@ async def test_the_admin_token_is_for_its_owner_alone(tmp_path: Path) -> None:
         path = server.config.admin_token_file
         assert os.stat(path).st_mode & 0o777 == 0o600
         assert len(server.admin_token) == 64
+
+
+async def test_a_server_that_stops_says_so_before_it_goes(tmp_path: Path) -> None:
+    opened: asyncio.Future[TestServer] = asyncio.get_running_loop().create_future()
+    leave = asyncio.Event()
+
+    async def live() -> None:
+        async with running_api_server(tmp_path, limits=RequestLimits(shutdown_delay=0.3)) as server:
+            opened.set_result(server)
+            await leave.wait()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        tasks.create_task(live())
+        server = await opened
+        assert (await ask(server, "/readyz")).status == 200
+        leave.set()
+        await asyncio.sleep(0)
+        while (await ask(server, "/readyz")).status == 200:
+            pass
+        assert (await ask(server, "/api/v1/namespaces")).status == 200

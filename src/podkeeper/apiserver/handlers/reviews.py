@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from podkeeper.api import resources
+from podkeeper.api import codec, resources
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import Cause, bad_request, invalid
 from podkeeper.api.user import UserInfo
@@ -18,6 +18,7 @@ from podkeeper.apiserver.handlers.dispatch import SpecialKey
 from podkeeper.apiserver.options import write_options
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer
+from podkeeper.registry.documents import typed
 
 Tree = dict[str, Any]
 _AUTHENTICATION = "authentication.k8s.io"
@@ -110,6 +111,8 @@ class Reviews:
     async def _answer(self, call: Call, review: Tree, row: Resource, user: UserInfo, spec: Tree) -> Answer:
         decision = await self._authorizer.decide(user, _asked(row, spec))
         status: Tree = {"allowed": decision.allowed}
+        if decision.denied:
+            status["denied"] = True
         if decision.reason:
             status["reason"] = decision.reason
         review["status"] = status
@@ -122,6 +125,7 @@ def _read(call: Call) -> tuple[Tree, Resource]:
     row = resources.lookup(info.group, info.version, info.resource)
     assert row is not None
     tree = bodies.identify(bodies.decode(call.request, row.kind), row)
+    typed(row, codec.struct_class(row), tree)  # below, types are taken for granted
     tree.setdefault("metadata", {})
     return tree, row
 

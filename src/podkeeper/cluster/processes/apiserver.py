@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import resource
 import sqlite3
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from podkeeper.storage.store import StoreError
 async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) -> None:
     """Serves until told to stop; what was acknowledged is on disk, whatever ends this process."""
     clock, config = SystemClock(), server_config(layout, settings)
+    _allow_descriptors()
     async with stop_on_request() as stop:
         inner = await _open_store(layout.store / "log.db")
         try:
@@ -62,6 +64,12 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
             await inner.close()
 
 
+def _allow_descriptors() -> None:
+    """As many connections as the system allows: the limit that shells set is for programs with ``select``."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
     """The API server's configuration for this cluster."""
     made = Credentials.of(layout)
@@ -82,6 +90,7 @@ def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
         service_cidr=settings.service_cidr,
         kubelet_ca=made.authority.certificate,
         authentication=flags.read(settings.apiserver_args),
+        authorization=Path(file) if (file := settings.apiserver_args.get("authorization-config")) else None,
         limits=serving.limits,
         audit=serving.audit,
     )
