@@ -24,7 +24,7 @@ def subsets(service: v1.Service, pods: Iterable[v1.Pod]) -> tuple[v1.EndpointSub
     family, early = families(service)[0], bool(service.spec.publish_not_ready_addresses)
     for pod in pods:
         ports, addresses = _ports(service, pod), addresses_of_family(pod, family)
-        if not addresses or not (ports or is_headless(service)):
+        if not addresses or not (ports or (is_headless(service) and not service.spec.ports)):
             continue
         ready, waiting = found.setdefault(ports, ([], []))
         (ready if early or is_ready(pod) else waiting).append(_address(service, pod, addresses[0]))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from podkeeper.api.core import v1
 from podkeeper.api.discovery import v1 as discovery
 from podkeeper.controllers.pod_ranks import is_ready
-from podkeeper.controllers.service_pods import addresses_of_family, families, hostname, is_headless, target_port
+from podkeeper.controllers.service_pods import addresses_of_family, families, hostname, target_port
 
 ZONE = "topology.kubernetes.io/zone"
 #: (address type, ports): what all endpoints of one slice share.
@@ -22,7 +22,8 @@ Nodes = Callable[[str], v1.Node | None]
 
 
 def contents(service: v1.Service, pods: Iterable[v1.Pod], nodes: Nodes) -> Contents:
-    """Endpoints by group. A pod on a node that is not known waits until it is, unless unready ones are published."""
+    """Endpoints by group; those without any of the ports have a group without ports. A pod on a node that is not known
+    waits until it is, unless unready ones are published."""
     found: Contents = {}
     early = bool(service.spec.publish_not_ready_addresses)
     for pod in pods:
@@ -32,7 +33,7 @@ def contents(service: v1.Service, pods: Iterable[v1.Pod], nodes: Nodes) -> Conte
         ports = _ports(service, pod)
         for family in families(service):
             listed = addresses_of_family(pod, family)
-            if listed and (ports or is_headless(service)):
+            if listed:
                 found.setdefault((family, ports), []).append(endpoint(service, pod, node, listed))
     return found
 
