@@ -35,6 +35,8 @@ class ApiServerConfig:
     service_cidr: str = "10.96.0.0/12"
     #: CA that kubelets' serving certificates are checked against; None accepts any, as upstream's default does.
     kubelet_ca: Path | None = None
+    #: A file with an AuthorizationConfiguration; without one the node authorizer and RBAC are asked.
+    authorization: Path | None = None
     authentication: AuthenticationOptions = field(default_factory=lambda: AuthenticationOptions())
     admission: AdmissionConfig = field(default_factory=lambda: AdmissionConfig())
     limits: RequestLimits = field(default_factory=RequestLimits)

@@ -20,6 +20,7 @@ from podkeeper.apiserver.authentication.jwt_configuration import (
     load,
 )
 from podkeeper.apiserver.authentication.request_header import RequestHeaders
+from podkeeper.apiserver.authorization import configuration
 
 _OIDC = (
     "oidc-issuer-url",
@@ -47,6 +48,7 @@ KNOWN = frozenset(
         "anonymous-auth",
         "api-audiences",
         "authentication-config",
+        "authorization-config",
         "enable-bootstrap-token-auth",
         "encryption-provider-config",
         *_OIDC,
@@ -77,6 +79,8 @@ def read(args: Mapping[str, str]) -> AuthenticationOptions:
     unknown = sorted(set(args) - KNOWN - serving_flags.KNOWN)
     if unknown:
         raise ValueError(f"{unknown[0]} is not supported; there are {', '.join(sorted(KNOWN | serving_flags.KNOWN))}")
+    if "authorization-config" in args:
+        configuration.load(Path(args["authorization-config"]))
     path = Path(args["authentication-config"]) if "authentication-config" in args else None
     oidc = [name for name in _OIDC if name in args]
     if path is not None and oidc:

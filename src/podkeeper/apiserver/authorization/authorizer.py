@@ -1,10 +1,11 @@
-"""The authorizers in their order: system:masters, node, RBAC. Decisions of RBAC are remembered until a role or
-binding changes."""
+"""The authorizers in their order: system:masters, then node and RBAC or what the configuration names. Decisions of RBAC
+are remembered until a role or binding changes."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from podkeeper.api.errors import ApiError
 from podkeeper.api.user import MASTERS_GROUP, UserInfo
@@ -18,17 +19,29 @@ _NODES_GROUP = "system:nodes"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Allowed or not, and why (may be empty)."""
+    """Allowed or not, and why (may be empty). ``denied``: somebody said no, instead of nobody yes."""
 
     allowed: bool
     reason: str = ""
+    denied: bool = False
+
+
+class Layer(Protocol):
+    """One authorizer in the order."""
+
+    async def opinion(self, user: UserInfo, info: RequestInfo) -> tuple[bool | None, str]:
+        """Allowed, refused, or no opinion (None); and why."""
+        ...
 
 
 class Authorizer:
     """Judges requests."""
 
-    def __init__(self, rbac: RbacIndex, node: NodeAuthorizer) -> None:
-        self.rbac, self._node = rbac, node
+    def __init__(self, rbac: RbacIndex, node: NodeAuthorizer, layers: Sequence[Layer] | None = None) -> None:
+        """``layers`` in their order; node and RBAC by default."""
+        self.rbac = rbac
+        self._layers: Sequence[Layer] = (NodeLayer(node), RbacLayer(rbac)) if layers is None else layers
+        self._remembers = all(isinstance(each, NodeLayer | RbacLayer) for each in self._layers)
         self._allowed: set[tuple[Any, ...]] = set()
         self._generation = -1
 
@@ -45,7 +58,7 @@ class Authorizer:
         decision = await self.decide(user, info)
         if not decision.allowed:
             raise forbidden(user, info, decision.reason)
-        if _NODES_GROUP not in user.groups:
+        if self._remembers and _NODES_GROUP not in user.groups:
             if len(self._allowed) >= _CAPACITY:
                 self._allowed.clear()
             self._allowed.add(key)
@@ -55,19 +68,46 @@ class Authorizer:
         if MASTERS_GROUP in user.groups:
             return Decision(True)
         reasons = []
-        if _NODES_GROUP in user.groups:
-            allowed, why = await self._node.decide(user, info)
+        for layer in self._layers:
+            allowed, why = await layer.opinion(user, info)
             if allowed:
-                return Decision(True)
+                return Decision(True, why)
             reasons += [why] if why else []
-        grant = self.rbac.find(user, info)
-        if grant is not None:
-            return Decision(True, grant.reason())
-        missing = self.rbac.missing_roles(user, info.namespace)
-        if missing:
-            listed = missing[0] if len(missing) == 1 else "[" + ", ".join(missing) + "]"
-            reasons.append(f"RBAC: {listed}")
+            if allowed is False:
+                return Decision(False, "\n".join(reasons), denied=True)
         return Decision(False, "\n".join(reasons))
+
+
+class NodeLayer:
+    """The node authorizer in the order."""
+
+    def __init__(self, node: NodeAuthorizer) -> None:
+        self._node = node
+
+    async def opinion(self, user: UserInfo, info: RequestInfo) -> tuple[bool | None, str]:
+        """See Layer."""
+        if _NODES_GROUP not in user.groups:
+            return None, ""
+        allowed, why = await self._node.decide(user, info)
+        return (True, "") if allowed else (None, why)
+
+
+class RbacLayer:
+    """RBAC in the order."""
+
+    def __init__(self, rbac: RbacIndex) -> None:
+        self._rbac = rbac
+
+    async def opinion(self, user: UserInfo, info: RequestInfo) -> tuple[bool | None, str]:
+        """See Layer."""
+        grant = self._rbac.find(user, info)
+        if grant is not None:
+            return True, grant.reason()
+        missing = self._rbac.missing_roles(user, info.namespace)
+        if not missing:
+            return None, ""
+        listed = missing[0] if len(missing) == 1 else "[" + ", ".join(missing) + "]"
+        return None, f"RBAC: {listed}"
 
 
 def _key(user: UserInfo, info: RequestInfo) -> tuple[Any, ...]:
