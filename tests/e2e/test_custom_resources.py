@@ -84,9 +84,11 @@ def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubect
     run("create", "-f", "-", stdin=json.dumps(definition(group)))
     run("wait", "--for=condition=Established", f"crd/widgets.{group}", "--timeout=30s")
     yield run
+    run("apply", "-f", "-", stdin=json.dumps(widget(group, "left", size=1)))
+    run("delete", "namespace", namespace, "--timeout=60s")
+    assert "No resources found" in run("get", f"widgets.{group}", "--all-namespaces", check=False)
     run("delete", "crd", f"widgets.{group}", "--timeout=30s")
     assert "the server doesn't have a resource type" in run("get", f"widgets.{group}", check=False)
-    run("delete", "namespace", namespace, "--timeout=60s")
 
 
 def test_kubectl_treats_them_as_its_own(kubectl: Kubectl, tmp_path: Path) -> None:

@@ -160,6 +160,20 @@ async def test_objects_are_written_in_each_version(api: Any, doors: Webhook) -> 
     assert gone.status == 200
 
 
+async def test_configurations_are_applied_in_each_version(api: Any, doors: Webhook) -> None:
+    async def apply(path: str, manager: str, tree: Tree) -> Any:
+        where = f"{path}/applied?fieldManager={manager}"
+        return await api("PATCH", where, json.dumps(tree).encode(), content_type="application/apply-patch+yaml")
+
+    made = await apply(V2, "one", door("v2", "applied", width=1, height=2))
+    assert (made.status, made.tree["spec"]["width"]) == (201, 1), made.body
+    again = await apply(V2, "one", door("v2", "applied", width=1, height=3))
+    assert (again.status, again.tree["spec"]["height"]) == (200, 3), again.body
+    refused = await apply(V2, "two", door("v2", "applied", width=5))
+    assert refused.message == 'Apply failed with 1 conflict: conflict with "one": .spec.width'
+    assert (await api("GET", f"{V1}/applied")).tree["spec"]["size"] == "1x3"
+
+
 async def test_a_list_is_converted_in_one_go(api: Any, doors: Webhook) -> None:
     for number in range(5):
         await api("POST", V1, door("v1", f"l{number}", size=f"{number}x1"))

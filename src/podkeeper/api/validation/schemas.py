@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from podkeeper.api.validation import schemalists
+from podkeeper.api.validation import schemabranches, schemalists
 from podkeeper.api.validation.fields import Found
 
 Tree = dict[str, Any]
@@ -43,6 +43,10 @@ def _part(found: Found, at: str, schema: Tree, of: str) -> None:
 
 def _members(found: Found, at: str, schema: Tree) -> None:
     _said(found, at, schema)
+    schemabranches.only_judges(found, at, schema)
+    for place, branch in schemabranches.branches(at, schema):
+        if branch.get("pattern"):
+            _pattern(found, f"{place}.pattern", branch["pattern"])
     for name, part in (schema.get("properties") or {}).items():
         _part(found, f"{at}.properties[{name}]", part, "object fields")
     more = schema.get("additionalProperties")
