@@ -52,7 +52,7 @@ def _check(text: bytes) -> None:
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in parents):
                 raise YamlError(f"anchor '{event.anchor}' value contains itself")
-            values += sizes.get(event.anchor, 0)
+            values += sizes.get(event.anchor or "", 0)
         elif isinstance(event, yaml.ScalarEvent):
             values += 1
             sizes |= {event.anchor: 1} if event.anchor else {}
