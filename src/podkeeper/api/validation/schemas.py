@@ -6,6 +6,7 @@ Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/cust
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from podkeeper.api.validation import schemabranches, schemalists
@@ -13,6 +14,8 @@ from podkeeper.api.validation.fields import Found
 
 Tree = dict[str, Any]
 
+#: Levels of objects and lists, schemas in branches included, that are looked into.
+DEEPEST = 64
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _NOT_SUPPORTED = ("definitions", "dependencies", "patternProperties", "additionalItems", "$ref", "id")
 _KEEP = "x-kubernetes-preserve-unknown-fields"
@@ -21,6 +24,9 @@ _INT_OR_STRING = "x-kubernetes-int-or-string"
 
 def structural(found: Found, at: str, schema: Tree) -> None:
     """The schema of a whole object, as a plain tree."""
+    if _is_deeper(schema, DEEPEST):
+        found.forbidden(at, f"schemas of more than {DEEPEST} levels are not supported")
+        return
     if not schema.get("type"):
         found.required(f"{at}.type", "must not be empty at the root")
     elif schema["type"] != "object":
@@ -95,3 +101,19 @@ def _pattern(found: Found, at: str, pattern: str) -> None:
         compiled(pattern)
     except EvaluationError as error:
         found.invalid(at, pattern, f"must be a valid regular expression, but isn't: {error}")
+
+
+def _is_deeper(schema: Any, levels: int) -> bool:
+    """Whether a tree has schemas within schemas beyond so many levels; each takes two levels of JSON or less."""
+    level: list[Any] = [schema]
+    for _ in range(2 * levels + 2):
+        level = [each for part in level for each in _parts(part)]
+        if not level:
+            return False
+    return True
+
+
+def _parts(tree: Any) -> Iterable[Any]:
+    if isinstance(tree, dict):
+        return [each for each in tree.values() if isinstance(each, dict | list)]
+    return [each for each in tree if isinstance(each, dict | list)]

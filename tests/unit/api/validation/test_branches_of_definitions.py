@@ -47,3 +47,14 @@ def told(part: Tree) -> list[str]:
 )
 def test_branches_only_judge(part: Tree, says: list[str]) -> None:
     assert told(part) == says
+
+
+def test_schemas_end_somewhere() -> None:
+    def nested(levels: int) -> list[str]:
+        part: Tree = {"type": "string"}
+        for _ in range(levels):
+            part = {"type": "object", "properties": {"a": part}}
+        return told(part)
+
+    assert nested(60) == []
+    assert nested(70) == ["s: Forbidden: schemas of more than 64 levels are not supported"]
