@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import ClientSession, WSMsgType, web
 
+from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.streaming.proxies import is_special, split_name
-from podkeeper.apiserver.streaming.service_endpoints import port_name_of, ready_endpoints
+from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver, port_name_of, ready_endpoints
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,7 +28,7 @@ ROOT = "/api/v1/namespaces/default/pods/web:{}/proxy"
 
 
 async def test_ready_endpoints_with_the_number_of_the_named_port() -> None:
-    assert ready_endpoints(SLICE, "http") == [("10.0.0.1", 8080), ("10.0.0.3", 8080)]
+    assert ready_endpoints(SLICE, "http") == [("10.0.0.1", 8080, {}), ("10.0.0.3", 8080, {})]
     assert ready_endpoints(SLICE, "") == []
 
 
@@ -164,3 +165,45 @@ async def test_services_without_an_answer_are_503_in_upstreams_words(api: Any) -
         'no service port 81 found for service "s"',
         'services "none" not found',
     ]
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ({"kind": "Pod", "namespace": "default", "name": "web"}, 200),
+        ({"kind": "Pod", "namespace": "other", "name": "web"}, 503),
+        ({"kind": "Pod", "namespace": "default", "name": "none"}, 503),
+        (None, 503),
+    ],
+)
+async def test_a_service_leads_to_pods_of_its_namespace_alone(
+    api: Any, backend: str, anywhere: None, target: Any, status: int
+) -> None:
+    port = int(backend.rpartition(":")[2].removesuffix("/proxy"))
+    name = f"to-{status}-{len(str(target))}"
+    tree: dict[str, Any] = {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}}
+    assert (await api("POST", "/api/v1/namespaces/default/services", tree)).status == 201
+    endpoint = {"addresses": ["10.9.9.9"], "targetRef": target} if target else {"addresses": ["10.9.9.9"]}
+    metadata = {"name": name, "labels": {"kubernetes.io/service-name": name}}
+    ports = [{"name": "", "port": port}]
+    tree = {"metadata": metadata, "addressType": "IPv4", "endpoints": [endpoint], "ports": ports}
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    made = await api("POST", path, tree)
+    assert made.status == 201, made.body
+    resolver = EndpointResolver(LiveObjects(api.server.registry))
+    if status == 503:
+        reply = await api("GET", f"/api/v1/namespaces/default/services/{name}/proxy/x")
+        assert (reply.status, reply.message) == (503, f'no endpoints available for service "{name}"')
+    else:
+        merge = "application/merge-patch+json"
+        addresses = {"status": {"podIPs": [{"ip": "127.0.0.1"}, {"ip": "10.9.9.9"}]}}
+        await api("PATCH", "/api/v1/namespaces/default/pods/web/status", addresses, content_type=merge)
+        assert await resolver.resolve_to_pod("default", name, "80") == ("10.9.9.9", port)
+    assert await resolver.resolve("default", name, "80") == ("10.9.9.9", port)
+
+
+async def test_an_alias_leads_nowhere(api: Any) -> None:
+    spec = {"type": "ExternalName", "externalName": "127.0.0.1", "ports": [{"port": 80}]}
+    await api("POST", "/api/v1/namespaces/default/services", {"metadata": {"name": "alias"}, "spec": spec})
+    reply = await api("GET", "/api/v1/namespaces/default/services/alias:80/proxy/")
+    assert (reply.status, reply.message) == (503, 'no endpoints available for service "alias"')

@@ -93,6 +93,10 @@ class AggregationKeeper:
         """Items of an APIGroupDiscoveryList."""
         return discovery.aggregated(self._remotes.values(), self._said)
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._remotes)
+
     @property
     def remotes(self) -> Sequence[Remote]:
         """All of them."""
@@ -101,7 +105,10 @@ class AggregationKeeper:
     # its life
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; at once over where what it needs is not served."""
+        needed = ((GROUP, RESOURCE), ("discovery.k8s.io", "endpointslices"))
+        if any(self._live.registry.verbs(group, "v1", resource) is None for group, resource in needed):
+            return
         async with asyncio.TaskGroup() as self._tasks:
             await self._live.follow(GROUP, RESOURCE, self._take_objects)
             await self._live.follow("", "services", self._take_services)

@@ -29,7 +29,7 @@ class AggregationLayer:
     async def __call__(self, call: Call) -> Answer:
         """Passes on what is another server's."""
         path = call.info.path
-        if not self._keeper.remotes:
+        if not self._keeper:
             return await self._below(call)
         if path.rstrip("/") == _SPEC:
             return await self._index(call)

@@ -59,9 +59,11 @@ class Proxies:
         return redirect_to_root(call) or await pass_through(call, where)
 
     async def to_service(self, call: Call) -> Answer:
-        """To any ready endpoint of the service."""
+        """To any ready endpoint of the service that is a pod."""
         scheme, name, port = split_name(call.info.name, "service")
-        address, number = await self._services.resolve(call.info.namespace, name, port)
+        address, number = await self._services.resolve_to_pod(call.info.namespace, name, port)
+        if is_special(address):
+            raise bad_request("address not allowed")
         return redirect_to_root(call) or await pass_through(call, Location(address, number, _tls(scheme)))
 
 

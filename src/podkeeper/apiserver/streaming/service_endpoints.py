@@ -26,6 +26,11 @@ class ServiceResolver(Protocol):
         words when nothing answers for it."""
         ...
 
+    async def resolve_to_pod(self, namespace: str, name: str, port: str) -> tuple[str, int]:
+        """The same among pods of the Service's own namespace. Whoever may write a Service or its slices must not lead
+        the API server to other addresses that only it can reach."""
+        ...
+
 
 class EndpointResolver:
     """Looks at the live Service and its slices each time."""
@@ -41,13 +46,36 @@ class EndpointResolver:
         spec = service.get("spec") or {}
         if spec.get("type") == "ExternalName" and port.isdigit():
             return str(spec.get("externalName") or ""), int(port)
-        port_name = port_name_of(service, port)
-        selection = ListOptions(label_selector=f"kubernetes.io/service-name={name}")
-        slices = await self._live.verbs("discovery.k8s.io", "endpointslices").list(namespace, selection)
-        found = [pair for item in slices.items for pair in ready_endpoints(item.tree(), port_name)]
+        found = await self._endpoints(service, port)
         if not found:
             raise unavailable(f'no endpoints available for service "{name}"')
-        return random.choice(found)  # noqa: S311 - spreads load
+        return random.choice(found)[:2]  # noqa: S311 - spreads load
+
+    async def resolve_to_pod(self, namespace: str, name: str, port: str) -> tuple[str, int]:
+        """See ``ServiceResolver``."""
+        service = await self._live.get("", "services", namespace, name)
+        if service is None:
+            raise not_found("services", "", name)
+        found = await self._endpoints(service, port)
+        random.shuffle(found)
+        for address, number, target in found:
+            if await self._is_pod(namespace, address, target):
+                return address, number
+        raise unavailable(f'no endpoints available for service "{name}"')
+
+    async def _is_pod(self, namespace: str, address: str, target: Tree) -> bool:
+        if target.get("kind") != "Pod" or target.get("namespace") != namespace:
+            return False
+        pod = await self._live.get("", "pods", namespace, target.get("name") or "")
+        return any(each.get("ip") == address for each in ((pod or {}).get("status") or {}).get("podIPs") or ())
+
+    async def _endpoints(self, service: Tree, port: str) -> list[tuple[str, int, Tree]]:
+        namespace, name = service["metadata"]["namespace"], service["metadata"]["name"]
+        port_name = port_name_of(service, port)
+        selection = ListOptions(label_selector=f"kubernetes.io/service-name={name}")
+        verbs = self._live.registry.verbs("discovery.k8s.io", "v1", "endpointslices")
+        slices = (await verbs.list(namespace, selection)).items if verbs is not None else ()
+        return [each for item in slices for each in ready_endpoints(item.tree(), port_name)]
 
 
 def port_name_of(service: Tree, wanted: str) -> str:
@@ -60,11 +88,11 @@ def port_name_of(service: Tree, wanted: str) -> str:
     raise unavailable(f'no service port {wanted} found for service "{service["metadata"]["name"]}"')
 
 
-def ready_endpoints(endpoint_slice: Tree, port_name: str) -> list[tuple[str, int]]:
-    """Addresses with the number of the named port, of those endpoints that are ready."""
+def ready_endpoints(endpoint_slice: Tree, port_name: str) -> list[tuple[str, int, Tree]]:
+    """Addresses with the number of the named port and what they are of, of those endpoints that are ready."""
     ports = [each["port"] for each in endpoint_slice.get("ports") or () if (each.get("name") or "") == port_name]
     return [
-        (str(address), int(port))
+        (str(address), int(port), each.get("targetRef") or {})
         for each in endpoint_slice.get("endpoints") or ()
         if (each.get("conditions") or {}).get("ready", True)
         for address in each.get("addresses") or ()
