@@ -50,11 +50,11 @@ async def create(
     _settle_namespace(kind, metadata, namespace)
     if metadata.get("resourceVersion"):
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
-    generated = _settle_name(kind, metadata)
+    generated = bool(metadata.get("generateName") and not metadata.get("name"))
     if not applied:
         kind.field_managers.of().record(None, tree, kind.field_managers.writer(context))
     if kind.resource.namespaced:
-        await kind.backing.namespaces.check_create(kind.resource, namespace, metadata.get("name", ""))
+        await kind.backing.namespaces.check_create(kind.resource, namespace, _shown_name(metadata))
     draft = await _draft(kind, context, namespace, tree)
     if context.dry_run:
         return _dry(kind, namespace, draft)
@@ -69,15 +69,19 @@ def _settle_namespace(kind: ServedKind, metadata: Tree, namespace: str) -> None:
         raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
 
 
-def _settle_name(kind: ServedKind, metadata: Tree) -> bool:
-    """Generates a name where that is asked for; whether it did."""
+def _shown_name(metadata: Tree) -> str:
+    """How messages name an object that may have no name yet."""
+    return str(metadata.get("name") or metadata.get("generateName") or "")
+
+
+def _settle_name(kind: ServedKind, metadata: Tree) -> None:
+    """Generates a name where that is asked for: after those who change the object, as upstream does."""
     if metadata.get("name") or not metadata.get("generateName"):
-        return False
+        return
     for _ in range(NAME_ATTEMPTS):
         metadata["name"] = names.generated(metadata["generateName"], _RANDOM)
         if kind.newest(metadata.get("namespace", ""), metadata["name"]) is None:
             break
-    return True
 
 
 async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree: Tree) -> Draft:
@@ -95,6 +99,8 @@ async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree
     now = timestamps.format_time(kind.backing.clock.time())
     with blaming_types(kind, tree):
         await kind.backing.admission.mutate(attributes)
+        _settle_name(kind, tree["metadata"])
+        attributes.name = tree["metadata"].get("name", "")
         stored = kind.view.to_storage(tree)
         _stamp(stored["metadata"], now, strategy.rules.generation)
         strategy.prepare_for_create(stored, Origin(now, context.user))

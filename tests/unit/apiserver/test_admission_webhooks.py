@@ -325,6 +325,17 @@ async def test_deletions_and_subresources_are_judged(api: Any, hooks: Hooks, mak
     assert connection["object"]["command"] == ["ls"]
 
 
+async def test_a_name_is_generated_after_the_changes(api: Any, hooks: Hooks) -> None:
+    hooks.answers["/m"], hooks.answers["/v"] = setting("added", "1"), allow
+    await mutating(api, "m", hook("m.example.com", hooks.client("/m")))
+    await validating(api, "v", hook("v.example.com", hooks.client("/v")))
+    body = {"metadata": {"generateName": "some-"}, "data": {"x": "1"}}
+    made = (await api("POST", f"{DEFAULT}/configmaps", body)).tree["metadata"]["name"]
+    (_, changing), (_, judging) = hooks.asked
+    assert ("name" in changing, "name" in changing["object"]["metadata"]) == (False, False)
+    assert (judging["name"], judging["object"]["metadata"]["name"]) == (made, made)
+
+
 async def test_a_scale_is_judged_and_changed_as_one(api: Any, hooks: Hooks, make_pod: Any) -> None:
     hooks.answers["/m"] = patching({"op": "replace", "path": "/spec/replicas", "value": 2})
     hooks.answers["/v"] = allow
