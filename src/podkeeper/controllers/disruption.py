@@ -16,6 +16,8 @@ from podkeeper.controllers import budgets
 from podkeeper.controllers.framework import Key, Tools, Watch, own_key
 from podkeeper.controllers.owner_scale import NoScale, OwnerScales
 
+#: Until a budget that could not be counted is tried again: what it misses may appear without a change of its pods.
+AGAIN_SECONDS = 15.0
 _UNMANAGED = (
     "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of "
     "the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please "
@@ -71,7 +73,7 @@ class DisruptionBudgets:
             why = f"Failed to calculate the number of expected pods: {error}"
             self._tools.recorder.event(budget, "Warning", "CalculateExpectedPodCountFailed", why)
             await self._write(budget, budgets.failed(budget, str(error), now))
-            return None
+            return AGAIN_SECONDS
         gone = budgets.disrupted(budget, pods, now)
         for pod in gone.overdue:
             why = f"Pod was expected by PDB {key.namespace}/{key.name} to be deleted but it wasn't"

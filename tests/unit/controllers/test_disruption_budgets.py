@@ -12,7 +12,8 @@ from podkeeper.api.meta import v1 as meta
 from podkeeper.api.policy import v1 as policy
 from podkeeper.controllers import budgets
 from podkeeper.controllers.budgets import Expected, expected
-from podkeeper.controllers.disruption import DisruptionBudgets
+from podkeeper.controllers.disruption import AGAIN_SECONDS, DisruptionBudgets
+from podkeeper.controllers.framework import Key
 
 
 def budget(**spec: Any) -> policy.PodDisruptionBudget:
@@ -122,3 +123,22 @@ async def test_a_share_is_of_what_the_owners_want(house: Any) -> None:
     )
     [found] = await house.until(policy.PodDisruptionBudget, lambda all_: all_ and all_[0].status.conditions)
     assert (found.status.expected_pods, found.status.desired_healthy) == (7, 3)
+
+
+async def test_a_budget_that_cannot_be_counted_allows_nothing_and_is_tried_again(house: Any) -> None:
+    await house.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}})
+    reference = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "1", "controller": True}
+    metadata = {"name": "a", "labels": {"app": "web"}, "ownerReferences": [reference]}
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    await house.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    rules = {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}
+    await house.create(
+        {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}, "spec": rules}
+    )
+    controller = DisruptionBudgets(house.tools())
+    again = await house.settled(Key("default", "b"), controller, v1.Pod, policy.PodDisruptionBudget)
+    assert again == AGAIN_SECONDS
+    status = (await house.api.of(policy.PodDisruptionBudget).get("b", "default")).status
+    [condition] = status.conditions
+    assert (status.disruptions_allowed, condition.status, condition.reason) == (0, "False", "SyncFailed")
+    assert condition.message == "jobs.batch does not implement the scale subresource"
