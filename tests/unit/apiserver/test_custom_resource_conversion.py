@@ -255,3 +255,15 @@ async def test_objects_move_to_a_new_storage_version(api: Any, doors: Webhook) -
     assert (await api("GET", f"{V1}/moving")).tree["spec"]["size"] == "3x4"
     sizes = {each["metadata"]["name"]: each["spec"]["size"] for each in (await api("GET", V1)).tree["items"]}
     assert sizes == {"moving": "3x4", "new": "5x5"}
+
+
+async def test_a_definition_goes_without_its_webhook(api: Any, doors: Webhook) -> None:
+    at = f"{DEFINITIONS}/doors.conv.example.com"
+    stored = next(each["name"] for each in (await api("GET", at)).tree["spec"]["versions"] if each["storage"])
+    path, body = (V1, {"size": "1x1"}) if stored == "v1" else (V2, {"width": 1, "height": 1})
+    assert (await api("POST", path, door(stored, "last", **body))).status == 201
+    doors.answer = lambda request: {"uid": request["uid"], "result": {"status": "Failure", "message": "down"}}
+    assert (await api("DELETE", at)).status == 200
+    async with asyncio.timeout(10):
+        while (await api("GET", at)).status != 404:
+            pass

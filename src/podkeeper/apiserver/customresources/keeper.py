@@ -112,8 +112,9 @@ class DefinitionKeeper:
             self._clearing.discard(name)
 
     def _objects(self, tree: Tree) -> ResourceVerbs | None:
+        """In the storage version if that is served: it needs nobody to convert."""
         spec = tree["spec"]
-        for version in spec["versions"]:
+        for version in sorted(spec["versions"], key=lambda each: not each.get("storage")):
             verbs = self._live.registry.verbs(spec["group"], version["name"], spec["names"]["plural"])
             if verbs is not None:
                 return verbs

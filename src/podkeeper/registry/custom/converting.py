@@ -72,7 +72,7 @@ class ConvertingVerbs(GenericVerbs):
         """See ``ResourceVerbs.list``: everything there is, is converted in one go."""
 
         async def attempt() -> Listing:
-            await self._prepare([*self._kind.cache.items.values()])
+            await self._prepare(self._present(namespace))
             return await self._reader.list(namespace, options)
 
         return await self._with_conversions(attempt)
@@ -138,7 +138,7 @@ class ConvertingVerbs(GenericVerbs):
         self, context: RequestContext, namespace: str, selection: ListOptions, options: DeleteOptions
     ) -> Sequence[Deleted]:
         """See ``ResourceVerbs.delete_collection``."""
-        await self._prepare([*self._kind.cache.items.values()])
+        await self._prepare(self._present(namespace))
 
         async def attempt() -> Sequence[Deleted]:
             return await GenericVerbs.delete_collection(self, context, namespace, selection, options)
@@ -166,6 +166,9 @@ class ConvertingVerbs(GenericVerbs):
                 return await attempt()
             except NeedsConversion as need:
                 await self._conversions.supply(need.api_version, [need.tree])
+
+    def _present(self, namespace: str) -> Sequence[StoredItem]:
+        return [each for each in self._kind.cache.items.values() if namespace in ("", each.namespace)]
 
     async def _in_version(self, item: Any) -> Item:
         """A stored item as readers of this version see it."""
