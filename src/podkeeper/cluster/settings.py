@@ -152,10 +152,12 @@ def _check_runtime_config(text: str) -> None:
 
 def _check_apiserver_args(args: Mapping[str, str]) -> None:
     from podkeeper.apiserver import serving_flags  # few clusters have any
+    from podkeeper.apiserver.admission import flags as admission_flags
     from podkeeper.apiserver.authentication import flags
 
     try:
         flags.read(args)
         serving_flags.read(args)
+        admission_flags.read(args)
     except ValueError as error:
         raise ClusterError(f"--apiserver-arg: {error}", "docs/apiserver.md lists the arguments") from error

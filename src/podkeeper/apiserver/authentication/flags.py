@@ -76,9 +76,12 @@ class AuthenticationOptions:
 
 def read(args: Mapping[str, str]) -> AuthenticationOptions:
     """What flags say. Raises ValueError; files are read to see whether they can be used."""
-    unknown = sorted(set(args) - KNOWN - serving_flags.KNOWN)
+    from podkeeper.apiserver.admission import flags as admission_flags  # whose configuration stands beside this one's
+
+    known = KNOWN | serving_flags.KNOWN | admission_flags.KNOWN
+    unknown = sorted(set(args) - known)
     if unknown:
-        raise ValueError(f"{unknown[0]} is not supported; there are {', '.join(sorted(KNOWN | serving_flags.KNOWN))}")
+        raise ValueError(f"{unknown[0]} is not supported; there are {', '.join(sorted(known))}")
     if "authorization-config" in args:
         configuration.load(Path(args["authorization-config"]))
     path = Path(args["authentication-config"]) if "authentication-config" in args else None

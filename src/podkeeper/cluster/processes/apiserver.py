@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from podkeeper.apiserver import serving_flags
+from podkeeper.apiserver.admission import flags as admission_flags
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.authentication import flags
 from podkeeper.apiserver.config import ApiServerConfig
@@ -91,6 +92,7 @@ def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
         kubelet_ca=made.authority.certificate,
         authentication=flags.read(settings.apiserver_args),
         authorization=Path(file) if (file := settings.apiserver_args.get("authorization-config")) else None,
+        admission=admission_flags.read(settings.apiserver_args),
         limits=serving.limits,
         audit=serving.audit,
     )

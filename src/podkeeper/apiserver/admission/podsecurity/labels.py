@@ -40,6 +40,11 @@ def read(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list[Caus
     return Policy(*modes), mistakes
 
 
+def is_version(text: str) -> bool:
+    """Whether a text names a version."""
+    return text == "latest" or _VERSION.fullmatch(text) is not None
+
+
 def _read(mode: str, labels: Mapping[str, str], default: LevelVersion, mistakes: list[Cause]) -> LevelVersion:
     level, minor = default.level, default.minor
     given = labels.get(_PREFIX + mode)
