@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -18,9 +19,15 @@ from podkeeper.cluster.settings import Wishes
 def _apiserver_args(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """``FLAG=VALUE`` by flag; None without any. An empty value gives the flag up."""
+    """``FLAG=VALUE`` by flag; None without any. An empty value gives the flag up. Files are looked for from here: the
+    server's own working directory is another."""
     pairs = [value.removeprefix("--").partition("=") for value in values]
-    return {name: value for name, _, value in pairs if value} if pairs else None
+    return {name: _absolute(name, value) for name, _, value in pairs if value} if pairs else None
+
+
+def _absolute(name: str, value: str) -> str:
+    is_file = name.endswith(("-file", "-config", "-path")) and value != "-"
+    return os.path.abspath(value) if is_file else value
 
 
 @click.command()

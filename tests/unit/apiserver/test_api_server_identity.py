@@ -337,3 +337,22 @@ async def test_a_node_is_impersonated_with_its_groups_and_masters_only_in_the_ol
     assert (await api("POST", review, {}, pair=pair, impersonate_user="x")).status == 201
     refused = await api("POST", review, {}, pair=pair, impersonate_user="x", impersonate_group="system:masters")
     assert refused.status == 403
+
+
+async def test_a_refusal_to_grant_lists_what_is_not_held(api: Any) -> None:
+    everywhere = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["create"]}
+    await grant(api, "granter", "granter", everywhere, RULE)
+    pair = api.server.client_pair("granter")
+    wide = {"metadata": {"name": "wide"}, "rules": [RULE | {"resources": ["pods"]}, RULE]}
+    refused = await api("POST", f"{RBAC}/clusterroles", wide, pair=pair)
+    assert (refused.status, refused.message) == (
+        403,
+        'clusterroles.rbac.authorization.k8s.io "wide" is forbidden: user "granter" (groups=["system:authenticated"]) '
+        "is attempting to grant RBAC permissions not currently held:\n"
+        '{APIGroups:[""], Resources:["pods"], Verbs:["get" "list"]}',
+    )
+    selector = {"clusterRoleSelectors": [{"matchLabels": {"a": "b"}}]}
+    gathering = {"metadata": {"name": "gathering"}, "aggregationRule": selector}
+    refused = await api("POST", f"{RBAC}/clusterroles", gathering, pair=pair)
+    assert refused.message.endswith("must have cluster-admin privileges to use an aggregationRule")
+    assert (await api("POST", f"{RBAC}/clusterroles", wide | {"rules": [RULE]}, pair=pair)).status == 201
