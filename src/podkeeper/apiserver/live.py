@@ -58,9 +58,12 @@ class LiveObjects:
         return await self.verbs(group, resource).watch("", ListOptions(), sink, _ignore_end)
 
     async def followed(self, group: str, resource: str) -> Followed:
-        """All objects of a resource that has few, kept current from the first call on."""
+        """All objects of a resource that has few, kept current from the first call on; none of one that is switched
+        off."""
         found = self._followed.get((group, resource))
         if found is None:
+            if self.registry.verbs(group, "v1", resource) is None:
+                return Followed()
             found = self._followed[group, resource] = Followed()
             try:
                 await self.follow(group, resource, found.take)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from podkeeper.apiserver.live import LiveObjects
 from podkeeper.registry.verbs import ListOptions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -265,3 +266,8 @@ async def test_types_are_checked_in_the_status(api: Any) -> None:
     assert first["fieldRef"] == "spec.validations[1].expression"
     assert first["warning"].startswith("apps/v1, Kind=Deployment: ERROR: <input>:1:12: undefined field 'replicaCount'")
     assert second["fieldRef"] == "spec.validations[1].messageExpression"
+
+
+async def test_what_is_switched_off_has_no_objects(api: Any) -> None:
+    found = await LiveObjects(api.server.registry).followed("admissionregistration.k8s.io", "switchedoff")
+    assert (found.all(), found.get("x")) == ((), None)
