@@ -127,6 +127,15 @@ async def doors(webhook: Webhook, api: Any) -> Webhook:
     return webhook
 
 
+async def test_reviews_must_be_of_a_version_that_is_spoken(api: Any, webhook: Webhook) -> None:
+    unspoken = definition(webhook)
+    unspoken["spec"]["conversion"]["webhook"]["conversionReviewVersions"] = ["v9"]
+    refused = await api("POST", DEFINITIONS, unspoken)
+    assert refused.message.endswith(
+        'spec.conversion.conversionReviewVersions: Invalid value: ["v9"]: must include at least one of v1, v1beta1'
+    )
+
+
 async def test_objects_are_shown_in_each_version(api: Any, doors: Webhook) -> None:
     assert (await api("POST", V1, door("v1", "a", size="2x3"))).status == 201
     assert doors.reviews == []

@@ -27,6 +27,7 @@ _UNAPPROVED = (
 _KEEP_UNKNOWN = (
     "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
 )
+_REVIEWS = ("v1", "v1beta1")
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _STILL_STORED = (
     "missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a "
@@ -229,3 +230,6 @@ def _conversion(found: Found, at: str, conversion: apiextensions.CustomResourceC
         webhooks.service_reference(found, f"{at}.webhookClientConfig.service", config.service)
     if webhook is not None and not webhook.conversion_review_versions:
         found.required(f"{at}.conversionReviewVersions")
+    elif webhook is not None and not set(webhook.conversion_review_versions) & set(_REVIEWS):
+        why = f"must include at least one of {', '.join(_REVIEWS)}"
+        found.invalid(f"{at}.conversionReviewVersions", webhook.conversion_review_versions, why)
