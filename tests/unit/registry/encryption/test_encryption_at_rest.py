@@ -61,6 +61,16 @@ def test_secretbox_is_nacls() -> None:
     assert secretbox.open_(key, nonce, sealed) == plain
 
 
+@pytest.mark.parametrize("size", [0, 31, 32, 700, 5000])
+def test_long_values_are_sealed_as_short_ones(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, nonce, plain = bytes(range(32)), bytes(range(24)), bytes(index % 251 for index in range(size))
+    monkeypatch.setattr(secretbox, "_MANY", 1 << 30)
+    one_by_one = secretbox.seal(key, nonce, plain)
+    monkeypatch.setattr(secretbox, "_MANY", 0)
+    assert secretbox.seal(key, nonce, plain) == one_by_one
+    assert secretbox.open_(key, nonce, one_by_one) == plain
+
+
 @pytest.mark.parametrize("kind", sorted(PROVIDERS))
 @settings(max_examples=15, deadline=None)
 @given(plain=st.binary(max_size=200))
