@@ -149,9 +149,7 @@ def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "
     for name, value in (("apiVersion", found_version), ("kind", found_kind)):
         if value is not None and not isinstance(value, str):
             why = f"json: cannot unmarshal {_go_type(value)} into Go struct field .{name} of type string"
-            raise _unrecognized(
-                _again(tree), expected_kind, f"couldn't get version/kind; json parse error: {why}"
-            )
+            raise _unrecognized(_again(tree), expected_kind, f"couldn't get version/kind; json parse error: {why}")
     found_version, found_kind = found_version or expected_version, found_kind or expected_kind
     if found_kind != expected_kind or not _is_known(found_kind, found_version, expected_version):
         raise _wrong_kind(found_kind, found_version, expected_kind)

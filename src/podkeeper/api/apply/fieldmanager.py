@@ -87,8 +87,9 @@ class FieldManager:
         manager = Manager(writer.name, UPDATE, self._version, self._subresource)
         try:
             after = self._updater.update(live or {}, new, managers, manager)
-        except UndeclaredField:
-            # What upstream does too: an object whose fields cannot be told apart keeps the managers that it has.
+        except (UndeclaredField, RecursionError):
+            # What upstream does too: an object whose fields cannot be told apart keeps the managers that it has. One
+            # that is nested too deeply is such an object here.
             after = managers
         if after is not managers:
             own = after.get(manager)

@@ -267,3 +267,14 @@ def test_trees_that_are_given_stay_as_they_are(deployments: FieldManager) -> Non
     deployments.apply(live, config, Writer("me", T2), True)
     assert live == before
     assert config == deployment(replicas=2)
+
+
+def test_an_object_that_is_nested_too_deeply_keeps_the_managers_that_it_has() -> None:
+    anything = FieldManager(("a/v1", "K"), nodes.ANY, lambda tree, version: None)
+    live = created(anything, {"apiVersion": "a/v1", "kind": "K", "metadata": {"name": "x"}, "spec": {"a": 1}})
+    deep: Tree = {}
+    for _ in range(5000):
+        deep = {"d": deep}
+    new = live | {"spec": deep}
+    anything.record(live, new, Writer("second", T2))
+    assert list(claims(new)) == [("kubectl-create", "Update")]
