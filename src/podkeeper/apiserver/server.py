@@ -103,6 +103,7 @@ class ApiServer:
         self._audit = auditor_of(config.audit, self._clock)
         self._metrics = RequestMetrics(registry.resources)
         self._metrics.add(process_metrics.families())
+        self._metrics.add(admission.figures.families())
         self._metrics.add(figures.families(self._fairness))
         self._metrics.add(self._audit.families() if self._audit else ())
         self._renderer = Renderer(TableMaker(self._clock))

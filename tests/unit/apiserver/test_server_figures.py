@@ -70,6 +70,18 @@ async def test_objects_are_counted(api: Any) -> None:
     assert (await figures(api))[name] == before[name] + 1
 
 
+async def test_plugins_are_timed(api: Any, make_pod: Any) -> None:
+    family = "apiserver_admission_controller_admission_duration_seconds"
+    before = await figures(api)
+    for priority in ("none", ""):  # there is no class of the first name
+        await api("POST", "/api/v1/namespaces/default/pods", make_pod("timed", priorityClassName=priority))
+    found = await figures(api)
+    for rejected in ("true", "false"):
+        labels = f'name="Priority",operation="CREATE",rejected="{rejected}",type="admit"'
+        name = f"{family}_count{{{labels}}}"
+        assert found[name] - before.get(name, 0) == 1
+
+
 async def test_who_was_refused_is_counted(api: Any) -> None:
     before = await figures(api)
     await api("GET", "/api/v1/pods", token="wrong")

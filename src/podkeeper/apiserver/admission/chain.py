@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from podkeeper.apiserver.admission.certificates import (
@@ -13,6 +14,7 @@ from podkeeper.apiserver.admission.certificates import (
 )
 from podkeeper.apiserver.admission.defaultclasses import DefaultIngressClass, DefaultStorageClass
 from podkeeper.apiserver.admission.defaulttolerationseconds import DefaultTolerationSeconds
+from podkeeper.apiserver.admission.figures import AdmissionFigures
 from podkeeper.apiserver.admission.limitranger import LimitRanger
 from podkeeper.apiserver.admission.namespacelifecycle import NamespaceLifecycle
 from podkeeper.apiserver.admission.noderestriction import NodeRestriction
@@ -45,6 +47,8 @@ from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.verbs import Registry
 
 _Key = tuple[Operation, str, str, str]
+#: A plugin's name, and what it does at this point.
+_Steps = tuple[tuple[str, Callable[[Attributes], Awaitable[None]]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +101,9 @@ class AdmissionChain:
     def __init__(self, config: AdmissionConfig | None = None) -> None:
         self._config = config or AdmissionConfig()
         self._plugins: Sequence[Plugin] = ()
-        self._mutating: dict[_Key, tuple[Plugin, ...]] = {}
-        self._validating: dict[_Key, tuple[Plugin, ...]] = {}
+        self._mutating: dict[_Key, _Steps] = {}
+        self._validating: dict[_Key, _Steps] = {}
+        self.figures = AdmissionFigures()
         self._webhooks: WebhookClient | None = None
 
     def connect(self, registry: Registry, authorizer: Authorizer, clock: Clock) -> None:
@@ -125,13 +130,11 @@ class AdmissionChain:
         chosen = self._mutating.get(key)
         if chosen is None:
             chosen = self._mutating[key] = tuple(
-                each for each in self._plugins if _overrides(each, "mutate") and each.interest.covers(attributes)
+                (each.name, each.mutate)
+                for each in self._plugins
+                if _overrides(each, "mutate") and each.interest.covers(attributes)
             )
-        try:
-            for plugin in chosen:
-                await plugin.mutate(attributes)
-        finally:
-            annotate(attributes.annotations)
+        await self._take(chosen, "admit", attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Asks every plugin that this kind of write concerns and that only judges."""
@@ -139,11 +142,23 @@ class AdmissionChain:
         chosen = self._validating.get(key)
         if chosen is None:
             chosen = self._validating[key] = tuple(
-                each for each in self._plugins if _overrides(each, "validate") and each.interest.covers(attributes)
+                (each.name, each.validate)
+                for each in self._plugins
+                if _overrides(each, "validate") and each.interest.covers(attributes)
             )
+        await self._take(chosen, "validate", attributes)
+
+    async def _take(self, steps: _Steps, kind: str, attributes: Attributes) -> None:
+        """One plugin after the other, each with a look at the clock."""
         try:
-            for plugin in chosen:
-                await plugin.validate(attributes)
+            for name, judge in steps:
+                started, rejected = time.perf_counter(), True
+                try:
+                    await judge(attributes)
+                    rejected = False
+                finally:
+                    took = time.perf_counter() - started
+                    self.figures.observe(name, attributes.operation, kind, rejected, took)
         finally:
             annotate(attributes.annotations)
 
