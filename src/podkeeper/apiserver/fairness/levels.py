@@ -99,6 +99,10 @@ class Seats:
 
     def take(self, level: Level, seats: int) -> bool:
         """Takes seats for a request that is to run now, if nobody waits before it; False if it has to wait."""
+        if not seats:  # of an exempt level
+            level.running += 1
+            level.dispatched += 1
+            return True
         if level.queues or not self._free(level, seats):
             return False
         self._seat(level, seats)
@@ -107,6 +111,8 @@ class Seats:
     def give_back(self, level: Level, seats: int) -> None:
         """A request has ended; ``dispatch`` lets the next ones run."""
         level.running -= 1
+        if not seats:
+            return
         before = level.held
         level.used -= seats
         self._held += level.held - before
