@@ -252,3 +252,21 @@ def test_updates_with_something_changed(house: Any, spoiled: tuple[str, Any]) ->
     for below in (b"/fuzz", b"/fuzz/status", b"/fuzz/scale"):
         judged(house, "PUT", collection(name) + below, json.dumps(tree).encode(), JSON)
     cleared(house, name)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "body", "media"),
+    [
+        ("POST", b"/api/v1/namespaces/default/services", b'{"metadata":{"name":"x"},"spec":{"ports":true}}', JSON),
+        ("PUT", b"/api/v1/namespaces/default/services/x", b'{"metadata":{"name":"x"},"spec":{"ports":[[]]}}', JSON),
+        ("POST", b"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", b'{"spec":true}', JSON),
+        ("POST", b"/apis/authentication.k8s.io/v1/tokenreviews", b'{"spec":{"token":5}}', JSON),
+        ("POST", CONFIG_MAPS, b"18446744073709551616", JSON),
+        ("PATCH", CONFIG_MAPS + b"/x?fieldManager=f", b'{"metadata":true}', b"application/apply-patch+yaml"),
+    ],
+)
+def test_what_was_found_once_stays_refused(house: Any, method: str, target: bytes, body: bytes, media: bytes) -> None:
+    right = b'{"metadata":{"name":"x"},"spec":{"ports":[{"port":80}]}}'
+    house.send("POST", b"/api/v1/namespaces/default/services", right, (b"Content-Type", JSON))
+    assert judged(house, method, target, body, media) == 400
+    house.send("DELETE", b"/api/v1/namespaces/default/services/x")

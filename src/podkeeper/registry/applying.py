@@ -8,7 +8,7 @@ from podkeeper.api import shapes
 from podkeeper.api.errors import ApiError, bad_request, conflict
 from podkeeper.registry import creating
 from podkeeper.registry.changing import Proposal, Target, change, check_identity
-from podkeeper.registry.documents import typed
+from podkeeper.registry.documents import blaming_types, typed
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.verbs import RequestContext
@@ -45,8 +45,9 @@ def _configuration(kind: ServedKind, context: RequestContext, target: Target, co
     if not isinstance(config, dict):
         raise bad_request("error decoding YAML: the patch is not an object")
     tree: Tree = config if kind.custom is not None else shapes.without_nulls(kind.served_class, config)
-    metadata = tree["metadata"] = dict(tree.get("metadata") or {})
-    check_identity(kind, metadata, target)
+    with blaming_types(kind, {"apiVersion": kind.resource.api_version} | tree):
+        metadata = tree["metadata"] = dict(tree.get("metadata") or {})
+        check_identity(kind, metadata, target)
     typed(kind.resource, kind.served_class, {"apiVersion": kind.resource.api_version} | tree)
     return tree
 
