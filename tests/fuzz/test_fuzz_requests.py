@@ -171,3 +171,9 @@ def test_bytes_that_are_no_http(house: Any, data: bytes) -> None:
             except OSError:
                 continue
     assert house.send("GET", b"/livez").status == 200
+
+
+def test_an_empty_name_is_no_wish_to_be_someone_else(house: Any) -> None:
+    assert house.send("GET", b"/api/v1/namespaces", b"", (b"Impersonate-User", b"")).status == 200
+    both = ((b"Impersonate-User", b""), (b"Impersonate-Group", b"system:masters"))
+    assert house.send("GET", b"/api/v1/namespaces", b"", *both).status == 500

@@ -110,6 +110,8 @@ class _Mode:
 async def impersonate(request: Request, user: UserInfo, authorizer: Authorizer, info: RequestInfo) -> UserInfo:
     """The identity that the Impersonate headers ask for. Raises 403 where ``user`` may not take a part of it, and 500,
     as upstream, where they ask for a part of nobody. The first refusal counts, also as upstream."""
+    if _asks_for_nobody(request):
+        return user
     wanted, refusal = _wanted(request), None
     for mode, requester in [*_modes(user, wanted), ("", user)]:
         try:
@@ -135,6 +137,12 @@ def _modes(user: UserInfo, wanted: UserInfo) -> list[tuple[str, UserInfo]]:
         shown = replace(user, extra={_NODE_KEYS: tuple(sorted(user.extra))})
         return [("associated-node", shown), ("arbitrary-node", user)]
     return [("arbitrary-node", user)]
+
+
+def _asks_for_nobody(request: Request) -> bool:
+    """An empty name and no other part of an identity is no wish at all, as upstream reads it."""
+    asked = [name for name in request.headers if name in IMPERSONATION or name.startswith(_EXTRA)]
+    return asked == [b"impersonate-user"] and not request.header(b"impersonate-user")
 
 
 def _wanted(request: Request) -> UserInfo:
