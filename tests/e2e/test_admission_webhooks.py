@@ -73,7 +73,7 @@ def configuration(kind: str, bundle: str, path: str, *resources: str, **fields: 
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def hooked(cluster: Cluster, bundle: str) -> Iterator[str]:
     """A namespace whose writes the server changes and judges."""
     cluster.kubectl("create", "namespace", "hooked")

@@ -89,6 +89,7 @@ def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubect
     assert "No resources found" in run("get", f"widgets.{group}", "--all-namespaces", check=False)
     run("delete", "crd", f"widgets.{group}", "--timeout=30s")
     assert "the server doesn't have a resource type" in run("get", f"widgets.{group}", check=False)
+    run("api-resources")  # kubectl remembers what was served; tests that ask for "all" would still ask for it
 
 
 def test_kubectl_treats_them_as_its_own(kubectl: Kubectl, tmp_path: Path) -> None:
@@ -164,6 +165,7 @@ def widgets(cluster: Cluster) -> Iterator[str]:
     cluster.wait("condition=Established", "crd/widgets.example.com")
     yield "example.com"
     cluster.kubectl("delete", "crd", "widgets.example.com", "--timeout=60s")
+    cluster.kubectl("api-resources")
 
 
 def test_the_python_clients_speak_to_them(cluster: Cluster, widgets: str) -> None:
