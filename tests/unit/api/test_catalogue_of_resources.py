@@ -14,6 +14,7 @@ from podkeeper.api import codec, resources
 from podkeeper.api.apps import v1 as apps
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.core import v1
+from podkeeper.api.custom import CustomObject
 from podkeeper.api.resources import RESOURCES
 
 
@@ -32,10 +33,17 @@ def test_what_is_no_resource_is_not_found() -> None:
         resources.for_type(v1.PodSpec)
 
 
-def test_a_custom_resource_has_no_class() -> None:
+def test_objects_of_custom_resources_share_one_class_and_are_trees_beside_their_metadata() -> None:
     row = Resource("example.com", "v1", "widgets", "Widget", "widget", True, ("get",))
-    with pytest.raises(codec.CodecError, match=r"widgets\.example\.com"):
-        codec.struct_class(row)
+    cls = codec.struct_class(row)
+    assert cls is CustomObject
+    tree = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"a": [1, None]}}
+    widget = codec.from_tree(CustomObject, tree)
+    assert (widget.metadata.name, widget.content) == ("w", {"spec": {"a": [1, None]}})
+    assert codec.encode(widget).startswith(b'{"apiVersion":"example.com/v1","kind":"Widget","metadata":{')
+    assert codec.to_tree(codec.decode(CustomObject, codec.encode(widget))) == tree
+    with pytest.raises(codec.WrongType, match=r"metadata\.name"):
+        codec.from_tree(CustomObject, tree | {"metadata": {"name": 1}})
 
 
 def test_stable_versions_are_on_and_others_off() -> None:
