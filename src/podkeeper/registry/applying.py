@@ -7,7 +7,7 @@ from typing import Any
 from podkeeper.api import shapes
 from podkeeper.api.errors import ApiError, bad_request, conflict
 from podkeeper.registry import creating
-from podkeeper.registry.changing import Proposal, Target, change, check_identity
+from podkeeper.registry.changing import Face, Make, Proposal, Target, change, check_identity
 from podkeeper.registry.documents import blaming_types, typed
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
@@ -22,11 +22,7 @@ async def apply(
     """Server-side apply. Returns the object and whether it was created. Raises ApiError 409 for conflicts."""
     config = _configuration(kind, context, target, config)
     manager, writer = kind.field_managers.of(target.subresource), kind.field_managers.writer(context)
-
-    def applied(current: StoredItem) -> Proposal:
-        live = kind.view.from_storage(current.tree())
-        return Proposal(manager.apply(live, config, writer, force), applied=True)
-
+    applied = proposing(kind, context, target, config, force)
     while True:
         try:
             return await change(kind, context, target, applied), False
@@ -38,6 +34,19 @@ async def apply(
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+
+
+def proposing(
+    kind: ServedKind, context: RequestContext, target: Target, config: Tree, force: bool, face: Face | None = None
+) -> Make:
+    """Makes the new state of a present object by merging a configuration into it."""
+    manager, writer = kind.field_managers.of(target.subresource), kind.field_managers.writer(context)
+
+    def applied(current: StoredItem) -> Proposal:
+        live = kind.view.from_storage(current.tree())
+        return Proposal(manager.apply(live, config, writer, force), applied=True, face=face)
+
+    return applied
 
 
 def _configuration(kind: ServedKind, context: RequestContext, target: Target, config: Any) -> Tree:

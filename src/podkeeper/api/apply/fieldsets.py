@@ -93,17 +93,6 @@ def paths(fields: FieldSet) -> Iterator[Path]:
             yield (element, *rest)
 
 
-def of_paths(members: Iterator[Path]) -> FieldSet:
-    """The set of these members."""
-    result: FieldSet = {}
-    for path in members:
-        node: FieldSet = {}
-        for element in reversed(path):
-            node = {element: node}
-        result = union(result, node)
-    return result
-
-
 def ordered(fields: FieldSet) -> FieldSet:
     """The same set with its elements sorted, as it is stored."""
     return {element: ordered(below) if below else LEAF for element, below in sorted(fields.items())}

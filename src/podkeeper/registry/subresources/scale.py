@@ -13,6 +13,7 @@ import msgspec
 from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
 from podkeeper.api.selectors import labels as label_selectors
 from podkeeper.api.structural.definition import ScalePaths
+from podkeeper.registry.applying import proposing
 from podkeeper.registry.changing import Face, Proposal, Target, change
 from podkeeper.registry.item import Shape, StoredItem
 from podkeeper.registry.patching import apply
@@ -81,12 +82,7 @@ async def _apply(kind: ServedKind, context: RequestContext, target: Target, scal
     config: Tree = {"apiVersion": kind.resource.api_version, "metadata": dict(scale.get("metadata") or {})}
     if "replicas" in (scale.get("spec") or {}):
         put(config, paths_of(kind).replicas, _replicas(target, scale))
-    manager, writer = kind.field_managers.of(target.subresource), kind.field_managers.writer(context)
-
-    def applied(current: StoredItem) -> Proposal:
-        live = kind.view.from_storage(current.tree())
-        return Proposal(manager.apply(live, config, writer, force), applied=True, face=_face(kind, target))
-
+    applied = proposing(kind, context, target, config, force, _face(kind, target))
     item = await change(kind, context, Target(target.namespace, target.name), applied)
     return read(kind, item)
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podkeeper.api.apply.fieldsets import difference, intersection, of_paths, ordered, paths, union
+from podkeeper.api.apply.fieldsets import FieldSet, Path, difference, intersection, ordered, paths, union
 
 ELEMENTS = st.sampled_from(["f:a", "f:b", 'k:{"name":"x"}', 'v:"y"'])
 PATHS = st.frozensets(st.lists(ELEMENTS, min_size=1, max_size=4).map(tuple), max_size=8)
+
+
+def of_paths(members: Iterator[Path]) -> FieldSet:
+    """The set of these members."""
+    result: FieldSet = {}
+    for path in members:
+        node: FieldSet = {}
+        for element in reversed(path):
+            node = {element: node}
+        result = union(result, node)
+    return result
 
 
 @given(PATHS, PATHS)

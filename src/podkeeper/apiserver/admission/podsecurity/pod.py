@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 Tree = Mapping[str, Any]
 
 _CONTAINERS = ("initContainers", "containers", "ephemeralContainers")
+_PROFILES = frozenset({"RuntimeDefault", "Localhost"})
 
 
 class Violation(NamedTuple):
@@ -83,3 +84,19 @@ def containers_text(names: Sequence[str]) -> str:
 def setters(pod: bool, names: Sequence[str]) -> str:
     """Who sets something: ``pod and container "a"``."""
     return " and ".join([*(["pod"] if pod else []), *([containers_text(names)] if names else [])])
+
+
+def forbidden_profiles(pod: PodView, member: str) -> tuple[bool, list[str], list[str]]:
+    """Who sets a profile other than the runtime's own or one of the node: whether the pod does, which containers do,
+    and the types that they name, sorted. ``member`` of the security context holds the profile."""
+    kinds: set[str] = set()
+
+    def is_bad(security: Tree) -> bool:
+        profile = security.get(member)
+        if profile is None or profile.get("type") in _PROFILES:
+            return False
+        kinds.add(profile.get("type") or "")
+        return True
+
+    on_pod, bad = is_bad(pod.security), pod.named(is_bad)
+    return on_pod, bad, sorted(kinds)

@@ -6,9 +6,9 @@ import json
 
 from podkeeper.apiserver.admission.podsecurity.pod import (
     PodView,
-    Tree,
     Violation,
     containers_text,
+    forbidden_profiles,
     plural,
     quoted,
     setters,
@@ -16,7 +16,6 @@ from podkeeper.apiserver.admission.podsecurity.pod import (
 
 _ON_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _ON_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
-_ALLOWED = frozenset({"RuntimeDefault", "Localhost"})
 
 
 def seccomp_annotations(pod: PodView) -> Violation | None:
@@ -34,19 +33,10 @@ def seccomp_annotations(pod: PodView) -> Violation | None:
 
 def seccomp_profile(pod: PodView) -> Violation | None:
     """Baseline since 1.19."""
-    kinds: set[str] = set()
-
-    def is_bad(security: Tree) -> bool:
-        profile = security.get("seccompProfile")
-        if profile is None or profile.get("type") in _ALLOWED:
-            return False
-        kinds.add(profile.get("type") or "")
-        return True
-
-    on_pod, bad = is_bad(pod.security), pod.named(is_bad)
+    on_pod, bad, kinds = forbidden_profiles(pod, "seccompProfile")
     if not on_pod and not bad:
         return None
-    detail = f"{setters(on_pod, bad)} must not set securityContext.seccompProfile.type to {quoted(sorted(kinds))}"
+    detail = f"{setters(on_pod, bad)} must not set securityContext.seccompProfile.type to {quoted(kinds)}"
     return Violation("seccompProfile", detail)
 
 
