@@ -46,7 +46,7 @@ lint:
 	$(BIN)/lint-imports
 
 unit:
-	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/contract tests/fuzz
+	$(BIN)/pytest -n 2 --dist loadfile tests/unit tests/contract tests/conformance tests/fuzz
 
 e2e:
 	$(BIN)/pytest tests/e2e

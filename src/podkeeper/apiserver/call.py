@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.authorization.authorizer import Authorizer
-from podkeeper.apiserver.negotiation import PROTOBUF, Rendering, accepted
+from podkeeper.apiserver.negotiation import NO_TRANSFORMS, PROTOBUF, Rendering, accepted
 from podkeeper.apiserver.options import WriteOptions
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer, Request
@@ -30,6 +30,13 @@ class Call:
         rendering = accepted(accept)
         if rendering.media_type == PROTOBUF and resource is not None and not _has_protobuf(resource):
             rendering = accepted(accept, custom=True)
+        return self._pretty(rendering)
+
+    def plain_rendering(self) -> Rendering:
+        """The same for an answer that is no stored object, which has no Table. Raises 406."""
+        return self._pretty(accepted(self.request.headers.get(b"accept", b""), transforms=NO_TRANSFORMS))
+
+    def _pretty(self, rendering: Rendering) -> Rendering:
         if self.info.query and self.info.first("pretty") in ("1", "true"):
             return Rendering(rendering.media_type, rendering.transform, rendering.version, pretty=True)
         return rendering

@@ -16,6 +16,8 @@ YAML = "application/yaml"
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 SERVED = READ = (JSON, YAML, PROTOBUF)
 TRANSFORMS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+#: Of answers that are no stored objects: reviews, tokens, bindings, discovery.
+NO_TRANSFORMS = frozenset[str]()
 _META_GROUP = "meta.k8s.io"
 
 
@@ -35,8 +37,9 @@ class Rendering:
 
 
 @lru_cache(maxsize=1024)
-def accepted(header: bytes, custom: bool = False) -> Rendering:
-    """The rendering for an Accept header; ``custom`` tells that objects cannot be protobuf. Raises 406."""
+def accepted(header: bytes, custom: bool = False, transforms: frozenset[str] = TRANSFORMS) -> Rendering:
+    """The rendering for an Accept header; ``custom`` tells that objects cannot be protobuf, ``transforms`` what they
+    can be turned into. Raises 406."""
     if not header:
         return Rendering()
     for media, parameters in clauses(header.decode("latin-1")):
@@ -47,7 +50,7 @@ def accepted(header: bytes, custom: bool = False) -> Rendering:
         if not kind and not (custom and served == PROTOBUF):
             return Rendering(served, pretty=parameters.get("pretty") == "1")
         version = parameters.get("v", "")
-        can = kind in TRANSFORMS and (kind != "Table" or served != PROTOBUF)
+        can = kind in transforms and (kind != "Table" or served != PROTOBUF)
         if can and parameters.get("g") == _META_GROUP and version in ("v1", "v1beta1"):
             return Rendering(served, kind, version)
     raise not_acceptable((JSON, YAML) if custom else SERVED)

@@ -76,9 +76,14 @@ async def list_items(kind: ServedKind, namespace: str, options: ListOptions) -> 
     plan = plan_list(options, prefix)
     selection = selection_of(kind, namespace, options)
     await _wait(kind, plan)
-    if plan.freshness is Freshness.EXACT and kind.cache.changed > plan.revision:
+    if plan.freshness is Freshness.EXACT and _is_of_the_past(kind, plan.revision):
         return await _list_from_log(kind, prefix, selection, options.limit, plan)
     return _list_from_cache(kind, prefix, selection, options.limit, plan)
+
+
+def _is_of_the_past(kind: ServedKind, revision: int) -> bool:
+    """Whether the cache does not show that revision, or nobody may ask for it any more, changed since or not."""
+    return kind.cache.changed > revision or revision < kind.backing.store.oldest
 
 
 async def watch(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,57 +13,17 @@ import pytest
 import pytest_asyncio
 
 from podkeeper.foundation.certificates import Authority
-from podkeeper.foundation.http import HttpServer, Request, Response
-from podkeeper.foundation.http.server import server_tls
-from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.foundation.http import Response
+from podkeeper.testing.review_server import Answer, ReviewServer, patching, running_review_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DEFAULT = "/api/v1/namespaces/default"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1"
-Answer = Callable[[Any], Any]
-
-
-class Hooks:
-    """A webhook server: answers by path, and what it was asked."""
-
-    def __init__(self, authority: Authority) -> None:
-        self.answers: dict[str, Answer] = {}
-        self.asked: list[tuple[str, Any]] = []
-        self.connections = 0
-        self.port = 0
-        self.bundle = base64.b64encode(authority.certificate_pem()).decode()
-
-    async def handle(self, request: Request) -> Response:
-        path = request.target.decode().partition("?")[0]
-        review = json.loads(request.body)
-        self.asked.append((path, review["request"]))
-        answer = self.answers[path](review["request"])
-        if asyncio.iscoroutine(answer):
-            answer = await answer
-        if isinstance(answer, Response):
-            return answer
-        response = {"uid": review["request"]["uid"]} | answer
-        body = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
-        return Response(200, b"Content-Type: application/json\r\n", body.encode())
-
-    def client(self, path: str) -> Any:
-        return {"url": f"https://localhost:{self.port}{path}", "caBundle": self.bundle}
-
-    def paths(self) -> list[str]:
-        return [path for path, _ in self.asked]
 
 
 def allow(request: Any) -> Any:
     return {"allowed": True}
-
-
-def patching(*steps: Any) -> Answer:
-    def answer(request: Any) -> Any:
-        patch = base64.b64encode(json.dumps(steps).encode()).decode()
-        return {"allowed": True, "patch": patch, "patchType": "JSONPatch"}
-
-    return answer
 
 
 def setting(key: str, value: str) -> Answer:
@@ -72,27 +31,13 @@ def setting(key: str, value: str) -> Answer:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Hooks]:
-    directory: Path = tmp_path_factory.mktemp("webhooks")
-    authority = Authority.open(directory, "hook-ca")
-    pair = KeyPair(directory / "hook.crt", directory / "hook.key")
-    authority.issue_server(pair, "hook", ["localhost", "hook.default.svc"])
-    found = Hooks(authority)
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
-    found.port = listener.getsockname()[1]
-    http = HttpServer(found.handle)
-    ready = asyncio.Event()
-    serving = asyncio.ensure_future(http.serve(listener, server_tls(str(pair.certificate), str(pair.key)), ready))
-    await ready.wait()
-    yield found
-    serving.cancel()
-    await asyncio.wait([serving])
-    listener.close()
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ReviewServer]:
+    async with running_review_server(tmp_path_factory.mktemp("webhooks"), "hook.default.svc") as found:
+        yield found
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def hooks(server: Hooks, api: Any) -> AsyncIterator[Hooks]:
+async def hooks(server: ReviewServer, api: Any) -> AsyncIterator[ReviewServer]:
     yield server
     for resource in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
         await api("DELETE", f"{CONFIGURATIONS}/{resource}")
@@ -120,7 +65,7 @@ async def validating(api: Any, name: str, *webhooks: Any) -> None:
     await install(api, "validatingwebhookconfigurations", name, *webhooks)
 
 
-async def test_a_webhook_changes_what_is_created(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_a_webhook_changes_what_is_created(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
     hooks.answers["/m"] = setting("added", "1")
     await mutating(api, "m", hook("m.example.com", hooks.client("/m")))
     made = await api("POST", f"{DEFAULT}/configmaps", make_config_map("changed", own="2"))
@@ -136,7 +81,7 @@ async def test_a_webhook_changes_what_is_created(api: Any, hooks: Hooks, make_co
 
 
 async def test_webhooks_are_asked_by_name_each_seeing_the_changes_before(
-    api: Any, hooks: Hooks, make_config_map: Any
+    api: Any, hooks: ReviewServer, make_config_map: Any
 ) -> None:
     for key in "abc":
         hooks.answers[f"/{key}"] = setting(key, "1")
@@ -147,7 +92,9 @@ async def test_webhooks_are_asked_by_name_each_seeing_the_changes_before(
     assert sorted(hooks.asked[-1][1]["object"]["data"]) == ["b", "c", "x"]
 
 
-async def test_who_wants_it_is_asked_again_after_a_later_change(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_who_wants_it_is_asked_again_after_a_later_change(
+    api: Any, hooks: ReviewServer, make_config_map: Any
+) -> None:
     def early(request: Any) -> Any:
         return allow(request)
 
@@ -159,7 +106,7 @@ async def test_who_wants_it_is_asked_again_after_a_later_change(api: Any, hooks:
     assert "late" in hooks.asked[-1][1]["object"]["data"]
 
 
-async def test_a_refusal_is_the_webhooks_own(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_a_refusal_is_the_webhooks_own(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
     hooks.answers["/v"] = lambda _: {"allowed": False, "status": {"message": "no such luck", "code": 402}}
     hooks.answers["/quiet"] = lambda _: {"allowed": False}
     await validating(api, "v", hook("v.example.com", hooks.client("/v")))
@@ -175,7 +122,7 @@ async def test_a_refusal_is_the_webhooks_own(api: Any, hooks: Hooks, make_config
 
 
 async def test_a_webhook_that_cannot_be_reached_fails_or_is_ignored(
-    api: Any, hooks: Hooks, make_config_map: Any
+    api: Any, hooks: ReviewServer, make_config_map: Any
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -191,7 +138,7 @@ async def test_a_webhook_that_cannot_be_reached_fails_or_is_ignored(
     assert (await api("POST", f"{DEFAULT}/configmaps", make_config_map("alone"))).status == 201
 
 
-async def test_a_slow_webhook_has_its_seconds(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_a_slow_webhook_has_its_seconds(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
     never = asyncio.Event()
 
     async def slow(request: Any) -> Any:
@@ -205,7 +152,7 @@ async def test_a_slow_webhook_has_its_seconds(api: Any, hooks: Hooks, make_confi
 
 
 async def test_a_certificate_of_somebody_else_is_not_trusted(
-    api: Any, hooks: Hooks, make_config_map: Any, tmp_path: Path
+    api: Any, hooks: ReviewServer, make_config_map: Any, tmp_path: Path
 ) -> None:
     other = base64.b64encode(Authority.open(tmp_path, "other", "other").certificate_pem()).decode()
     await validating(api, "v", hook("v.example.com", hooks.client("/v") | {"caBundle": other}))
@@ -226,7 +173,7 @@ async def test_a_certificate_of_somebody_else_is_not_trusted(
     ],
 )
 async def test_answers_that_break_the_rules(
-    api: Any, hooks: Hooks, make_config_map: Any, answer: Any, text: str
+    api: Any, hooks: ReviewServer, make_config_map: Any, answer: Any, text: str
 ) -> None:
     hooks.answers["/m"] = lambda _: answer
     await mutating(api, "m", hook("m.example.com", hooks.client("/m")))
@@ -236,7 +183,7 @@ async def test_answers_that_break_the_rules(
     assert reply.message.startswith(head + text)
 
 
-async def test_an_error_of_the_webhooks_server_is_quoted(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_an_error_of_the_webhooks_server_is_quoted(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
     hooks.answers["/v"] = lambda _: Response(500, b"Content-Type: text/plain\r\n", b"broken")
     await validating(api, "v", hook("v.example.com", hooks.client("/v")))
     reply = await api("POST", f"{DEFAULT}/configmaps", make_config_map("quoted"))
@@ -245,7 +192,9 @@ async def test_an_error_of_the_webhooks_server_is_quoted(api: Any, hooks: Hooks,
     )
 
 
-async def test_a_dry_run_needs_webhooks_without_side_effects(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_a_dry_run_needs_webhooks_without_side_effects(
+    api: Any, hooks: ReviewServer, make_config_map: Any
+) -> None:
     hooks.answers["/m"] = setting("added", "1")
     await mutating(api, "m", hook("m.example.com", hooks.client("/m"), sideEffects="NoneOnDryRun"))
     path = f"{DEFAULT}/configmaps?dryRun=All"
@@ -255,7 +204,7 @@ async def test_a_dry_run_needs_webhooks_without_side_effects(api: Any, hooks: Ho
 
 
 async def test_selectors_choose_by_labels_of_the_object_and_its_namespace(
-    api: Any, hooks: Hooks, make_config_map: Any
+    api: Any, hooks: ReviewServer, make_config_map: Any
 ) -> None:
     hooks.answers["/v"] = lambda _: {"allowed": False}
     labels = {"matchLabels": {"judged": "yes"}}
@@ -271,7 +220,7 @@ async def test_selectors_choose_by_labels_of_the_object_and_its_namespace(
     assert (await api("POST", "/api/v1/namespaces/judged/configmaps", make_config_map("bound"))).status == 400
 
 
-async def test_conditions_keep_writes_away(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_conditions_keep_writes_away(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
     hooks.answers["/v"] = lambda _: {"allowed": False}
     judged = [
         {"name": "named", "expression": "object.metadata.name.startsWith('judged')"},
@@ -291,7 +240,7 @@ async def test_conditions_keep_writes_away(api: Any, hooks: Hooks, make_config_m
     )
 
 
-async def test_deletions_and_subresources_are_judged(api: Any, hooks: Hooks, make_pod: Any) -> None:
+async def test_deletions_and_subresources_are_judged(api: Any, hooks: ReviewServer, make_pod: Any) -> None:
     hooks.answers["/v"] = allow
     rule = {
         "operations": ["DELETE", "CONNECT", "UPDATE", "CREATE"],
@@ -325,7 +274,7 @@ async def test_deletions_and_subresources_are_judged(api: Any, hooks: Hooks, mak
     assert connection["object"]["command"] == ["ls"]
 
 
-async def test_a_name_is_generated_after_the_changes(api: Any, hooks: Hooks) -> None:
+async def test_a_name_is_generated_after_the_changes(api: Any, hooks: ReviewServer) -> None:
     hooks.answers["/m"], hooks.answers["/v"] = setting("added", "1"), allow
     await mutating(api, "m", hook("m.example.com", hooks.client("/m")))
     await validating(api, "v", hook("v.example.com", hooks.client("/v")))
@@ -336,7 +285,7 @@ async def test_a_name_is_generated_after_the_changes(api: Any, hooks: Hooks) -> 
     assert (judging["name"], judging["object"]["metadata"]["name"]) == (made, made)
 
 
-async def test_a_scale_is_judged_and_changed_as_one(api: Any, hooks: Hooks, make_pod: Any) -> None:
+async def test_a_scale_is_judged_and_changed_as_one(api: Any, hooks: ReviewServer, make_pod: Any) -> None:
     hooks.answers["/m"] = patching({"op": "replace", "path": "/spec/replicas", "value": 2})
     hooks.answers["/v"] = allow
     rule = {"operations": ["*"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": ["deployments/scale"]}
@@ -356,7 +305,7 @@ async def test_a_scale_is_judged_and_changed_as_one(api: Any, hooks: Hooks, make
     assert second["object"]["spec"] == {"replicas": 2}
 
 
-async def test_an_equivalent_version_is_converted(api: Any, hooks: Hooks) -> None:
+async def test_an_equivalent_version_is_converted(api: Any, hooks: ReviewServer) -> None:
     hooks.answers["/v"] = allow
     rule = {
         "operations": ["CREATE"],
@@ -380,7 +329,7 @@ async def test_an_equivalent_version_is_converted(api: Any, hooks: Hooks) -> Non
     assert asked["object"]["spec"]["metrics"][0]["type"] == "Resource"
 
 
-async def test_configurations_themselves_are_never_judged(api: Any, hooks: Hooks) -> None:
+async def test_configurations_themselves_are_never_judged(api: Any, hooks: ReviewServer) -> None:
     hooks.answers["/v"] = lambda _: {"allowed": False}
     everything = {"operations": ["*"], "apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"]}
     await validating(api, "v", hook("v.example.com", hooks.client("/v"), rules=[everything]))
@@ -388,7 +337,7 @@ async def test_configurations_themselves_are_never_judged(api: Any, hooks: Hooks
     assert hooks.asked == []
 
 
-async def test_a_webhook_behind_a_service(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_a_webhook_behind_a_service(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
     hooks.answers["/m"] = setting("added", "1")
     client = {"service": {"namespace": "default", "name": "hook", "path": "/m"}, "caBundle": hooks.bundle}
     await mutating(api, "m", hook("m.example.com", client))
@@ -408,7 +357,7 @@ async def test_a_webhook_behind_a_service(api: Any, hooks: Hooks, make_config_ma
     assert reply.status == 201, reply.body
 
 
-async def test_warnings_reach_the_client(api: Any, hooks: Hooks, make_config_map: Any) -> None:
+async def test_warnings_reach_the_client(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
     hooks.answers["/v"] = lambda _: {"allowed": True, "warnings": ["mind the gap"]}
     await validating(api, "v", hook("v.example.com", hooks.client("/v")))
     reply = await api("POST", f"{DEFAULT}/configmaps", make_config_map("warned"))

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
-import socket
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from podkeeper.foundation.certificates import Authority
-from podkeeper.foundation.http import HttpServer, Request, Response
-from podkeeper.foundation.http.server import server_tls
-from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.testing.review_server import ReviewServer, running_review_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -44,46 +38,25 @@ def convert(tree: Tree, wanted: str) -> Tree:
 class Webhook:
     """Answers reviews, by ``answer`` where it is set."""
 
-    def __init__(self, authority: Authority) -> None:
-        self.authority, self.port = authority, 0
+    def __init__(self, server: ReviewServer) -> None:
+        server.answers["/convert"] = self.respond
+        self.client = server.client("/convert")
         self.reviews: list[Tree] = []
         self.answer: Callable[[Tree], Tree] | None = None
 
-    async def handle(self, request: Request) -> Response:
-        review = json.loads(request.body)
-        self.reviews.append(review["request"])
-        response = (self.answer or self.converted)(review["request"])
-        body = json.dumps({"kind": review["kind"], "apiVersion": review["apiVersion"], "response": response}).encode()
-        return Response(200, b"Content-Type: application/json\r\n", body)
+    def respond(self, request: Tree) -> Tree:
+        self.reviews.append(request)
+        return (self.answer or self.converted)(request)
 
     def converted(self, request: Tree) -> Tree:
         found = [convert(each, request["desiredAPIVersion"]) for each in request["objects"]]
-        return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": found}
-
-    @property
-    def client(self) -> Tree:
-        bundle = base64.b64encode(self.authority.certificate_pem()).decode()
-        return {"url": f"https://localhost:{self.port}/convert", "caBundle": bundle}
+        return {"result": {"status": "Success"}, "convertedObjects": found}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def webhook(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Webhook]:
-    directory: Path = tmp_path_factory.mktemp("webhook")
-    authority = Authority.open(directory, "hook-ca")
-    pair = KeyPair(directory / "hook.crt", directory / "hook.key")
-    authority.issue_server(pair, "hook", ["localhost"])
-    found = Webhook(authority)
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
-    found.port = listener.getsockname()[1]
-    ready = asyncio.Event()
-    tls = server_tls(str(pair.certificate), str(pair.key))
-    serving = asyncio.ensure_future(HttpServer(found.handle).serve(listener, tls, ready))
-    await ready.wait()
-    yield found
-    serving.cancel()
-    await asyncio.wait([serving])
-    listener.close()
+    async with running_review_server(tmp_path_factory.mktemp("webhook")) as server:
+        yield Webhook(server)
 
 
 def definition(webhook: Webhook) -> Tree:

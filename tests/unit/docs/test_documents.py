@@ -121,6 +121,15 @@ def test_paths_that_are_named_exist(document: Path) -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
+def test_tests_that_are_named_exist() -> None:
+    """docs/conformance.md names single tests."""
+    written = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"def (test_\w+)\(", written))
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "conformance.md").read_text()))
+    assert named
+    assert sorted(named - there) == []
+
+
 @every_document
 def test_python_blocks_parse_and_their_imports_resolve(document: Path) -> None:
     for block in blocks(document, "python", "py"):

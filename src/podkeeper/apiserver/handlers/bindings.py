@@ -36,15 +36,17 @@ class PodWrites:
 
     async def bind(self, call: Call) -> Answer:
         """Names the node of a pod."""
+        rendering = call.plain_rendering()  # 406 before anything is changed
         context = call.context(write_options(call.info, "CreateOptions"))
         tree = bodies.identify(bodies.decode(call.request, "Binding"), _BINDING)
         name = call.info.name or (tree.get("metadata") or {}).get("name", "")
         await self._registry.bind_pod(context, call.info.namespace, name, tree)
-        return responses.tree(_SUCCESS, call.rendering(), 201, responses.warnings(context.warnings))
+        return responses.tree(_SUCCESS, rendering, 201, responses.warnings(context.warnings))
 
     async def evict(self, call: Call) -> Answer:
         """Deletes a pod as far as its disruption budgets allow."""
+        rendering = call.plain_rendering()  # 406 before anything is changed
         context = call.context(write_options(call.info, "CreateOptions"))
         tree = bodies.identify(bodies.decode(call.request, "Eviction"), _EVICTION)
         await self._registry.evict_pod(context, call.info.namespace, call.info.name, tree)
-        return responses.tree(_SUCCESS, call.rendering(), 201, responses.warnings(context.warnings))
+        return responses.tree(_SUCCESS, rendering, 201, responses.warnings(context.warnings))

@@ -67,7 +67,7 @@ class DiscoveryHandlers:
             tree = discovery.api_resources(served, parts[1], parts[2]) if len(parts) == 3 else None
         if tree is None:
             return responses.text("404 page not found\n", 404)
-        return responses.tree(tree, call.rendering())
+        return responses.tree(tree, call.plain_rendering())
 
     def _current(self) -> Served:
         rows = (*self._registry.resources().values(), *self._unstored.values())

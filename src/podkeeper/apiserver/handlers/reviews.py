@@ -132,7 +132,7 @@ def _read(call: Call) -> tuple[Tree, Resource]:
 
 def _created(call: Call, review: Tree) -> Answer:
     ordered = {key: review[key] for key in ("kind", "apiVersion", "metadata", "spec", "status") if key in review}
-    return responses.tree(ordered, call.rendering(), 201)
+    return responses.tree(ordered, call.plain_rendering(), 201)
 
 
 def _check_subject(row: Resource, spec: Tree) -> None:

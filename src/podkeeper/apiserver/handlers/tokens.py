@@ -76,7 +76,7 @@ class TokenRequests:
             },
             "status": {"token": token, "expirationTimestamp": expires},
         }
-        return responses.tree(answer, call.rendering(), 201)
+        return responses.tree(answer, call.plain_rendering(), 201)
 
     async def _bound(self, namespace: str, account: str, reference: Mapping[str, Any] | None) -> list[BoundObject]:
         if not reference:
