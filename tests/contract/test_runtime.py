@@ -16,14 +16,13 @@ from podkeeper.runtime.cri import (
     ContainerState,
     ContainerStatus,
     EventKind,
-    NotFound,
     Resources,
     RuntimeEvent,
-    RuntimeFailure,
     RuntimeService,
     SandboxConfig,
     SandboxState,
 )
+from podkeeper.runtime.failures import NotFound, RuntimeFailure
 from podkeeper.testing.scratch_engine import scratch_engine
 from podkeeper.testing.scripted_runtime import Outcome, ScriptedRuntime
 

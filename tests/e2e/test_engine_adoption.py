@@ -17,9 +17,10 @@ import pytest
 
 from podkeeper.foundation import mounts
 from podkeeper.foundation.cgroups import open_cgroups
-from podkeeper.runtime.cri import ContainerConfig, ContainerState, RuntimeFailure, SandboxConfig, SandboxState
+from podkeeper.runtime.cri import ContainerConfig, ContainerState, SandboxConfig, SandboxState
 from podkeeper.runtime.engine import Engine, EngineConfig, sweep
 from podkeeper.runtime.engine.processes import ProcessIdentity
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.testing.scratch_engine import IMAGE, busybox_archive
 

@@ -14,7 +14,8 @@ from cluster_traces import traces
 
 from podkeeper.cluster import settings
 from podkeeper.cluster.layout import Layout
-from podkeeper.runtime.cri import ContainerConfig, RuntimeFailure, SandboxConfig
+from podkeeper.runtime.cri import ContainerConfig, SandboxConfig
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.testing.scratch_engine import scratch_engine
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers need root")

@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from podkeeper.foundation.cgroups import open_cgroups
 from podkeeper.runtime.cri import (
@@ -26,11 +26,11 @@ from podkeeper.runtime.cri import (
     NamespaceMode,
     NamespaceOptions,
     Resources,
-    RuntimeFailure,
     SandboxConfig,
     SandboxSecurityContext,
     SecurityProfile,
 )
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.podnetwork import PodNetworkError, PodNetworkRequest, PodNetworkStatus
 from podkeeper.testing.scratch_engine import ScratchEngine, scratch_engine
 

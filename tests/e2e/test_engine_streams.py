@@ -6,12 +6,13 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from podkeeper.runtime.cri import ContainerConfig, ContainerStatus, Process, RuntimeFailure, SandboxConfig
+from podkeeper.runtime.cri import ContainerConfig, ContainerStatus, Process, SandboxConfig
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.testing.scratch_engine import ScratchEngine, scratch_engine
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers need root")

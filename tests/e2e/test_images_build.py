@@ -14,11 +14,11 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cluster_harness import eventually
+from msgspec.structs import replace
 
 from podkeeper.foundation import mounts
 from podkeeper.runtime.build.builder import Builder

@@ -7,12 +7,12 @@ tools/generate_types.py from the published discovery documents; ``api/resources.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class Subresource:
+
+class Subresource(Struct, frozen=True):
     """One subresource: its verbs and the kind it speaks, e.g. ``scale`` -> autoscaling/v1 Scale."""
 
     name: str
@@ -22,8 +22,7 @@ class Subresource:
     verbs: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PrinterColumn:
+class PrinterColumn(Struct, frozen=True):
     """A column that a definition of a custom resource asks for; ``path`` is JSONPath."""
 
     name: str
@@ -34,8 +33,7 @@ class PrinterColumn:
     priority: int = 0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Resource:
+class Resource(Struct, frozen=True, eq=False):
     """One served resource. ``name`` is the plural of the path; ``type_name`` locates the struct class
     (``podkeeper.api.core.v1:Pod``) and is empty for a custom resource, whose objects are plain trees and whose
     ``columns``, ``schema`` (its openAPIV3Schema), ``selectable`` fields and ``list_name`` its definition gives.
@@ -55,7 +53,7 @@ class Resource:
     enabled: bool = True
     columns: tuple[PrinterColumn, ...] = ()
     deprecation: str = ""
-    schema: Mapping[str, Any] | None = field(default=None, repr=False)
+    schema: Mapping[str, Any] | None = None
     selectable: tuple[str, ...] = ()
     list_name: str = ""
 

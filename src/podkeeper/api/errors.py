@@ -6,12 +6,12 @@ Source: meta/v1 Status and https://kubernetes.io/docs/reference/kubernetes-api/c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+
+class Cause(Struct, frozen=True):
     """One StatusCause: a machine-readable reason (FieldValueInvalid, ...), a text and a field path."""
 
     reason: str

@@ -26,18 +26,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
 
 Form = Literal["scalar", "struct", "list", "map"]
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Struct, frozen=True):
     """What a field, or the member of a list or map, holds. ``name`` is the scalar's or the type's, empty for lists and
     maps, whose members ``member`` describes."""
 
@@ -52,8 +51,7 @@ class Property:
     is_value: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TypeSchema:
+class TypeSchema(Struct, frozen=True):
     """One type, named ``package.Type`` as in ``core/v1.PodSpec``."""
 
     name: str

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
+from msgspec import Struct
 
 
 class Form(Enum):
@@ -24,8 +24,7 @@ class Form(Enum):
     MAP = "map"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A struct of class ``cls``, or a list or map whose members all have shape ``member``.
 
     ``zero`` is what Go makes of a JSON null in the place of a member: the zero value of the member's type."""

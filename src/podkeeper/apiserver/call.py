@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
@@ -15,8 +17,7 @@ from podkeeper.foundation.http import Answer, Request
 from podkeeper.registry.verbs import RequestContext
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A request, what it is about, and who makes it."""
 
     request: Request

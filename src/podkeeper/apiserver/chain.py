@@ -9,8 +9,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import ParamSpec
+
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError, internal
 from podkeeper.api.user import UserInfo
@@ -48,8 +49,7 @@ class Passage:
         self.event: Event | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Gates:
+class Gates(Struct, frozen=True):
     """What a request has to pass, in this order. Without ``audit`` nothing is logged."""
 
     deadlines: Deadlines

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from podkeeper.apiserver.audit.auditor import AuditOptions
 from podkeeper.apiserver.authentication.flags import AuthenticationOptions
 from podkeeper.apiserver.limits import RequestLimits
 
 
-@dataclass(frozen=True, slots=True)
-class ApiServerConfig:
+class ApiServerConfig(Struct, frozen=True):
     """Paths of keys and certificates (PEM), addresses, and names.
 
-    ``advertise_address`` and ``port`` are what other machines and the service default/kubernetes reach; port 0 takes
-    a free one. ``admin_token_file`` is made when missing. ``api_audiences`` defaults to the issuer.
+    ``advertise_address`` is what other machines and the service default/kubernetes reach. ``admin_token_file`` is made
+    when missing. ``api_audiences`` defaults to the issuer.
     """
 
     certificate: Path
@@ -26,8 +26,6 @@ class ApiServerConfig:
     admin_token_file: Path
     kubelet_client_certificate: Path
     kubelet_client_key: Path
-    bind_address: str = "127.0.0.1"
-    port: int = 6443
     advertise_address: str = "127.0.0.1"
     issuer: str = "https://kubernetes.default.svc.cluster.local"
     api_audiences: tuple[str, ...] = ()
@@ -48,8 +46,7 @@ class ApiServerConfig:
         return self.api_audiences or self.authentication.api_audiences or (self.issuer,)
 
 
-@dataclass(frozen=True, slots=True)
-class AdmissionConfig:
+class AdmissionConfig(Struct, frozen=True):
     """Choices of the admission plugins. Seconds for DefaultTolerationSeconds; names of plugins that are off.
 
     StorageObjectInUseProtection adds finalizers that a controller of its own takes off: it is on where that one
@@ -63,8 +60,7 @@ class AdmissionConfig:
     node_selectors: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PodSecurityConfig:
+class PodSecurityConfig(Struct, frozen=True):
     """What PodSecurity does where labels say nothing, each a level and a version, and what it does not look at."""
 
     enforce: tuple[str, str] = ("privileged", "latest")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 Labels = Mapping[str, str]
 #: A value and its labels.
@@ -30,8 +31,7 @@ class Histogram:
         self.total += value
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(Struct, frozen=True):
     """Samples of one name. ``kind`` is counter, gauge or histogram; ``read`` gives the samples as they are."""
 
     name: str

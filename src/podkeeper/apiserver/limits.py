@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
+class RequestLimits(Struct, frozen=True):
     """How much at once, and how long in seconds. The first two are added up to the seats that all requests share.
 
     Upstream's 400 and 200 are for servers with many cores. This one computes on one: more at once would not end

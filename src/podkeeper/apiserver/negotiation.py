@@ -6,8 +6,9 @@ JSON beside it gets that, one that takes nothing else gets 406.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from podkeeper.api.errors import not_acceptable, unsupported_media_type
 
@@ -21,8 +22,7 @@ NO_TRANSFORMS = frozenset[str]()
 _META_GROUP = "meta.k8s.io"
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
+class Rendering(Struct, frozen=True):
     """A media type and the kind that the answer is turned into ("" for the object itself)."""
 
     media_type: str = JSON

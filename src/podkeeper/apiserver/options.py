@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.errors import Cause, bad_request, invalid
 from podkeeper.apiserver.requestinfo import Query, RequestInfo, flag
@@ -16,8 +17,7 @@ _MANAGER_LIMIT = 128
 _PROPAGATIONS = ("Foreground", "Background", "Orphan")
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(Struct, frozen=True):
     """What create, update and patch take from the query. ``force`` is None when not given."""
 
     dry_run: bool = False

@@ -7,8 +7,9 @@ The rules are upstream's (apiserver/pkg/endpoints/request/requestinfo.go), legac
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct, field
 
 from podkeeper.api.errors import ApiError, bad_request
 
@@ -26,8 +27,7 @@ _NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 _EMPTY: Query = {}
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(Struct, frozen=True):
     """One request's attributes. ``rest`` is what follows a proxy subresource; ``path`` is decoded and has no query."""
 
     path: str

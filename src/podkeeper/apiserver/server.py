@@ -109,7 +109,7 @@ class ApiServer:
         self._renderer = Renderer(TableMaker(self._clock))
         self._watches = WatchStreams(self._renderer)
         self._resources = ResourceHandlers(self._renderer, self._watches)
-        self._port = config.port
+        self._port = 0
         self._stopping = False
 
     @property
@@ -117,15 +117,8 @@ class ApiServer:
         """The port that clients reach, known once it listens."""
         return self._port
 
-    async def serve(self) -> None:
-        """Serves until cancelled. Raises OSError when the address cannot be had."""
-        config = self._config
-        listener = socket.create_server(
-            (config.bind_address, config.port), family=_family(config.bind_address), backlog=1024
-        )
-        listener.setblocking(False)
-        # Accepted connections inherit it: an answer must not wait for the acknowledgement of what went before it.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async def serve(self, listener: socket.socket) -> None:
+        """Serves until cancelled whoever connects to ``listener``, and closes it."""
         self._port = listener.getsockname()[1]
         try:
             await self._prepare()
@@ -224,7 +217,3 @@ class ApiServer:
 
 
 _UNSTORED = {(row.group, row.version, row.name): row for row in RESOURCES if row.enabled and not is_stored(row)}
-
-
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET

@@ -6,8 +6,9 @@ Source: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from podkeeper.apiserver.audit import policy
 from podkeeper.apiserver.audit.auditor import AuditOptions
@@ -22,8 +23,7 @@ _TIMEOUT, _DELAY = "request-timeout", "shutdown-delay-duration"
 KNOWN = frozenset({_POLICY, _PATH, _AGE, _BACKUPS, _SIZE, _INFLIGHT, _MUTATING, _TIMEOUT, _DELAY})
 
 
-@dataclass(frozen=True, slots=True)
-class ServingOptions:
+class ServingOptions(Struct, frozen=True):
     """What the flags say."""
 
     limits: RequestLimits = field(default_factory=RequestLimits)

@@ -10,11 +10,11 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError

@@ -136,6 +136,3 @@ def token(layout: Layout, as_admin: bool) -> None:
     if not path.exists():
         raise ClusterError(f"there is no cluster in {layout.root}", "podkeeper up --detach")
     click.echo(path.read_text().strip())
-
-
-COMMANDS = (up, down, status, reset, token)

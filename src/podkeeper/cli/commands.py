@@ -5,22 +5,46 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
-from podkeeper.cli import cluster_commands, container_commands, demo, image_commands, object_commands
 from podkeeper.cluster.errors import ClusterError
 
 #: What a shell reports for a program that SIGINT has ended.
 INTERRUPTED = 130
 
+#: command -> where it lives, ``module:attribute``. A module is imported when its command is meant or all are listed.
+COMMANDS: Mapping[str, str] = {
+    "up": "cluster_commands:up",
+    "down": "cluster_commands:down",
+    "status": "cluster_commands:status",
+    "reset": "cluster_commands:reset",
+    "token": "cluster_commands:token",
+    "demo": "demo:demo",
+    "image": "image_commands:image",
+    "apply": "object_commands:apply",
+    "get": "object_commands:get",
+    "delete": "object_commands:delete",
+    "logs": "container_commands:logs",
+    "exec": "container_commands:exec_command",
+}
+
 
 class _Root(click.Group):
-    """Prints our own errors as two lines, what failed and what to do, instead of a traceback."""
+    """Loads commands when they are asked for; prints our own errors as two lines, what failed and what to do."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"podkeeper.cli.{module}"), attribute)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -54,8 +78,3 @@ def podkeeper() -> None:
 
     The components are commands of their own too: podkeeper apiserver, controllers, scheduler, node (see --help).
     """
-
-
-OBJECTS = (*object_commands.COMMANDS, *container_commands.COMMANDS)
-for command in (*cluster_commands.COMMANDS, demo.demo, image_commands.image, *OBJECTS):
-    podkeeper.add_command(command)

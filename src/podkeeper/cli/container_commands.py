@@ -76,4 +76,3 @@ def exec_command(
 
 
 exec_command.name = "exec"
-COMMANDS = (logs, exec_command)

@@ -55,7 +55,7 @@ async def _provide_image(layout: Layout, examples: Path) -> None:
     from podkeeper.runtime.build.debian import prepare_context
     from podkeeper.runtime.build.options import BuildEvent, BuildOptions
     from podkeeper.runtime.build.runner import OciRunner
-    from podkeeper.runtime.cri import ImagePullFailure, RuntimeFailure
+    from podkeeper.runtime.failures import ImagePullFailure, RuntimeFailure
     from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
     def report(event: BuildEvent) -> None:

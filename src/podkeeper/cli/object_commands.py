@@ -164,6 +164,3 @@ async def _delete(api: RestApi, target: Target, home: str, grace_period: int | N
         return False
     click.echo(f"{target} deleted")
     return True
-
-
-COMMANDS = (apply, get, delete)

@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
 
@@ -29,8 +30,7 @@ class PatchKind(Enum):
     APPLY = "application/apply-patch+yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectList(Generic[T]):
+class ObjectList(Struct, Generic[T], frozen=True):
     """One LIST answer; ``continuation`` is empty on the last page."""
 
     items: Sequence[T]
@@ -38,8 +38,7 @@ class ObjectList(Generic[T]):
     continuation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchEvent(Generic[T]):
+class WatchEvent(Struct, Generic[T], frozen=True):
     """ADDED, MODIFIED or DELETED with the object; BOOKMARK with ``object`` None and only the version."""
 
     type: str

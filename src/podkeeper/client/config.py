@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class ClientConfig:
+
+class ClientConfig(Struct, frozen=True):
     """One server and one set of credentials. Certificates and keys are PEM bytes, wherever they came from.
 
     ``server`` is ``https://host:port``; a path is kept as a prefix. ``token_file`` is read anew as tokens rotate.

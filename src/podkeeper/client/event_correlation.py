@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 
@@ -24,8 +25,7 @@ COMBINED = "(combined from similar events): "
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(Struct, frozen=True):
     """Something that happened at ``time`` (seconds since the epoch)."""
 
     involved: v1.ObjectReference
@@ -36,8 +36,7 @@ class Occurrence:
     action: str = ""
 
 
-@dataclass(slots=True)
-class Sent:
+class Sent(Struct):
     """One event object: how often it occurred so far. The recorder notes the object's name when it has created it."""
 
     first: float
@@ -45,8 +44,7 @@ class Sent:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Send ``message`` as event number ``sent.count`` of its object."""
 
     occurrence: Occurrence
@@ -54,14 +52,12 @@ class Plan:
     sent: Sent
 
 
-@dataclass(slots=True)
-class _Allowance:
+class _Allowance(Struct):
     tokens: float
     at: float
 
 
-@dataclass(slots=True)
-class _Similar:
+class _Similar(Struct):
     at: float
     messages: set[str] = field(default_factory=set)
 

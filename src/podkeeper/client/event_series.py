@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.api.errors import ApiError
@@ -31,8 +31,7 @@ QUEUED = 1000
 FINISH_SECONDS, REFRESH_SECONDS = 360.0, 1800.0
 
 
-@dataclass(slots=True)
-class Series:
+class Series(Struct):
     """One event object: how often it has occurred and when last. ``sent`` when the server has it."""
 
     event: events.Event

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 from podkeeper.api.errors import ApiError
@@ -29,8 +30,7 @@ LAST_WORDS_SECONDS = 2.0
 MESSAGE_BYTES = 1024  # longest message that the API takes
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(Struct):
     """Events that go out one after the other; ``planned`` is what became of the first, which is being sent."""
 
     queue: deque[Occurrence] = field(default_factory=deque)

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api.coordination import v1 as coordination
 from podkeeper.api.errors import ApiError
@@ -33,8 +33,7 @@ class LeadershipLost(Exception):
     """The lease could not be renewed in time: whoever led must stop at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class ElectionConfig:
+class ElectionConfig(Struct, frozen=True):
     """``identity`` tells this candidate from all others. Times are in seconds."""
 
     name: str

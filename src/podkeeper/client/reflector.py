@@ -15,8 +15,9 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
+
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
 from podkeeper.client.api import ConnectionFailed, ObjectList, ResourceClient, WatchEvent
@@ -45,8 +46,7 @@ class Sink(Protocol[T]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Which objects to follow."""
 
     namespace: str = ""

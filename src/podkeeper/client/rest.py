@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api import codec
 from podkeeper.api.catalogue import Resource
@@ -114,8 +114,7 @@ class RestApi:
         await self._transport.close()
 
 
-@dataclass(frozen=True, slots=True)
-class Form(Generic[T]):
+class Form(Struct, Generic[T], frozen=True):
     """How objects of one resource look in Python: structs or trees."""
 
     encode: Callable[[T], bytes]

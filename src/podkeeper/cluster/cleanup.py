@@ -13,10 +13,10 @@ from podkeeper.cluster.layout import Layout
 from podkeeper.foundation.mounts import is_mount_point, unmount_below
 from podkeeper.foundation.trees import remove_tree
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork, remove_traces
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.engine import Engine
 from podkeeper.runtime.engine.sweep import sweep
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
 #: How long an OCI runtime that a killed node has left at work may take to end.

@@ -6,15 +6,17 @@ podkeeper apiserver | controllers | scheduler | node | supervisor  --data-dir D 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import gc
-import logging
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import DEFAULT_DATA_DIR, Layout
+
+if TYPE_CHECKING:
+    import socket
 
 SUMMARIES = {
     "apiserver": "The API server with its store.",
@@ -54,7 +56,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
 def _supervise(layout: Layout) -> None:
     import os
 
-    from podkeeper.cluster.lifecycle import REPORT_FD
+    from podkeeper.cluster.pipes import REPORT_FD
     from podkeeper.cluster.supervisor import Supervisor, SupervisorLock
 
     _existing(layout)  # a directory that was removed meanwhile must not come back
@@ -72,17 +74,32 @@ def _supervise(layout: Layout) -> None:
 
 
 def _serve(name: str, layout: Layout, options: argparse.Namespace) -> None:
+    gc.set_threshold(50_000, 20, 20)  # objects here live long: fewer, larger collections
+    chosen = _existing(layout)
+    if name == "apiserver":
+        options.listener = _listen(chosen)  # what the other components ask while this one loads, waits
+    import asyncio
+    import logging
+
     import uvloop
 
     from podkeeper.cluster.processes import PROCESSES
     from podkeeper.foundation.logs import log_to_stderr
 
     log_to_stderr(logging.DEBUG if options.verbose else logging.INFO)
-    chosen = _existing(layout)
-    gc.set_threshold(50_000, 20, 20)  # objects here live long: fewer, larger collections
     process = PROCESSES[name]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(process(layout, chosen, options))
+
+
+def _listen(chosen: settings.Settings) -> socket.socket:
+    from podkeeper.foundation.listening import open_listener
+
+    address = "::" if ":" in chosen.node_ip else "0.0.0.0"  # noqa: S104 - clients come from other machines too
+    try:
+        return open_listener(address, chosen.port)
+    except OSError as error:
+        raise ClusterError(f"cannot listen on port {chosen.port}: {error.strerror}", "podkeeper up --port P") from error
 
 
 def _existing(layout: Layout) -> settings.Settings:

@@ -1,4 +1,4 @@
-"""Starting a component as a process of its own, with the two pipes of podkeeper.cluster.children and a log."""
+"""Starting a component as a process of its own, with the two pipes of podkeeper.cluster.pipes and a log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, Protocol
 
-from podkeeper.cluster.children import PARENT_FD, READY_FD
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.pipes import PARENT_FD, READY_FD
 
 LOG_LIMIT = 16 * 1024 * 1024
 LAST_BYTES = 4096

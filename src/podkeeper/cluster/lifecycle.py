@@ -14,11 +14,11 @@ from podkeeper.cluster import settings
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.launch import command, open_log
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.pipes import REPORT_FD
 from podkeeper.cluster.pki import make_credentials
 from podkeeper.cluster.requirements import check_addresses, check_file_system, check_machine
 from podkeeper.cluster.supervisor import COMPONENTS, SupervisorLock
 
-REPORT_FD = "PODKEEPER_REPORT_FD"
 START_SECONDS = 120.0
 ORPHAN_SECONDS = 15.0
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
@@ -23,8 +23,7 @@ DELETION_TIMEOUT = 120.0
 CONDITION = "DisruptionAllowed"
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """``pods`` is how many there should be, ``healthy`` how many must not be missing."""
 
     pods: int
@@ -51,8 +50,7 @@ def _scaled(value: int | str, whole: int) -> int:
     return value if isinstance(value, int) else math.ceil(int(value.rstrip("%")) * whole / 100)
 
 
-@dataclass(frozen=True, slots=True)
-class Disrupted:
+class Disrupted(Struct, frozen=True):
     """Evicted pods that have not begun to go; ``overdue`` never did. ``recheck`` is seconds until the next is."""
 
     waiting: Mapping[str, str]

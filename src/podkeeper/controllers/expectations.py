@@ -7,15 +7,15 @@ is given up: what came and went while the watch was broken is never seen.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from podkeeper.foundation.clock import Clock
 
 PATIENCE_SECONDS = 30.0
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(Struct):
     since: float
     appearing: set[str] = field(default_factory=set)
     going: set[str] = field(default_factory=set)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
 from podkeeper.client.api import Api, ConnectionFailed
@@ -51,8 +52,7 @@ class Source(Protocol[T_co]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Watch(Generic[T]):
+class Watch(Struct, Generic[T], frozen=True):
     """One resource that a controller follows."""
 
     informer: Source[T]
@@ -82,8 +82,7 @@ class Controller(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """What controllers work with."""
 
     api: Api

@@ -11,11 +11,11 @@ Source: https://kubernetes.io/docs/concepts/architecture/garbage-collection/.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api.meta import v1 as meta
 
@@ -31,27 +31,23 @@ class OwnerState(Enum):
     UNKNOWN = "of a kind that is not known, or out of reach: the dependent stays"
 
 
-@dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Struct, frozen=True):
     """Delete the object with that propagation policy."""
 
     propagation: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetOwners:
+class SetOwners(Struct, frozen=True):
     """Give the object these owner references."""
 
     references: tuple[meta.OwnerReference, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Orphan:
+class Orphan(Struct, frozen=True):
     """Take the object's references from its dependents, then the finalizer from the object."""
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(Struct, frozen=True):
     """Take the finalizer from the object: nothing blocks its end any more."""
 
     finalizer: str

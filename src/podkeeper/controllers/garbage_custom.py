@@ -7,13 +7,13 @@ definition gone         -> the informer ends; what it still had is gone
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api import codec
 from podkeeper.api.apiextensions import v1 as apiextensions
@@ -59,8 +59,7 @@ class MetadataClient:
         return Held(self._resource, msgspec.convert(tree["metadata"], meta.ObjectMeta))
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True):
     """One custom resource: a row for each served version, the followed one first."""
 
     uid: str
@@ -144,7 +143,7 @@ def _rows(definition: apiextensions.CustomResourceDefinition) -> tuple[Resource,
         return ()
     known = define(codec.to_tree(definition))
     # Schemas are of no use here, and large.
-    return tuple(dataclasses.replace(known.resource(each), schema=None, columns=()) for each in known.served())
+    return tuple(replace(known.resource(each), schema=None, columns=()) for each in known.served())
 
 
 def _same(some: tuple[Resource, ...], others: tuple[Resource, ...]) -> bool:

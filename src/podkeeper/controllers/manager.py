@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from podkeeper.client.api import Api
 from podkeeper.client.events import EventRecorder
@@ -35,8 +36,7 @@ from podkeeper.foundation.clock import Clock
 from podkeeper.foundation.keyfiles import KeyPair
 
 
-@dataclass(frozen=True, slots=True)
-class ControllersConfig:
+class ControllersConfig(Struct, frozen=True):
     """``root_certificate`` is the PEM certificate that pods verify the API server with. Without ``authority`` nobody
     signs certificate requests, without ``token_key`` Secrets get no tokens."""
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods import conditions
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """What is left after a round of deleting: objects by ``plural.group``, finalizers that hold them, what failed."""
 
     remaining: Counter[str] = field(default_factory=Counter)

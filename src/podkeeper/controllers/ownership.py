@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
 from podkeeper.api.meta import v1 as meta
@@ -39,8 +39,7 @@ def reference_to(owner: Any) -> meta.OwnerReference:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Claim(Generic[T]):
+class Claim(Struct, Generic[T], frozen=True):
     """What to do so that the owner has what it selects and nothing else."""
 
     owned: tuple[T, ...]

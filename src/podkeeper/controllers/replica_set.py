@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api import codec, timestamps
 from podkeeper.api.apps import v1 as apps
@@ -27,8 +27,7 @@ from podkeeper.controllers.pod_ranks import available_in, is_active, is_ready, r
 BURST = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """What kept the set from its size; ``reason`` is FailedCreate or FailedDelete."""
 
     reason: str

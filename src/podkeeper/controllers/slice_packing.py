@@ -8,9 +8,9 @@ Source: https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Struct, field
 
 from podkeeper.api.discovery import v1 as discovery
 from podkeeper.api.meta import v1 as meta
@@ -19,8 +19,7 @@ from podkeeper.controllers.slice_contents import Contents, Group
 MOST_ENDPOINTS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """What all slices of one owner have in their metadata. Labels and annotations of others are not kept."""
 
     metadata: meta.ObjectMeta
@@ -28,8 +27,7 @@ class Head:
     stamps: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """What to write. ``update`` has the objects as they are to be."""
 
     create: list[discovery.EndpointSlice] = field(default_factory=list)

@@ -6,7 +6,8 @@ Reasons and texts as upstream's lifecycle/predicate.go; a refused pod becomes Fa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods import affinity, ports, requests, tolerations
@@ -17,8 +18,7 @@ from podkeeper.kubelet.sandbox_config import SAFE_SYSCTLS
 from podkeeper.kubelet.status import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRoom:
+class NodeRoom(Struct, frozen=True):
     """What the node offers. ``node`` is None while its labels are not known."""
 
     allocatable: Mapping[str, Quantity]

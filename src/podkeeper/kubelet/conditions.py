@@ -6,9 +6,9 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-conditions
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
@@ -22,8 +22,7 @@ PASSING = (RESIZE, RESIZING)
 OWNED = (SANDBOX_READY, "Initialized", "Ready", "ContainersReady", "PodScheduled")
 
 
-@dataclass(frozen=True, slots=True)
-class PodConditionFacts:
+class PodConditionFacts(Struct, frozen=True):
     """What conditions need besides statuses; ``extra`` are conditions decided elsewhere in the kubelet."""
 
     sandbox_ready: bool

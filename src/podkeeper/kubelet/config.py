@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 if TYPE_CHECKING:
     from podkeeper.foundation.keyfiles import KeyPair
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KubeletConfig:
+class KubeletConfig(Struct, frozen=True, kw_only=True):
     """A node's settings. Names follow KubeletConfiguration (kubelet.config.k8s.io/v1beta1) where it has one.
 
     ``root_dir`` holds volumes and files of pods, ``log_dir`` the containers' logs (default: ``root_dir/logs``).

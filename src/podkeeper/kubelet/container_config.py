@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet import labels
@@ -26,8 +27,7 @@ from podkeeper.runtime.cri import ContainerConfig, ImageStatus, Mount, Resources
 HOSTS = "/etc/hosts"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerPlace:
+class ContainerPlace(Struct, frozen=True):
     """Where a container will be: its pod, the pod's addresses and volumes, and which attempt it is."""
 
     pod: v1.Pod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet.container_config import ContainerPlace, build_container_config
@@ -17,7 +18,8 @@ from podkeeper.kubelet.security import RefusedUser
 from podkeeper.kubelet.termination import Ending, Terminator
 from podkeeper.kubelet.volumes.plugin import VolumeFailure
 from podkeeper.kubelet.waiting import unless
-from podkeeper.runtime.cri import ContainerConfig, ImageStatus, RuntimeFailure
+from podkeeper.runtime.cri import ContainerConfig, ImageStatus
+from podkeeper.runtime.failures import RuntimeFailure
 
 RETRY_SECONDS = 10.0
 
@@ -34,8 +36,7 @@ class StartFailure(Exception):
         self.held_reason, self.held_message = held or (reason, message)
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerStarter:
+class ContainerStarter(Struct, frozen=True):
     """Starts containers of one pod. ``ending`` interrupts what may take long, pulls and hooks; ``show_progress`` is
     awaited before, so that the pod's status does not lag behind meanwhile. ``hooking`` holds the ids of containers
     whose postStart hook runs: they do not count as running before it is done."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
@@ -25,8 +26,7 @@ DELETED_MESSAGE = "The container could not be located when the pod was deleted. 
 Statuses = tuple[v1.ContainerStatus, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class StatusSources:
+class StatusSources(Struct, frozen=True):
     """See ``status.StatusFacts``."""
 
     pod: v1.Pod

@@ -6,8 +6,9 @@ https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet.pods import format_pod, uses_host_network
@@ -21,8 +22,7 @@ class HostnameTooLong(ValueError):
     """setHostnameAsFQDN with a name beyond what the kernel takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class DNSSettings:
+class DNSSettings(Struct, frozen=True):
     """The node's side: the cluster's DNS and the node's own resolv.conf."""
 
     cluster_dns: tuple[str, ...]
@@ -30,16 +30,14 @@ class DNSSettings:
     resolv_conf: Path
 
 
-@dataclass(frozen=True, slots=True)
-class PodDNS:
+class PodDNS(Struct, frozen=True):
     """What the sandbox gets, and a warning (event MissingClusterDNS or DNSConfigForming) where something was bent."""
 
     config: DNSConfig
     warnings: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(slots=True)
-class _Resolver:
+class _Resolver(Struct):
     servers: list[str] = field(default_factory=list)
     searches: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)

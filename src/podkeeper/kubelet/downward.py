@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 from podkeeper.api.quantity import Quantity
@@ -21,8 +22,7 @@ class UnsupportedField(ValueError):
     """A field path that the downward API does not know."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(Struct, frozen=True):
     """What values fall back to: the node's addresses and allocatable resources."""
 
     name: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.api.errors import ApiError
@@ -22,16 +23,14 @@ class ConfigError(Exception):
     """A container cannot be configured (CreateContainerConfigError); the text is upstream's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Environment:
+class Environment(Struct, frozen=True):
     """The variables in order, and a warning for each envFrom source with unusable keys."""
 
     variables: Mapping[str, str]
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class EnvironmentSource:
+class EnvironmentSource(Struct, frozen=True):
     """What values may come from besides the pod itself."""
 
     objects: PodObjects

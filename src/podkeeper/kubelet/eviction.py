@@ -7,7 +7,8 @@ https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods import priority, requests
@@ -18,16 +19,14 @@ from podkeeper.kubelet.status import Verdict
 MIN_DISK_AVAILABLE = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Consumer:
+class Consumer(Struct, frozen=True):
     """A pod and how much of the scarce resource it uses, in bytes."""
 
     pod: v1.Pod
     used: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shortage:
+class Shortage(Struct, frozen=True):
     """What is scarce: ``memory`` or ``ephemeral-storage``, the threshold and what is left, in bytes."""
 
     resource: str
@@ -75,8 +74,7 @@ def pressure_verdict(victim: Consumer, shortage: Shortage) -> Verdict:
     return Verdict("Failed", "Evicted", text, disruption=True)
 
 
-@dataclass(frozen=True, slots=True)
-class LocalStorage:
+class LocalStorage(Struct, frozen=True):
     """Bytes that a pod holds on the node's disk: by emptyDir volume, and by container (writable layer and logs)."""
 
     volumes: dict[str, int]

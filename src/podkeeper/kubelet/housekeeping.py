@@ -31,7 +31,7 @@ from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_worker import PodPhase, PodWorker
 from podkeeper.kubelet.pod_workers import PodWorkers
 from podkeeper.kubelet.volumes.plugin import volumes_dir
-from podkeeper.runtime.cri import NotFound, RuntimeFailure
+from podkeeper.runtime.failures import NotFound, RuntimeFailure
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ import logging
 from collections.abc import Collection, Sequence
 
 from podkeeper.kubelet.machine import DiskSpace
-from podkeeper.runtime.cri import ImageService, ImageStatus, RuntimeFailure
+from podkeeper.runtime.cri import ImageService, ImageStatus
+from podkeeper.runtime.failures import RuntimeFailure
 
 log = logging.getLogger(__name__)
 

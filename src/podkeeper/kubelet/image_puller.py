@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.foundation.backoff import BackOff
@@ -16,7 +17,8 @@ from podkeeper.kubelet.objects import PodObjects
 from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pods import all_containers
 from podkeeper.kubelet.pull_secrets import credentials_for
-from podkeeper.runtime.cri import ImagePullFailure, ImageService, ImageStatus, PullCredentials, RuntimeFailure
+from podkeeper.runtime.cri import ImageService, ImageStatus, PullCredentials
+from podkeeper.runtime.failures import ImagePullFailure, RuntimeFailure
 
 FIRST_DELAY, MAX_DELAY = 10.0, 300.0
 UNREACHABLE = "RegistryUnavailable"  # between the runtime and us; what people see is ErrImagePull, as with containerd
@@ -31,8 +33,7 @@ class ImageFailure(Exception):
         self.held_reason, self.held_message = held or (reason, message)
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(Struct, frozen=True):
     """One container's wish."""
 
     pod: v1.Pod

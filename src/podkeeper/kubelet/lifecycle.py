@@ -5,12 +5,13 @@ https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.foundation.clock import Clock
 from podkeeper.kubelet.probes.http import HTTPFailure, http_get, http_target
-from podkeeper.runtime.cri import RuntimeFailure, RuntimeService
+from podkeeper.runtime.cri import RuntimeService
+from podkeeper.runtime.failures import RuntimeFailure
 
 HTTP_TIMEOUT = 30.0
 AGENT = "kube-lifecycle/1.36"
@@ -20,8 +21,7 @@ class HookFailure(Exception):
     """A hook could not run or said no."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookTarget:
+class HookTarget(Struct, frozen=True):
     """The container that a hook is for."""
 
     container: v1.Container

@@ -11,7 +11,8 @@ import shutil
 import time
 from pathlib import Path
 
-from podkeeper.runtime.cri import NotFound, RuntimeService
+from podkeeper.runtime.cri import RuntimeService
+from podkeeper.runtime.failures import NotFound
 
 
 class LogRotator:

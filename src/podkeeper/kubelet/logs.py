@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from podkeeper.api import timestamps
 from podkeeper.kubelet.inotify import CREATE, MODIFY, MOVED_TO, Inotify
@@ -19,8 +20,7 @@ from podkeeper.kubelet.waiting import first_of
 BLOCK = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(Struct, frozen=True):
     """What to show; the names are PodLogOptions'. ``since`` is seconds since the epoch."""
 
     follow: bool = False
@@ -161,8 +161,7 @@ async def follow_log(
         os.close(file.descriptor)
 
 
-@dataclass(slots=True)
-class _Growing:
+class _Growing(Struct):
     """A log file that may grow, or be replaced by a new one at its path."""
 
     path: Path

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64le", "s390x": "s390x"}
 HUGEPAGES = Path("/sys/kernel/mm/hugepages")
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """What does not change while the kubelet runs. Memory and hugepages in bytes; hugepages by size in kB."""
 
     cpus: int
@@ -27,8 +27,7 @@ class Machine:
     boot_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class DiskSpace:
+class DiskSpace(Struct, frozen=True):
     """A file system's size and what is free for us, bytes and inodes."""
 
     capacity: int

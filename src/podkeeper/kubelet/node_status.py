@@ -6,7 +6,8 @@ https://kubernetes.io/docs/reference/node/node-status/ ; reasons and texts as up
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
@@ -19,8 +20,7 @@ VERSION = "v1.36.0"
 MAX_IMAGES = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Pressures:
+class Pressures(Struct, frozen=True):
     """What the node runs short of."""
 
     memory: bool = False
@@ -28,8 +28,7 @@ class Pressures:
     pids: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFactsNow:
+class NodeFactsNow(Struct, frozen=True):
     """Everything that a status is made of."""
 
     machine: Machine

@@ -14,7 +14,7 @@ from podkeeper.kubelet.pods import DEFAULT_GRACE_SECONDS
 from podkeeper.kubelet.runtime_state import PodRuntime
 from podkeeper.kubelet.volumes.pod_volumes import tear_down_volumes
 from podkeeper.kubelet.waiting import all_settled
-from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.failures import RuntimeFailure
 
 log = logging.getLogger(__name__)
 

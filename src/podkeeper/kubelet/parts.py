@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.client.api import Api
@@ -18,8 +19,7 @@ from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import ImageService, RuntimeService
 
 
-@dataclass(frozen=True, slots=True)
-class KubeletParts:
+class KubeletParts(Struct, frozen=True):
     """Everything a pod's worker works with. ``services`` lists the cluster's services as last seen."""
 
     config: KubeletConfig

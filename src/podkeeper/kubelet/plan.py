@@ -8,7 +8,8 @@ order, each sidecar gating the next by its startup; then all others start in ord
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods.requests import is_sidecar
@@ -23,16 +24,14 @@ KEPT_DEAD = 1
 NANOSECONDS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeFailure:
+class ProbeFailure(Struct, frozen=True):
     """A liveness or startup probe gave a container up; ``grace`` is the probe's own grace period."""
 
     kind: str
     grace: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeFindings:
+class ProbeFindings(Struct, frozen=True):
     """What probes say, by container id. A container without the probe in question counts as started or ready."""
 
     not_started: frozenset[str] = frozenset()
@@ -43,8 +42,7 @@ class ProbeFindings:
 NO_FINDINGS = ProbeFindings()
 
 
-@dataclass(frozen=True, slots=True)
-class StartDelay:
+class StartDelay(Struct, frozen=True):
     """Why a container could not be started, and until when (wall time) it is not tried again; ``definition`` is the
     hash of what was tried: what has been changed since is tried at once."""
 
@@ -54,8 +52,7 @@ class StartDelay:
     definition: str
 
 
-@dataclass(frozen=True, slots=True)
-class PodFacts:
+class PodFacts(Struct, frozen=True):
     """Everything ``decide`` looks at. ``owed`` are ids of containers that were killed in order to be replaced;
     ``delays`` are failed starts by container name; ``memory_capacity`` is the node's, in bytes."""
 
@@ -69,8 +66,7 @@ class PodFacts:
     memory_capacity: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Kill:
+class Kill(Struct, frozen=True):
     """Stop one running container; ``message`` is the Killing event's."""
 
     container_id: str
@@ -80,8 +76,7 @@ class Kill:
     replace: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(Struct, frozen=True):
     """Create and start a container. ``after`` is its predecessor that ended, which the back-off counts from."""
 
     name: str
@@ -89,16 +84,14 @@ class Start:
     after: ContainerStatus | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(Struct, frozen=True):
     """Give a running container other resources."""
 
     container_id: str
     resources: Resources
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(Struct, frozen=True):
     """A container that waits before it is started: CrashLoopBackOff, ImagePullBackOff, ..."""
 
     name: str
@@ -107,8 +100,7 @@ class Hold:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Steps in the order in which they are done: kills, stopped and new sandbox, starts, updates, removals."""
 
     kills: tuple[Kill, ...] = ()

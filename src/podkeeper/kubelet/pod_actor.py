@@ -26,7 +26,8 @@ from podkeeper.kubelet.termination import Ending, Terminator
 from podkeeper.kubelet.volumes.plugin import VolumeContext, VolumeFailure
 from podkeeper.kubelet.volumes.pod_volumes import VolumePaths, set_up_volumes
 from podkeeper.kubelet.waiting import all_settled, unless
-from podkeeper.runtime.cri import ContainerState, RuntimeFailure, SandboxStatus
+from podkeeper.runtime.cri import ContainerState, SandboxStatus
+from podkeeper.runtime.failures import RuntimeFailure
 
 RESIZE_AGAIN = 10.0
 

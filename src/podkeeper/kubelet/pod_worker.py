@@ -47,7 +47,8 @@ from podkeeper.kubelet.termination import Terminator
 from podkeeper.kubelet.termination_message import termination_message
 from podkeeper.kubelet.volumes.pod_volumes import tear_down_volumes
 from podkeeper.kubelet.waiting import Alarm, Interrupted, unless
-from podkeeper.runtime.cri import ContainerState, RuntimeFailure
+from podkeeper.runtime.cri import ContainerState
+from podkeeper.runtime.failures import RuntimeFailure
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ https://kubernetes.io/docs/tasks/configure-pod-container/resize-container-resour
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from podkeeper.api.core import v1
@@ -27,8 +27,7 @@ from podkeeper.runtime.cri import ContainerState, ContainerStatus, Resources, Us
 Given = Mapping[str, v1.ResourceRequirements]
 
 
-@dataclass(frozen=True, slots=True)
-class ResizeRefusal:
+class ResizeRefusal(Struct, frozen=True):
     """Why a resize is not done now; ``reason`` is Infeasible or Deferred."""
 
     reason: str
@@ -79,8 +78,7 @@ def _with(pod: v1.Pod, given: Given) -> v1.Pod:
     return replace(pod, spec=spec)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """What a running container's cgroup should say, and whether the container must restart for it."""
 
     resources: Resources

@@ -5,7 +5,7 @@ Sources: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#resta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods.requests import is_sidecar
@@ -15,8 +15,7 @@ MAX_DELAY = 300.0
 FORGET_AFTER = 2 * MAX_DELAY
 
 
-@dataclass(frozen=True, slots=True)
-class RestartBackOff:
+class RestartBackOff(Struct, frozen=True):
     """How long the next restart of one container waits, in seconds, and when that was decided (wall time)."""
 
     delay: float

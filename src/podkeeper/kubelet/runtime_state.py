@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.kubelet import labels
-from podkeeper.runtime.cri import (
-    ContainerState,
-    ContainerStatus,
-    NotFound,
-    RuntimeService,
-    SandboxState,
-    SandboxStatus,
-)
+from podkeeper.runtime.cri import ContainerState, ContainerStatus, RuntimeService, SandboxState, SandboxStatus
+from podkeeper.runtime.failures import NotFound
 
 
-@dataclass(frozen=True, slots=True)
-class PodRuntime:
+class PodRuntime(Struct, frozen=True):
     """One pod's sandboxes and containers, each newest first."""
 
     sandboxes: tuple[SandboxStatus, ...] = ()

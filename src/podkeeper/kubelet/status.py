@@ -7,7 +7,8 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
@@ -23,8 +24,7 @@ from podkeeper.kubelet.restart import restarts_after
 from podkeeper.kubelet.runtime_state import PodRuntime
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A phase decided by the kubelet, not by containers: rejected, evicted, past its deadline. ``disruption`` adds the
     condition DisruptionTarget, which tells owners that the pod did not fail by itself."""
 
@@ -34,8 +34,7 @@ class Verdict:
     disruption: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class StatusFacts:
+class StatusFacts(Struct, frozen=True):
     """What a status is made of. ``pod`` carries the status that the API has; ``waiting`` is reason and message by
     container; ``ended`` says that no container will start any more; ``messages`` are last words and ``resize_errors``
     why resources could not be given yet, by container id."""

@@ -6,7 +6,8 @@ Source: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-te
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.foundation.clock import Clock
@@ -19,8 +20,7 @@ from podkeeper.runtime.cri import ContainerState, ContainerStatus, RuntimeServic
 MINIMUM_GRACE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(Struct, frozen=True):
     """One container to end. ``grace`` in seconds includes the preStop hook; ``message`` is the Killing event's."""
 
     container: ContainerStatus

@@ -5,7 +5,7 @@ https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
@@ -17,8 +17,7 @@ RENEW_AT = 0.8
 RENEW_WITHIN = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(Struct, frozen=True):
     """A token and its times (seconds since the epoch)."""
 
     text: str

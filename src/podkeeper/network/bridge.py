@@ -14,9 +14,11 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from podkeeper.network import pod_rules
 from podkeeper.network.addresses import AddressPool, RangeExhausted
@@ -29,8 +31,7 @@ from podkeeper.runtime.podnetwork import PodNetworkError, PodNetworkRequest, Pod
 DEFAULT_BRIDGE = "podkeeper0"
 
 
-@dataclass(frozen=True, slots=True)
-class BridgeConfig:
+class BridgeConfig(Struct, frozen=True):
     """``directory`` keeps allocations. Several nodes in one network namespace need bridges of different names."""
 
     directory: Path

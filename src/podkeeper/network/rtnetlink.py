@@ -13,8 +13,9 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
+
+from msgspec import Struct
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence, port id
 _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change mask
@@ -48,8 +49,7 @@ class NetlinkError(OSError):
         super().__init__(code, f"{action}: {os.strerror(code)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One network interface as the kernel lists it. ``master`` is the index of its bridge, 0 for none."""
 
     index: int

@@ -7,9 +7,10 @@ append.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
+
+from msgspec import Struct, field
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
@@ -24,8 +25,7 @@ class Operation(StrEnum):
     CONNECT = "CONNECT"
 
 
-@dataclass(slots=True)
-class Attributes:
+class Attributes(Struct):
     """One pending write. ``tree`` is the new object as a JSON tree (None for DELETE), ``old`` the stored one.
 
     ``annotations`` are for the audit log; ``passes`` is the chain's own memory of one write between its passes over it.

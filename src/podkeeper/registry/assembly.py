@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError
@@ -42,8 +42,7 @@ BOOKMARK_PERIOD = 60.0
 CHECK_PATIENCE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryConfig:
+class RegistryConfig(Struct, frozen=True):
     """``node_ports`` are the first and the last of the range; ``resources`` what is served (default: what is
     enabled)."""
 

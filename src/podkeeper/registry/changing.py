@@ -11,10 +11,10 @@ admission and no validation.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api import codec, validation
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, modified, not_found
@@ -45,8 +45,7 @@ _KEPT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Which object, and which side of it."""
 
     namespace: str
@@ -54,8 +53,7 @@ class Target:
     subresource: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
+class Face(Struct, frozen=True):
     """A subresource that shows something else than the object: what admission judges in its place.
 
     show: what it shows of an object. put: takes over into an object what was changed of it.
@@ -66,8 +64,7 @@ class Face:
     put: Callable[[Tree, Tree], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(Struct, frozen=True):
     """A new state in the served version.
 
     vouched: it has no nulls and no unknown fields, known without a look.

@@ -10,10 +10,10 @@ from __future__ import annotations
 import binascii
 import posixpath
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError, bad_request
 
@@ -21,8 +21,7 @@ _VERSION = "meta.k8s.io/v1"
 INCONSISTENT = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Continuation:
+class Continuation(Struct, frozen=True):
     """``after`` is the full key of the last object already given; ``revision`` is INCONSISTENT for "whatever is
     now"."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api import codec, names, timestamps, validation
 from podkeeper.api.errors import ApiError, Cause, already_exists, bad_request, invalid
@@ -28,8 +28,7 @@ NAME_ATTEMPTS = 8
 _RANDOM = Random()  # noqa: S311
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """A new object that only has to be appended."""
 
     tree: Tree

@@ -13,8 +13,10 @@ Source: https://kubernetes.io/docs/concepts/architecture/garbage-collection/ and
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api import codec, timestamps
 from podkeeper.api.errors import ApiError, Cause, invalid, not_found
@@ -31,8 +33,7 @@ FOREGROUND_FINALIZER, ORPHAN_FINALIZER = "foregroundDeletion", "orphan"
 _POLICIES = ("Foreground", "Background", "Orphan", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """What a DELETE does to an object: nothing (already under way), remove it, or replace it by ``tree``."""
 
     remove: bool = False

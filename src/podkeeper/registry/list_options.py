@@ -5,8 +5,9 @@ Source: https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics-f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
 from podkeeper.registry import continuation
@@ -24,8 +25,7 @@ class Freshness(Enum):
     EXACT = "exact"  # that revision
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPlan:
+class ReadPlan(Struct, frozen=True):
     """How to answer a LIST or GET. ``after`` is the last key of the page before; ``continued`` that there was one."""
 
     freshness: Freshness
@@ -34,8 +34,7 @@ class ReadPlan:
     continued: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class WatchPlan:
+class WatchPlan(Struct, frozen=True):
     """How to begin a WATCH: with the state (as ADDED events) or with what came after ``revision``."""
 
     freshness: Freshness

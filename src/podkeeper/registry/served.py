@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
+from msgspec import Struct, field
 
 from podkeeper.api import codec
 from podkeeper.api.catalogue import Resource
@@ -27,8 +27,7 @@ from podkeeper.registry.views import ConvertedView, StorageView
 from podkeeper.storage.store import Store
 
 
-@dataclass(frozen=True)
-class Backing:
+class Backing(Struct, frozen=True):
     """What all resources share."""
 
     store: Store
@@ -40,8 +39,7 @@ class Backing:
     converters: Converters = field(default_factory=Converters)
 
 
-@dataclass(frozen=True)
-class ServedKind:
+class ServedKind(Struct, frozen=True, dict=True):
     """``resource`` as it is served, ``stored`` as it is kept; ``version`` is what a definition says of a custom one."""
 
     resource: Resource

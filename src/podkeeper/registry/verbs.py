@@ -7,9 +7,10 @@ changed. Errors are ``api.errors.ApiError``, whatever the store or a strategy ra
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct, field
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
@@ -35,8 +36,7 @@ class FieldValidation(Enum):
     STRICT = "Strict"
 
 
-@dataclass(slots=True)
-class RequestContext:
+class RequestContext(Struct):
     """Who writes and how. ``warnings`` collects what becomes Warning headers.
 
     ``require_create`` raises ApiError 403 unless the user may create the object that an update or patch is about.
@@ -88,8 +88,7 @@ class Item(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(Struct, frozen=True):
     """An answer to LIST. ``continuation`` and ``remaining`` (None: unknown or nothing) belong in the list's metadata.
 
     ``json`` is the whole List object, joined once and kept while nothing changed. ``renderings`` are other bodies of
@@ -101,11 +100,10 @@ class Listing:
     continuation: str
     remaining: int | None
     json: bytes
-    renderings: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    renderings: dict[str, bytes] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class ListOptions:
+class ListOptions(Struct, frozen=True):
     """The query parameters that LIST, WATCH and DELETECOLLECTION share; resource_version None means not given."""
 
     label_selector: str = ""
@@ -119,8 +117,7 @@ class ListOptions:
     timeout: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
+class DeleteOptions(Struct, frozen=True):
     """The body (or query) of DELETE. ``propagation`` is Foreground, Background, Orphan or empty for the default."""
 
     grace_period: int | None = None
@@ -160,8 +157,7 @@ class Watch(Protocol):
 Sink = Callable[[Sequence[WatchEvent]], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
+class Deleted(Struct, frozen=True):
     """Outcome of DELETE. ``item`` is the object as it was (gone) or as it is now (waiting for finalizers or grace);
     ``gone`` tells which. The server answers a Status for most kinds and the object for those upstream does."""
 

@@ -1,4 +1,4 @@
-"""The Container Runtime Interface as the kubelet sees it: plain dataclasses and two Protocols.
+"""The Container Runtime Interface as the kubelet sees it: plain values and two Protocols.
 
 The shapes follow CRI v1 (https://github.com/kubernetes/cri-api, runtime.v1) with Python names, so that the
 embedded engine and a gRPC client for containerd or CRI-O are interchangeable. Times are nanoseconds since the epoch,
@@ -8,30 +8,12 @@ embedded engine and a gRPC client for containerd or CRI-O are interchangeable. T
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from msgspec import Struct, field
+
 from podkeeper.runtime.podnetwork import PortMapping
-
-
-class RuntimeFailure(Exception):
-    """A runtime operation failed. The text names the operation, the object and the cause."""
-
-
-class NotFound(RuntimeFailure):
-    """The sandbox, container or image is not known."""
-
-
-class ImagePullFailure(RuntimeFailure):
-    """A pull failed; ``reason`` is the kubelet's word for it (ErrImagePull, InvalidImageName, RegistryUnavailable).
-
-    RegistryUnavailable means that no registry answered at all, as opposed to one that refused.
-    """
-
-    def __init__(self, message: str, reason: str = "ErrImagePull") -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class NamespaceMode(Enum):
@@ -67,16 +49,14 @@ class MountPropagation(Enum):
     BIDIRECTIONAL = 2
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityProfile:
+class SecurityProfile(Struct, frozen=True):
     """A seccomp or AppArmor profile: ``RuntimeDefault``, ``Unconfined`` or ``Localhost`` with a path or name."""
 
     type: str = "RuntimeDefault"
     localhost_ref: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NamespaceOptions:
+class NamespaceOptions(Struct, frozen=True):
     """Namespaces of a sandbox and of its containers. ``target_id`` names a container when pid is TARGET."""
 
     network: NamespaceMode = NamespaceMode.POD
@@ -85,8 +65,7 @@ class NamespaceOptions:
     target_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxSecurityContext:
+class SandboxSecurityContext(Struct, frozen=True):
     """What the infra container gets and its containers inherit."""
 
     namespaces: NamespaceOptions = NamespaceOptions()
@@ -99,8 +78,7 @@ class SandboxSecurityContext:
     selinux: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class DNSConfig:
+class DNSConfig(Struct, frozen=True):
     """What becomes the sandbox's resolv.conf."""
 
     servers: Sequence[str] = ()
@@ -108,8 +86,7 @@ class DNSConfig:
     options: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """Linux resources of a container (or, summed, of a pod). None leaves the kernel's default.
 
     ``memory_limit`` in bytes, ``unified`` are raw cgroup v2 settings, ``hugepage_limits`` page size -> bytes.
@@ -128,8 +105,7 @@ class Resources:
     unified: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxConfig:
+class SandboxConfig(Struct, frozen=True):
     """What RunPodSandbox needs. ``attempt`` counts rebuilds of the same pod's sandbox, from 0.
 
     ``cgroup_parent`` is a path below the cgroup root (``/podkeeper-NODE/burstable/podUID``), created by the kubelet.
@@ -153,8 +129,7 @@ class SandboxConfig:
     runtime_handler: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A bind mount. ``host_path`` exists when the container is created; symlinks in it are not resolved again."""
 
     container_path: str
@@ -164,8 +139,7 @@ class Mount:
     propagation: MountPropagation = MountPropagation.PRIVATE
 
 
-@dataclass(frozen=True, slots=True)
-class Device:
+class Device(Struct, frozen=True):
     """A device node of the host. ``permissions`` out of ``rwm``."""
 
     container_path: str
@@ -173,8 +147,7 @@ class Device:
     permissions: str = "rwm"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSecurityContext:
+class ContainerSecurityContext(Struct, frozen=True):
     """Who the container's process is and what it may do. ``add_capabilities`` may be ``ALL``, without CAP_.
 
     ``masked_paths`` and ``readonly_paths`` None mean the engine's defaults, () none at all (procMount Unmasked);
@@ -198,8 +171,7 @@ class ContainerSecurityContext:
     apparmor: SecurityProfile = SecurityProfile()
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerConfig:
+class ContainerConfig(Struct, frozen=True):
     """What CreateContainer needs. ``command`` replaces the image's entrypoint, ``args`` its cmd, as in Kubernetes.
 
     ``image`` is the image id that ImageService answered. ``log_path`` is relative to the sandbox's log directory.
@@ -226,8 +198,7 @@ class ContainerConfig:
     stop_signal: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxStatus:
+class SandboxStatus(Struct, frozen=True):
     """A sandbox as the engine knows it; the identity fields repeat its config."""
 
     id: str
@@ -244,8 +215,7 @@ class SandboxStatus:
     runtime_handler: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerStatus:
+class ContainerStatus(Struct, frozen=True):
     """A container as the engine knows it. ``reason`` is Completed, Error, OOMKilled, StartError or ContainerCannotRun.
 
     ``image`` is the name it was created with, ``image_id`` the id, ``image_ref`` the repository digest where known.
@@ -276,8 +246,7 @@ class ContainerStatus:
     user: tuple[int, int, tuple[int, ...]] = (0, 0, ())
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """What a container or sandbox uses: CPU nanoseconds since it began, memory bytes; ``timestamp`` is when read."""
 
     timestamp: int
@@ -299,8 +268,7 @@ class EventKind(Enum):
     DELETED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeEvent:
+class RuntimeEvent(Struct, frozen=True):
     """One change of state. ``container_id`` is empty when the sandbox (its infra container) itself is meant."""
 
     kind: EventKind
@@ -309,8 +277,7 @@ class RuntimeEvent:
     container_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ExecResult:
+class ExecResult(Struct, frozen=True):
     """The outcome of a command that ran to its end."""
 
     exit_code: int
@@ -442,8 +409,7 @@ class RuntimeService(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RuntimeInfo:
+class RuntimeInfo(Struct, frozen=True):
     """``ready`` and ``network_ready`` with a reason when they are not; ``handler`` is the OCI runtime in use."""
 
     name: str
@@ -454,8 +420,7 @@ class RuntimeInfo:
     handler: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageStatus:
+class ImageStatus(Struct, frozen=True):
     """An image of this node. ``id`` is the config digest (sha256:...); tags and digests are full references."""
 
     id: str
@@ -467,13 +432,15 @@ class ImageStatus:
     local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class PullCredentials:
+class PullCredentials(Struct, frozen=True):
     """What an image pull secret says for one registry. Its repr shows no secret."""
 
     username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
+    password: str = ""
+    identity_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(username={self.username!r})"
 
 
 class ImageService(Protocol):

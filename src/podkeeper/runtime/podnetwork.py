@@ -6,16 +6,16 @@ The network room implements it (native bridge, CNI plugins), cluster hands an im
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 
 class PodNetworkError(Exception):
     """An operation on a pod's network failed; the text says what was attempted, why it failed and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class PortMapping:
+class PortMapping(Struct, frozen=True):
     """One hostPort. ``protocol`` is TCP, UDP or SCTP; ``host_ip`` empty means every address of the node."""
 
     container_port: int
@@ -24,8 +24,7 @@ class PortMapping:
     host_ip: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PodNetworkRequest:
+class PodNetworkRequest(Struct, frozen=True):
     """Whose network it is. ``netns`` is a path (``/proc/PID/ns/net`` or a bind mount) that is valid during the call."""
 
     sandbox_id: str
@@ -38,8 +37,7 @@ class PodNetworkRequest:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PodNetworkStatus:
+class PodNetworkStatus(Struct, frozen=True):
     """What ``add`` set up. ``ips`` has the primary address first, without prefix length."""
 
     ips: tuple[str, ...]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from random import Random
 
 import numpy as np
+from msgspec import Struct, field
 
 from podkeeper.scheduler.columns import Columns
 from podkeeper.scheduler.framework import Filter, Score
@@ -21,8 +21,7 @@ NOT_HELPFUL = "Preemption is not helpful for scheduling"
 NO_VICTIMS = "No preemption victims found for incoming pod"
 
 
-@dataclass(frozen=True, slots=True)
-class Unschedulable:
+class Unschedulable(Struct, frozen=True):
     """No node fits. ``reasons`` counts upstream's words, ``incurable`` the nodes that no preemption could free."""
 
     nodes: int

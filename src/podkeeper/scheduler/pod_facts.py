@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods import ports, priority, requests
@@ -16,8 +17,7 @@ DEFAULT_MILLI_CPU = 100
 DEFAULT_MEMORY = 200 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class PodFacts:
+class PodFacts(Struct, frozen=True):
     """``requests`` count as the columns do (milli-CPU for cpu, else plain numbers), ``nonzero`` (milli-CPU, bytes)."""
 
     pod: v1.Pod

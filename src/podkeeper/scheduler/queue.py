@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from podkeeper.foundation.backoff import BackOff
 from podkeeper.foundation.clock import Clock
@@ -23,8 +24,7 @@ BASE_SECONDS, MAX_SECONDS = 1.0, 10.0
 LONGEST_WAIT = 300.0
 
 
-@dataclass(slots=True)
-class _Entry:
+class _Entry(Struct):
     facts: PodFacts
     order: tuple[int, float, int]
     due: float = 0.0

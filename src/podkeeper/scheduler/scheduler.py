@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from random import Random
+
+from msgspec import Struct
 
 from podkeeper.api import timestamps
 from podkeeper.api.core import v1
@@ -36,8 +37,7 @@ NODE_PLUGINS = frozenset(plugin.name for plugin in default_filters())
 POD_PLUGINS = frozenset({"NodeResourcesFit", "NodePorts"})
 
 
-@dataclass(frozen=True, slots=True)
-class SchedulerConfig:
+class SchedulerConfig(Struct, frozen=True):
     """``name`` is what pods say in spec.schedulerName; ``binders`` bounds the bindings under way at once."""
 
     name: str = DEFAULT_SCHEDULER

@@ -8,9 +8,10 @@ A revision is a positive integer that grows by at least one with every change an
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
+
+from msgspec import Struct
 
 
 class StoreError(Exception):
@@ -66,8 +67,7 @@ class Change(Enum):
     DELETE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One key's value as of ``revision`` (its last change); ``created`` is the revision that created it."""
 
     key: str
@@ -76,8 +76,7 @@ class Record:
     created: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One log entry. For a DELETE ``record.value`` is the last value and ``record.revision`` the deletion's own."""
 
     change: Change
@@ -85,8 +84,7 @@ class Entry:
     previous: Record | None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(Struct, frozen=True):
     """An answer to ``range``: records in key order as of ``revision``; ``remaining`` counts those after the last."""
 
     records: Sequence[Record]

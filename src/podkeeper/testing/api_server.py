@@ -10,9 +10,11 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+
+from msgspec.structs import replace
 
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.config import ApiServerConfig
@@ -20,6 +22,7 @@ from podkeeper.apiserver.server import ApiServer
 from podkeeper.foundation.certificates import Authority, new_private_key, private_key_pem
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.keyfiles import KeyPair, write_private
+from podkeeper.foundation.listening import open_listener
 from podkeeper.registry.assembly import RegistryConfig, StoreRegistry, open_registry
 from podkeeper.storage.memory import MemoryStore
 from podkeeper.storage.store import Store
@@ -77,7 +80,6 @@ def prepare_config(directory: Path) -> tuple[ApiServerConfig, Authority]:
         admin_token_file=directory / "admin.token",
         kubelet_client_certificate=kubelet.certificate,
         kubelet_client_key=kubelet.key,
-        port=0,
         advertise_address=ADVERTISED,
     )
     return config, authority
@@ -90,7 +92,7 @@ async def running_api_server(
     """Runs a server until the block ends. A store that is passed in stays open. ``told`` are fields of its
     configuration."""
     config, authority = prepare_config(directory)
-    config = replace(config, port=port, **told)
+    config = replace(config, **told)
     clock = clock or SystemClock()
     backing = store or MemoryStore()
     admission = AdmissionChain(config.admission)
@@ -100,7 +102,7 @@ async def running_api_server(
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(registry.run(started))
         await started.wait()
-        serving = tasks.create_task(server.serve())
+        serving = tasks.create_task(server.serve(open_listener("127.0.0.1", port)))
         await server.on_listening.wait()
         token = config.admin_token_file.read_text().strip()
         url = f"https://127.0.0.1:{server.port}"

@@ -12,7 +12,9 @@ import hashlib
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.runtime.cri import (
@@ -21,14 +23,11 @@ from podkeeper.runtime.cri import (
     ContainerStatus,
     EventKind,
     ExecResult,
-    ImagePullFailure,
     ImageStatus,
     NamespaceMode,
-    NotFound,
     PullCredentials,
     Resources,
     RuntimeEvent,
-    RuntimeFailure,
     RuntimeInfo,
     SandboxConfig,
     SandboxState,
@@ -36,6 +35,7 @@ from podkeeper.runtime.cri import (
     Usage,
 )
 from podkeeper.runtime.engine.events import EventHub, Subscription
+from podkeeper.runtime.failures import ImagePullFailure, NotFound, RuntimeFailure
 
 ExecScript = Callable[[ContainerStatus, Sequence[str]], ExecResult]
 _TERMINATED, _KILLED, _START_ERROR = 143, 137, 128

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from podkeeper.api.resources import RESOURCES
 from podkeeper.apiserver.bootstrap import api_services, ensure

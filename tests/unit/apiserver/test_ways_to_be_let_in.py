@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
+from msgspec.structs import replace
 
 from podkeeper.apiserver.authentication.anonymous import Anonymity
 from podkeeper.apiserver.authentication.flags import AuthenticationOptions

@@ -15,6 +15,20 @@ def test_a_process_does_not_load(component: str, library: str) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("library", ["asyncio", "cryptography", "msgspec", "ssl"])
+def test_the_supervisor_costs_an_interpreter(library: str) -> None:
+    code = (
+        f"import podkeeper.cluster.components, podkeeper.cluster.supervisor, sys; sys.exit({library!r} in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("library", ["asyncio", "msgspec", "yaml"])
+def test_a_command_loads_what_it_needs(library: str) -> None:
+    code = f"import podkeeper.cli.commands, podkeeper.cli.cluster_commands, sys; sys.exit({library!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_an_api_server_without_clients_in_go_does_not_load_protobuf() -> None:
     code = "import podkeeper.cluster.processes.apiserver, sys; sys.exit('podkeeper.api.protobuf' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

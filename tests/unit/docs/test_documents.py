@@ -79,7 +79,7 @@ def mistake(words: Sequence[str]) -> str:
     command: click.Command = podkeeper
     rest = list(words)
     while isinstance(command, click.Group) and rest and not rest[0].startswith("-"):
-        known = command.commands.get(rest[0])
+        known = command.get_command(click.Context(command), rest[0])
         if known is None:
             return f"{command.name} has no command {rest[0]}"
         command, rest = known, rest[1:]

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from podkeeper.api.core import v1
 from podkeeper.api.meta import v1 as meta
-from podkeeper.runtime.cri import ExecResult, RuntimeFailure
+from podkeeper.runtime.cri import ExecResult
+from podkeeper.runtime.failures import RuntimeFailure
 
 Make = Callable[..., v1.Pod]
 

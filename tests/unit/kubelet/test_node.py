@@ -6,11 +6,11 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from msgspec.structs import replace as changed
 
 from podkeeper.api.coordination import v1 as coordination

@@ -20,7 +20,8 @@ from podkeeper.kubelet.server import channels, spdy, tunnel
 from podkeeper.kubelet.server.access import tls_context
 from podkeeper.kubelet.server.server import NodeServer
 from podkeeper.kubelet.server.spdy import Pinged, Received, Reset, Session
-from podkeeper.runtime.cri import ExecResult, RuntimeFailure
+from podkeeper.runtime.cri import ExecResult
+from podkeeper.runtime.failures import RuntimeFailure
 
 Make = Callable[..., v1.Pod]
 Get = Callable[..., Awaitable[tuple[int, str]]]

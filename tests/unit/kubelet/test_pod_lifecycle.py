@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from podkeeper.api.core import v1
-from podkeeper.runtime.cri import ContainerState, RuntimeFailure
+from podkeeper.runtime.cri import ContainerState
+from podkeeper.runtime.failures import RuntimeFailure
 
 Make = Callable[..., v1.Pod]
 

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from podkeeper.api.core import v1
 from podkeeper.api.quantity import Quantity
-from podkeeper.runtime.cri import RuntimeFailure, Usage
+from podkeeper.runtime.cri import Usage
+from podkeeper.runtime.failures import RuntimeFailure
 
 Make = Callable[..., v1.Pod]
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api.apply import comparison
 from podkeeper.api.apply.comparison import UndeclaredField, fields_of
@@ -52,8 +54,7 @@ _UNMANAGED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(Struct, frozen=True):
     """Who writes: the field manager's name, and when (RFC 3339)."""
 
     name: str

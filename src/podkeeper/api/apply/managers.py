@@ -6,8 +6,9 @@ in one version and then in another is the same manager still.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from podkeeper.api.apply.fieldsets import FieldSet, ordered, union
 
@@ -41,8 +42,7 @@ class Manager(NamedTuple):
         return text if self.applies else f"{text} using {self.api_version}"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """The fields of one manager, in order, in the API version that they were last written in; ``time`` is RFC 3339."""
 
     fields: FieldSet

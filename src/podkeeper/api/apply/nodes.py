@@ -7,9 +7,10 @@ custom one. Types that refer to themselves are taken apart as far as a walk goes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from podkeeper.api import schema
 from podkeeper.api.schema import Property, TypeSchema
@@ -19,8 +20,7 @@ from podkeeper.api.structural.schema import Schema
 Form = Literal["scalar", "struct", "map", "list", "any"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Node:
+class Node(Struct, frozen=True, eq=False):
     """One place in a type.
 
     atomic: owned and replaced as a whole.

@@ -10,8 +10,9 @@ Source: Kubernetes KEP-555, Server-side Apply, and its reference page.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from podkeeper.api.apply import comparison, merging
 from podkeeper.api.apply.comparison import Comparison, fields_of

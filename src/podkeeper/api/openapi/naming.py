@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api.catalogue import Resource
 
 
-@dataclass(frozen=True, slots=True)
-class Names:
+class Names(Struct, frozen=True):
     """The operationIds and the tag of what is below one path: ``prefix`` is ``CoreV1``, ``scope`` ``Namespaced`` or
     empty, ``kind`` the owner's, ``suffix`` the subresource's. A group's own names have neither scope nor kind."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api.catalogue import Resource, Subresource
 from podkeeper.api.openapi.naming import Names
@@ -105,8 +107,7 @@ RETURNS_DELETED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One method of one path. ``name`` is its operationId. ``kind`` is what it is about, ``body`` and ``answer`` are
     what it takes and gives; each is None where there is none, and an answer without a kind is text."""
 

@@ -7,8 +7,9 @@ Source: https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from podkeeper.api.selectors import labels as selectors
 from podkeeper.api.selectors.labels import Labels, Selector, as_integer
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from podkeeper.api.core import v1
 
 
-@dataclass(frozen=True, slots=True)
-class NodeFacts:
+class NodeFacts(Struct, frozen=True):
     """What selection looks at in a node."""
 
     name: str
@@ -90,8 +90,7 @@ def _compares(operator: str, value: str | None, bounds: tuple[str, ...]) -> bool
     return number > bound if operator == "Gt" else number < bound
 
 
-@dataclass(frozen=True, slots=True)
-class PodTerm:
+class PodTerm(Struct, frozen=True):
     """A pod affinity term, ready to be asked: which pods, in which namespaces, per value of which node label."""
 
     pods: Selector

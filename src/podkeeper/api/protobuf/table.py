@@ -19,10 +19,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+from msgspec import Struct
 
 _FORM = re.compile(r"(\d+)(\*?)(\??)([=\[{]?)(.+)")
 #: Every API version has these kinds, which are messages of meta/v1.
@@ -33,8 +34,7 @@ _EVERYWHERE = frozenset(
 _UNVERSIONED = frozenset(("APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "List", "Status"))
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field. ``form`` is ``""``, ``=``, ``[`` or ``{``, as above."""
 
     name: str

@@ -8,8 +8,9 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selector
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
+
+from msgspec import Struct
 
 from podkeeper.api.selectors.labels import SelectorError
 
@@ -18,8 +19,7 @@ __all__ = ["EVERYTHING", "Requirement", "Selector", "SelectorError", "escape", "
 _OPERATORS = ("!=", "==", "=")
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """A field, and the value that it must have, or must not have when ``negated``."""
 
     field: str
@@ -30,8 +30,7 @@ class Requirement:
         return f"{self.field}{'!=' if self.negated else '='}{escape(self.value)}"
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(Struct, frozen=True, dict=True):
     """Requirements, all of which must hold."""
 
     requirements: tuple[Requirement, ...] = ()

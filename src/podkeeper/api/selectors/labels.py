@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from podkeeper.api import names
 
@@ -32,8 +33,7 @@ class SelectorError(ValueError):
     """The selector cannot be understood; the message is upstream's."""
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(Struct, frozen=True, dict=True):
     """One condition on one label key. Make it with ``requirement``, which checks it."""
 
     key: str
@@ -60,8 +60,7 @@ class Requirement:
         return f"{self.key}{_SYMBOLS[self.operator]}{listed}"
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(Struct, frozen=True, dict=True):
     """Requirements sorted by key, all of which must hold. ``nothing`` matches no object whatever its labels."""
 
     requirements: tuple[Requirement, ...] = ()

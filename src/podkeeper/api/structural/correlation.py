@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api.structural.schema import Schema
 
 MISSING: Any = msgspec.UNSET
 
 
-@dataclass(frozen=True, slots=True)
-class Correlation:
+class Correlation(Struct, frozen=True):
     """``value`` is what a place was before: ``MISSING`` where that cannot be said. Then ``around``, the nearest place
     that can be compared, decides whether anything has changed: its new and its old value."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.catalogue import PrinterColumn, Resource, Subresource
 from podkeeper.api.structural.schema import Schema, parse
@@ -20,8 +21,7 @@ _VERSION = re.compile(r"v(\d+)(?:(alpha|beta)(\d+))?")
 _STABILITY = {None: 2, "beta": 1, "alpha": 0}
 
 
-@dataclass(frozen=True, slots=True)
-class ScalePaths:
+class ScalePaths(Struct, frozen=True):
     """Where a kind keeps what its Scale shows. ``selector`` is empty where it has none."""
 
     replicas: Path = ("spec", "replicas")
@@ -29,14 +29,13 @@ class ScalePaths:
     selector: Path = ()
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(Struct, frozen=True, dict=True):
     """One version of a definition."""
 
     name: str
     served: bool
     storage: bool
-    tree: Tree = field(repr=False)
+    tree: Tree
     status: bool = False
     scale: ScalePaths | None = None
     columns: tuple[PrinterColumn, ...] = ()
@@ -58,8 +57,7 @@ class Version:
         return self._given | {"x-kubernetes-preserve-unknown-fields": True} if preserves else self._given
 
 
-@dataclass(frozen=True)
-class Definition:
+class Definition(Struct, frozen=True):
     """What a definition says, by its accepted names."""
 
     group: str
@@ -73,7 +71,7 @@ class Definition:
     categories: tuple[str, ...] = ()
     preserves: bool = False
     #: How to reach who converts between the versions; None where they differ in name alone.
-    webhook: Tree | None = field(default=None, repr=False)
+    webhook: Tree | None = None
     #: Its objects are being deleted: there will be no new ones.
     terminating: bool = False
 

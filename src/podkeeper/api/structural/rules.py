@@ -9,8 +9,9 @@ Source: Kubernetes reference, Custom Resources, "Validation rules"; apiextension
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from podkeeper.api.cel import (
     Budget,
@@ -39,11 +40,10 @@ _LONGEST_MESSAGE = 5 * 1024
 _OUT_OF_BUDGET = "validation failed due to running out of cost budget, no further validation rules will be run"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A compiled rule. ``path`` is where its failures are shown, below the place that it judges."""
 
-    tree: Tree = field(repr=False)
+    tree: Tree
     program: Program
     message: Program | None = None
     path: str = ""
@@ -64,8 +64,7 @@ class Rule:
         return str(self.tree.get("message") or self.tree["rule"]).strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A place with rules, or on the way to some."""
 
     schema: Schema

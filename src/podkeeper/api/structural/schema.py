@@ -9,16 +9,16 @@ Source: Kubernetes reference, Custom Resources, "Specifying a structural schema"
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 Tree = dict[str, Any]
 
 _MISSING = object()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Schema:
+class Schema(Struct, frozen=True, eq=False):
     """One place. ``type`` is empty where anything may stand; ``tree`` is the schema as it was given.
 
     ``values`` is the schema of additionalProperties: None where it is not given (or false), a schema without a type for

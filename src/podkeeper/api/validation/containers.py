@@ -6,8 +6,9 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/p
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from podkeeper.api import names
 from podkeeper.api.validation import environment, probes
@@ -30,8 +31,7 @@ _NO_SIDECAR = "may not be set for init containers without restartPolicy=Always"
 _EPHEMERAL = "cannot be set for an Ephemeral Container"
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What a container's rules need to know of its pod. ``whole`` is false for a template."""
 
     volumes: Mapping[str, v1.Volume]

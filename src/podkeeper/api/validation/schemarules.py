@@ -7,8 +7,10 @@ apiextensions-apiserver, pkg/apis/apiextensions/validation.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from podkeeper.api.cel import CelError, Declaration, Environment, Program, WrongType, of_structural, types
 from podkeeper.api.cel.declarations import MAX_REQUEST
@@ -53,8 +55,7 @@ def schema_rules(found: Found, at: str, schema: Schema) -> None:
     bill.close(at)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(Struct, frozen=True):
     """A place of a schema: ``schema`` has the rules, ``spine`` the types (they differ within allOf).
 
     ``times`` is how often it may occur in an object (None: nobody says), ``uncorrelated`` the list whose items cannot
@@ -149,8 +150,7 @@ def _field_path(found: Found, at: str, path: str, schema: Schema) -> None:
         found.invalid(at, path, "fieldPath must be a valid path")
 
 
-@dataclass(slots=True)
-class _Bill:
+class _Bill(Struct):
     """Compiles rules and adds up what they may cost."""
 
     found: Found

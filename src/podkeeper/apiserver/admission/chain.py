@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.apiserver.admission.certificates import (
     CertificateApproval,
@@ -51,8 +52,7 @@ _Key = tuple[Operation, str, str, str]
 _Steps = tuple[tuple[str, Callable[[Attributes], Awaitable[None]]], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What plugins work with."""
 
     live: LiveObjects

@@ -9,9 +9,10 @@ Control, "matchConditions", and Validating Admission Policy, "Validation Express
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.cel import (
     Budget,
@@ -71,8 +72,7 @@ def _request() -> Declaration:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Variables:
+class Variables(Struct, frozen=True):
     """What expressions of one owner may name. ``object_type`` and ``params_type`` are for checking types only."""
 
     has_params: bool = False
@@ -99,8 +99,7 @@ class Variables:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """An expression: its program, or why it has none."""
 
     text: str

@@ -7,11 +7,11 @@ Security Standards by Configuring the Built-in Admission Controller".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec.structs import replace
 
 from podkeeper.apiserver.admission.podsecurity.labels import MODES, is_version
 from podkeeper.apiserver.admission.podsecurity.levels import LEVELS

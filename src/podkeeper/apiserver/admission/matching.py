@@ -6,8 +6,9 @@ Source: Kubernetes reference, Dynamic Admission Control, "Matching requests".
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import not_found
@@ -36,8 +37,7 @@ def is_exempt(attributes: Attributes) -> bool:
     return attributes.resource.group == "admissionregistration.k8s.io" and attributes.resource.name in _EXEMPT
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One entry of ``rules`` or ``resourceRules``. ``names`` empty: objects of any name."""
 
     operations: frozenset[str]

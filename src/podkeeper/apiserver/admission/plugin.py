@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from podkeeper.api import errors
 from podkeeper.api.errors import ApiError
@@ -10,8 +10,7 @@ from podkeeper.apiserver.live import LiveObjects
 from podkeeper.registry.admission import Attributes, Operation
 
 
-@dataclass(frozen=True, slots=True)
-class Interest:
+class Interest(Struct, frozen=True):
     """What a plugin wants to see: operations on resources, each ``group/plural`` (``/pods``) or with ``/subresource``.
 
     No resources: all of them, without subresources unless ``everything`` is wanted."""

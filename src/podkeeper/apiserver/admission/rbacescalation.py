@@ -6,8 +6,9 @@ Upstream does this in front of the store of roles; here it has the shape of all 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from podkeeper.api.errors import ApiError
 from podkeeper.api.user import MASTERS_GROUP

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver.live import LiveObjects
@@ -14,8 +15,7 @@ Tree = dict[str, Any]
 Kind = tuple[str, str, str]
 
 
-@dataclass(slots=True)
-class VersionedWrite:
+class VersionedWrite(Struct):
     """The objects of a write as those of ``resource``, and of the ``kind`` that they have there."""
 
     attributes: Attributes

@@ -6,8 +6,9 @@ Source: upstream's aggregated discovery (KEP-3352): what a server said last is k
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.apiserver.aggregation.remotes import Remote
 
@@ -16,8 +17,7 @@ Tree = dict[str, Any]
 ACCEPT = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """The resources of a version as the server told them last, in the aggregated form; ``fresh`` unless it has not
     answered since."""
 

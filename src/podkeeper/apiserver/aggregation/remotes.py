@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.apiserver.streaming.service_endpoints import ready_endpoints
 
@@ -19,8 +20,7 @@ GROUP, RESOURCE, AVAILABLE = "apiregistration.k8s.io", "apiservices", "Available
 _HTTPS = 443
 
 
-@dataclass(frozen=True, slots=True)
-class Remote:
+class Remote(Struct, frozen=True):
     """One group and version that another server answers. ``ca`` is PEM; empty for the system's own authorities."""
 
     name: str
@@ -45,8 +45,7 @@ class Remote:
         return f"{self.service}.{self.namespace}.svc"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """The Available condition as it is to be."""
 
     status: str

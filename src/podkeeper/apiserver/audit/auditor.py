@@ -10,8 +10,9 @@ import itertools
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from podkeeper.api.errors import ApiError
 from podkeeper.api.user import UserInfo
@@ -27,8 +28,7 @@ from podkeeper.foundation.http import Request, Response
 _GIVEN = b"audit-id"
 
 
-@dataclass(frozen=True, slots=True)
-class AuditOptions:
+class AuditOptions(Struct, frozen=True):
     """Without a policy and a path nothing is logged."""
 
     policy: Path | None = None

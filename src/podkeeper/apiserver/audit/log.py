@@ -10,16 +10,16 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 log = logging.getLogger(__name__)
 
 _DAY = 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(Struct, frozen=True):
     """``path`` "-" is standard output. Days, files and megabytes; 0 days and 0 files keep all."""
 
     path: str = ""

@@ -6,10 +6,11 @@ Source: https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -59,8 +60,7 @@ _LABELS = {
 _LEVELS = {label: level for level, label in _LABELS.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(Struct, frozen=True):
     """What is logged of one request."""
 
     level: Level
@@ -68,8 +68,7 @@ class Ruling:
     omit_managed_fields: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Resources:
+class _Resources(Struct, frozen=True):
     group: str
     resources: tuple[str, ...]
     names: frozenset[str]
@@ -88,8 +87,7 @@ class _Resources:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     ruling: Ruling
     users: frozenset[str]
     groups: frozenset[str]
@@ -117,8 +115,7 @@ class _Rule:
         return not self.resources or any(each.matches(info) for each in self.resources)
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """The rules in their order; what none of them matches is not logged."""
 
     rules: tuple[_Rule, ...]

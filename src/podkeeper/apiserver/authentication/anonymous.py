@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from podkeeper.api.user import ANONYMOUS, UNAUTHENTICATED_GROUP, UserInfo
 
 NOBODY = UserInfo(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
 
 
-@dataclass(frozen=True, slots=True)
-class Anonymity:
+class Anonymity(Struct, frozen=True):
     """``paths`` are the paths at which it counts; empty: everywhere."""
 
     enabled: bool = True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from podkeeper.apiserver.authentication import admin_token, jwt_configuration
 from podkeeper.apiserver.authentication.admin_token import AdminToken

@@ -9,8 +9,9 @@ import datetime
 import hmac
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.errors import unauthorized
 from podkeeper.api.user import UserInfo
@@ -37,8 +38,7 @@ _CAPACITY = 16384
 _WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."  # noqa: S105 - the name of a subprotocol
 
 
-@dataclass(frozen=True, slots=True)
-class Methods:
+class Methods(Struct, frozen=True):
     """What counts beside certificates of the clients' authority and tokens of the cluster's own. ``sources`` are asked
     in their order."""
 

@@ -6,8 +6,9 @@ Source: https://kubernetes.io/docs/reference/command-line-tools-reference/kube-a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from podkeeper.apiserver import serving_flags
 from podkeeper.apiserver.authentication.anonymous import EVERYWHERE, Anonymity
@@ -59,8 +60,7 @@ KNOWN = frozenset(
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticationOptions:
+class AuthenticationOptions(Struct, frozen=True):
     """``configuration`` is the file that is followed, and ``issuers`` what flags say instead of it."""
 
     anonymous: Anonymity = EVERYWHERE

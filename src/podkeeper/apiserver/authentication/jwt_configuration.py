@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.apiserver.authentication.anonymous import Anonymity
 
@@ -28,8 +29,7 @@ class ConfigurationError(ValueError):
     """The configuration cannot be used; says where and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mapped:
+class Mapped(Struct, frozen=True):
     """Where a value comes from: a claim (with a prefix before each value) or an expression."""
 
     claim: str = ""
@@ -40,8 +40,7 @@ class Mapped:
         return bool(self.claim or self.expression)
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """An expression that must be true, else ``message``; or a claim that must have ``required``."""
 
     expression: str = ""
@@ -50,8 +49,7 @@ class Rule:
     required: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(Struct, frozen=True):
     """One issuer and what is made of its claims. ``authority`` is PEM; empty: the system's authorities."""
 
     url: str
@@ -67,8 +65,7 @@ class Issuer:
     algorithms: tuple[str, ...] = ALGORITHMS
 
 
-@dataclass(frozen=True, slots=True)
-class AuthenticationConfiguration:
+class AuthenticationConfiguration(Struct, frozen=True):
     """The file's content; ``anonymous`` is None where it says nothing of it."""
 
     issuers: tuple[Issuer, ...] = ()

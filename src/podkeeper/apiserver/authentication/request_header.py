@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+
+from msgspec import Struct
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.authentication.token_sources import authenticated
@@ -19,8 +20,7 @@ from podkeeper.foundation.http import Request
 Name = tuple[Any, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHeaders:
+class RequestHeaders(Struct, frozen=True):
     """``client_ca`` signs the proxies' certificates; no ``allowed_names`` allow every common name. Headers are
     lower-case."""
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import Struct
 
 from podkeeper.api.user import AUTHENTICATED_GROUP, UserInfo
 from podkeeper.foundation.signing_keys import PublicKey, SigningKey, key_id
@@ -31,8 +31,7 @@ class InvalidToken(Exception):
     """A token that is none of ours, has ended, is for another audience, or whose bound object is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class BoundObject:
+class BoundObject(Struct, frozen=True):
     """An object that a token is tied to: ``kind`` is pod, secret or node. A Secret without UID must hold the token."""
 
     kind: str
@@ -40,8 +39,7 @@ class BoundObject:
     uid: str
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What a verified token says. Times are seconds since the epoch."""
 
     namespace: str

@@ -4,14 +4,14 @@ own."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from podkeeper.api.user import AUTHENTICATED_GROUP, UserInfo
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """Who holds a token. It may be believed without another look until ``until`` (seconds since the epoch)."""
 
     user: UserInfo

@@ -4,8 +4,9 @@ are remembered until a role or binding changes."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
 from podkeeper.api.user import MASTERS_GROUP, UserInfo
@@ -17,8 +18,7 @@ _CAPACITY = 65536
 _NODES_GROUP = "system:nodes"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """Allowed or not, and why (may be empty). ``denied``: somebody said no, instead of nobody yes."""
 
     allowed: bool

@@ -6,14 +6,14 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.apiserver.authorization.rules import Rule
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Struct, frozen=True):
     """One thing that may be done: a verb on a resource (of one name, or of all) or on a path."""
 
     verb: str

@@ -6,8 +6,9 @@ A change bumps ``generation``, by which those who remember decisions notice.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.authorization.rules import Rule, compile_rules
@@ -22,8 +23,7 @@ Subject = tuple[str, str]
 _RoleKey = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """A RoleBinding (with its namespace) or a ClusterRoleBinding (namespace empty)."""
 
     namespace: str
@@ -38,8 +38,7 @@ class Binding:
         return (self.namespace if self.role_kind == "Role" else "", self.role_name)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(Struct, frozen=True):
     """A binding that gives a rule to a subject."""
 
     binding: Binding

@@ -9,8 +9,9 @@ messages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.structural.definition import complete_names
 
@@ -19,8 +20,7 @@ Tree = dict[str, Any]
 NAMES_ACCEPTED, ESTABLISHED = "NamesAccepted", "Established"
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(Struct, frozen=True):
     """What the other definitions of a group have: names of resources and kinds."""
 
     resources: frozenset[str]

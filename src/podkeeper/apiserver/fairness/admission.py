@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.fairness import suggested, work
@@ -39,8 +40,7 @@ class SentAway(Exception):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(Struct, frozen=True):
     """Requests that are treated as one source. ``head`` is the header lines that tell of schema and level by uid."""
 
     schema: str
@@ -50,8 +50,7 @@ class Flow:
     head: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Described:
+class Described(Struct, frozen=True):
     """A waiting request, for those who look at the queues."""
 
     flow: Flow

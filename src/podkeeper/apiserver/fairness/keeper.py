@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.api import timestamps
 from podkeeper.api.errors import ApiError
@@ -30,8 +32,7 @@ Tree = dict[str, Any]
 Trees = Mapping[str, Tree]
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """One object to be created, updated, or (``status``) to be told something."""
 
     resource: str

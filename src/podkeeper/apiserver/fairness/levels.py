@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.apiserver.fairness.queues import Queues, Waiting
 
@@ -19,8 +20,7 @@ from podkeeper.apiserver.fairness.queues import Queues, Waiting
 MOST_SEATS, MOST_PART = 10, 0.15
 
 
-@dataclass(slots=True)
-class Dropped:
+class Dropped(Struct):
     """How often requests were sent away lately: the more, the later they are asked to come again (1 to 32 s)."""
 
     second: int = 0

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -16,8 +17,7 @@ from podkeeper.apiserver.requestinfo import RequestInfo
 _ACCOUNT = "system:serviceaccount:"
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(Struct, frozen=True):
     """One FlowSchema. ``method`` is ByUser, ByNamespace or empty: all requests are one flow then."""
 
     name: str
@@ -43,8 +43,7 @@ class Schema:
         return int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(Struct, frozen=True):
     users: frozenset[str]
     groups: frozenset[str]
     #: Beginnings of the names of all accounts of a namespace.
@@ -67,8 +66,7 @@ class _Rule:
         return bool(self.accounts) and user.name.startswith(self.accounts)
 
 
-@dataclass(frozen=True, slots=True)
-class _Resources:
+class _Resources(Struct, frozen=True):
     verbs: frozenset[str]
     groups: frozenset[str]
     resources: frozenset[str]

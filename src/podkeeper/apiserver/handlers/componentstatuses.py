@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api import resources
 from podkeeper.api.errors import not_found
@@ -18,8 +19,7 @@ from podkeeper.foundation.http import Answer
 _WARNING = ("v1 ComponentStatus is deprecated in v1.19+",)
 
 
-@dataclass(frozen=True, slots=True)
-class _Component:
+class _Component(Struct, frozen=True):
     name: str
     wrong: str
 

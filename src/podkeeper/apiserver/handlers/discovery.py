@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import orjson
+from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver import discovery, responses
@@ -21,8 +21,7 @@ _HEAD = b"Cache-Control: public\r\nVary: Accept\r\n"
 _FORM = {"g": "apidiscovery.k8s.io", "v": "v2", "as": "APIGroupDiscoveryList"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
+class _Document(Struct, frozen=True):
     tree: Tree
     etag: bytes
 

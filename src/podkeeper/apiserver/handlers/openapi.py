@@ -8,11 +8,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import orjson
+from msgspec import Struct
 
 from podkeeper.api import openapi
 from podkeeper.api.catalogue import Resource
@@ -34,8 +34,7 @@ _V3_TYPES = {_JSON: _JSON}
 _V2_TYPES = {_JSON: _JSON, gnostic.MEDIA_TYPE: gnostic.ANSWER_TYPE, gnostic.ANSWER_TYPE: gnostic.ANSWER_TYPE}
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
+class _Document(Struct, frozen=True):
     """Kept compressed: a tenth of the memory, and what most clients ask for."""
 
     zipped: bytes

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from podkeeper.api import codec
 from podkeeper.api.catalogue import Resource
@@ -68,7 +69,7 @@ class ResourceHandlers:
         answer = await self._handlers[call.info.verb](call, verbs)
         if verbs.resource.deprecation and isinstance(answer, Response):
             told = responses.warnings([verbs.resource.deprecation])
-            return dataclasses.replace(answer, headers=(*answer.headers, *told))
+            return replace(answer, headers=(*answer.headers, *told))
         return answer
 
     async def _get(self, call: Call, verbs: ResourceVerbs) -> Answer:
@@ -138,7 +139,7 @@ class ResourceHandlers:
         outcomes = await verbs.delete_collection(context, namespace_of(call, resource), selection, options)
         rendering = call.rendering(resource)
         answer = await self._renderer.listing(call, resource, _deleted_listing(resource, outcomes), rendering)
-        return dataclasses.replace(answer, headers=(*answer.headers, *responses.warnings(context.warnings)))
+        return replace(answer, headers=(*answer.headers, *responses.warnings(context.warnings)))
 
     def _body(self, call: Call, resource: Resource, context: RequestContext) -> Tree:
         """The object in the body, of the kind that the path speaks."""

@@ -10,8 +10,9 @@ place. That holds within one API server.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver.live import LiveObjects
@@ -26,8 +27,7 @@ PATIENCE = 10.0
 _REMEMBERED = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(Struct, frozen=True):
     """A write that was let through."""
 
     uid: str

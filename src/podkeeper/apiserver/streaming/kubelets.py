@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError, internal, not_found
 from podkeeper.apiserver.config import ApiServerConfig
@@ -16,8 +17,7 @@ _DEFAULT_PORT = 10250
 _PREFERRED = ("InternalIP", "ExternalIP", "Hostname", "InternalDNS", "ExternalDNS")
 
 
-@dataclass(frozen=True, slots=True)
-class Location:
+class Location(Struct, frozen=True):
     """A server to pass a request on to. ``tls`` None: plain HTTP. ``server_name`` is what its certificate must say,
     where that is not the host."""
 

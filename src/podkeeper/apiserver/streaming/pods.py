@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
+
+from msgspec.structs import replace
 
 from podkeeper.api import timestamps
 from podkeeper.api.errors import ApiError, Cause, bad_request, invalid, not_found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.apiserver.streaming.html_links import LinkRewriter, through
 from podkeeper.foundation.http import BodyWriter, Streaming
@@ -14,8 +15,7 @@ from podkeeper.foundation.http.client import Exchange, ExchangeFailed
 _CODINGS = {b"gzip": 31, b"deflate": -15}
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where the client sees the server: the path of the proxy, and the names by which the server may call itself."""
 
     prefix: str

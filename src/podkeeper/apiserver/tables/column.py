@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 Tree = Mapping[str, Any]
 #: Makes an object's cells; the float is the present time in seconds since the epoch.
@@ -14,8 +15,7 @@ Cells = Callable[[Tree, float], list[Any]]
 Conditions = Callable[[Tree], list[dict[str, str]]]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column. ``priority`` 0 is always shown, 1 only in wide output."""
 
     name: str
@@ -35,8 +35,7 @@ class Column:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Struct, frozen=True):
     """How a kind is printed."""
 
     columns: tuple[Column, ...]

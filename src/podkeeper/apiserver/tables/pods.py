@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from podkeeper.apiserver.tables.column import (
     Columns,
@@ -28,8 +29,7 @@ _COMPLETED = {
 }
 
 
-@dataclass(slots=True)
-class Restarts:
+class Restarts(Struct):
     """How often containers were restarted, and when the last of them ended."""
 
     count: int = 0
@@ -47,8 +47,7 @@ class Restarts:
         return f"{self.count} ({since(self.last, now)} ago)" if self.count and self.last else str(self.count)
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """What a row says of the containers together."""
 
     reason: str

@@ -6,8 +6,9 @@ Configurations come by name, webhooks of one in the order in which they stand th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.selectors.labels import Selector
 from podkeeper.apiserver.admission.matching import Rule, selector
@@ -19,8 +20,7 @@ GROUP = "admissionregistration.k8s.io"
 _DEFAULT_SECONDS = 10
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Webhook:
+class Webhook(Struct, frozen=True, eq=False):
     """One webhook. ``uid`` tells it from all others; ``conditions`` are (name, expression)."""
 
     uid: str

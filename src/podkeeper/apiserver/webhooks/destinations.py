@@ -6,9 +6,10 @@ Addresses of Services mean nothing where the API server runs: there need not be 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
 from podkeeper.apiserver.streaming.service_endpoints import ServiceResolver
@@ -20,8 +21,7 @@ class NoDestination(Exception):
     """There is nowhere to send a request to, with upstream's words for why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(Struct, frozen=True):
     """An address and port to connect to, the name that the certificate must have, and the path."""
 
     host: str

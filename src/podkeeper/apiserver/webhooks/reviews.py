@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, Cause
@@ -32,8 +32,7 @@ class BadReview(Exception):
     """An answer that breaks the rules, in upstream's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What a webhook answered. ``patch`` None: it changes nothing; ``status`` explains a refusal."""
 
     allowed: bool

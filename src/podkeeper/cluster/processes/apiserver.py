@@ -14,10 +14,11 @@ from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.authentication import flags
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.server import ApiServer
-from podkeeper.cluster.children import stop_on_request, tell_ready
 from podkeeper.cluster.credentials import Credentials
+from podkeeper.cluster.ending import stop_on_request
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.pipes import tell_ready
 from podkeeper.cluster.settings import Settings
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.watched_file import WatchedFile
@@ -30,7 +31,7 @@ from podkeeper.storage.sqlite import SqliteStore
 from podkeeper.storage.store import StoreError
 
 
-async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) -> None:
+async def run(layout: Layout, settings: Settings, options: argparse.Namespace) -> None:
     """Serves until told to stop; what was acknowledged is on disk, whatever ends this process."""
     clock, config = SystemClock(), server_config(layout, settings)
     _allow_descriptors()
@@ -51,7 +52,7 @@ async def run(layout: Layout, settings: Settings, _options: argparse.Namespace) 
                 compacting = tasks.create_task(compact_periodically(store, clock), name="compaction")
                 rewriting = _follow_encryption(tasks, encrypted, hidden, clock)
                 await started.wait()
-                serving = tasks.create_task(server.serve(), name="server")
+                serving = tasks.create_task(server.serve(options.listener), name="server")
                 await server.on_listening.wait()
                 tell_ready()
                 await stop.wait()
@@ -83,8 +84,6 @@ def server_config(layout: Layout, settings: Settings) -> ApiServerConfig:
         admin_token_file=made.admin_token,
         kubelet_client_certificate=made.kubelet_client.certificate,
         kubelet_client_key=made.kubelet_client.key,
-        bind_address="::" if ":" in settings.node_ip else "0.0.0.0",  # noqa: S104 - clients come from other machines too
-        port=settings.port,
         advertise_address=settings.node_ip,
         issuer=f"https://kubernetes.default.svc.{settings.cluster_domain}",
         kubernetes_service_ip=settings.kubernetes_service_ip,

@@ -12,9 +12,10 @@ from random import SystemRandom
 
 from podkeeper.client.informer import InformerFactory
 from podkeeper.cluster import election
-from podkeeper.cluster.children import tell_ready, until_stopped
 from podkeeper.cluster.credentials import Credentials
+from podkeeper.cluster.ending import until_stopped
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.pipes import tell_ready
 from podkeeper.cluster.processes.connection import connected
 from podkeeper.cluster.settings import Settings
 from podkeeper.controllers.manager import ControllerManager, ControllersConfig

@@ -15,10 +15,11 @@ from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import Informer
 from podkeeper.client.reflector import Selection
 from podkeeper.cluster import network_namespace
-from podkeeper.cluster.children import tell_ready, until_stopped
 from podkeeper.cluster.credentials import Credentials
+from podkeeper.cluster.ending import until_stopped
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.pipes import tell_ready
 from podkeeper.cluster.processes.connection import connected
 from podkeeper.cluster.settings import Settings
 from podkeeper.foundation.cgroups import detect, missing_controllers, open_cgroups
@@ -27,9 +28,9 @@ from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.kubelet import Kubelet
 from podkeeper.network.bridge import BridgeConfig, BridgeNetwork
 from podkeeper.network.nftables import NftablesError
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.config import EngineConfig
 from podkeeper.runtime.engine.engine import Engine
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 
 _log = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/certificate-sign
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 CLIENT = "kubernetes.io/kube-apiserver-client"
 KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
@@ -18,8 +19,7 @@ _SIGNATURE, _ENCIPHERMENT = "digital signature", "key encipherment"
 _CLIENT_AUTH, _SERVER_AUTH = "client auth", "server auth"
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What the certificate request names."""
 
     common_name: str = ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from podkeeper.foundation.cgroups.tree import CgroupError
 
@@ -20,8 +21,7 @@ class CgroupMode(Enum):
     UNIFIED = "v2"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """``controllers`` are those of version 1 (a named hierarchy is ``name=systemd``) with their mount points."""
 
     mode: CgroupMode

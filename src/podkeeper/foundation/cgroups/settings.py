@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.foundation.cgroups.tree import Limits
 
 DEFAULT_PERIOD = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One value for one file; ``controller`` says which hierarchy of version 1 has it."""
 
     controller: str

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 
 class CgroupError(Exception):
     """An operation on a control group failed; the text names the group, the cause and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Settings of a group; None leaves what is there.
 
     ``cpu_shares`` is version 1's scale (2 to 262144, 1024 for one core); ``cpu_quota`` and ``cpu_period`` are
@@ -34,8 +34,7 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class CgroupUsage:
+class CgroupUsage(Struct, frozen=True):
     """What a group and those below it use: CPU nanoseconds since they began, memory in bytes."""
 
     cpu_ns: int = 0

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -75,8 +76,7 @@ class Request:
         return self.headers.get(name, b"").decode("latin-1")
 
 
-@dataclass(slots=True)
-class Response:
+class Response(Struct):
     """A complete answer. ``head`` is prepared header lines, each with its line end; ``headers`` are added to them."""
 
     status: int
@@ -118,8 +118,7 @@ class BodyWriter(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Streaming:
+class Streaming(Struct):
     """An answer whose body comes while ``run`` runs; it ends in good order when ``run`` returns.
 
     ``abandon`` is called instead of ``run`` when there is nobody left to write to."""
@@ -131,8 +130,7 @@ class Streaming:
     abandon: Callable[[], None] | None = None
 
 
-@dataclass(slots=True)
-class Takeover:
+class Takeover(Struct):
     """The connection leaves HTTP. ``run`` gets the transport, which is its own to close, and the bytes already read.
 
     ``abandon`` is called instead when the client has gone."""

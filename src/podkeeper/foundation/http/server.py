@@ -10,14 +10,14 @@ import email.utils
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.foundation.http.connection import Connection
 from podkeeper.foundation.http.messages import Handler
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Bytes of a request's head and body, and lines in its head. Seconds: between requests, for a TLS handshake, and
     from a request's first byte until its head and until all of it is there."""
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet.probes.grpc import GRPCFailure, check_health
 from podkeeper.kubelet.probes.http import HTTPFailure, cause_of, http_get, http_target, resolve_port
 from podkeeper.kubelet.probes.outcome import Outcome, Timing, Verdict
-from podkeeper.runtime.cri import RuntimeFailure, RuntimeService
+from podkeeper.runtime.cri import RuntimeService
+from podkeeper.runtime.failures import RuntimeFailure
 
 AGENT = "kube-probe/1.36"
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeTarget:
+class ProbeTarget(Struct, frozen=True):
     """The container that is asked."""
 
     container: v1.Container

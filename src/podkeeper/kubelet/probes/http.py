@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 
@@ -24,8 +25,7 @@ class HTTPFailure(Exception):
     """No answer, or one that counts as failure; the text is upstream's."""
 
 
-@dataclass(frozen=True, slots=True)
-class HTTPTarget:
+class HTTPTarget(Struct, frozen=True):
     """Where to and with which headers."""
 
     url: str

@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import TracebackType
+
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 from podkeeper.foundation.clock import Clock
@@ -29,8 +30,7 @@ from podkeeper.runtime.cri import ContainerState, ContainerStatus, RuntimeServic
 MAX_TRIES = 3
 
 
-@dataclass(slots=True)
-class _Watched:
+class _Watched(Struct):
     """One running container's probes and what they found."""
 
     target: ProbeTarget

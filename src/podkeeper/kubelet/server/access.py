@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from podkeeper.kubelet.config import KubeletConfig
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from podkeeper.foundation.keyfiles import KeyPair
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """Who a certificate says that it is."""
 
     name: str

@@ -7,28 +7,26 @@ v5.channel.k8s.io: as v4, and message ``255, N`` closes stream N (KEP-4006).
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 V5, V4 = "v5.channel.k8s.io", "v4.channel.k8s.io"
 PROTOCOLS = (V5, V4)
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(Struct, frozen=True):
     """Bytes for stdin."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class InputClosed:
+class InputClosed(Struct, frozen=True):
     """Stdin has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resized:
+class Resized(Struct, frozen=True):
     """The terminal has another size."""
 
     width: int

@@ -9,7 +9,8 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 SYN_STREAM, SYN_REPLY, RST_STREAM, PING = 1, 2, 3, 6
 FIN = 0x1
@@ -52,16 +53,14 @@ class SpdyError(Exception):
     """The peer sent what is not SPDY, or more of it than anybody needs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(Struct, frozen=True):
     """The peer opened a stream; ``headers`` have lower-case names."""
 
     stream: int
     headers: Headers = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """Bytes of a stream; ``last`` when the peer sends no more."""
 
     stream: int
@@ -69,15 +68,13 @@ class Received:
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True):
     """The peer gave a stream up."""
 
     stream: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pinged:
+class Pinged(Struct, frozen=True):
     """The peer asks whether we are there; the answer is the same ping."""
 
     number: int

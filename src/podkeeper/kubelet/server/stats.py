@@ -9,7 +9,8 @@ from podkeeper.kubelet.machine import disk_space, meminfo
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_worker import PodWorker
 from podkeeper.kubelet.pod_workers import PodWorkers
-from podkeeper.runtime.cri import NotFound, Usage
+from podkeeper.runtime.cri import Usage
+from podkeeper.runtime.failures import NotFound
 
 Tree = dict[str, Any]
 

@@ -12,7 +12,8 @@ from podkeeper.kubelet.server.log_handler import is_true
 from podkeeper.kubelet.server.lookup import find_pod, running_container
 from podkeeper.kubelet.server.streams import ChannelSocket, PortForward, ProcessStreams, StreamOptions
 from podkeeper.kubelet.server.tunnel import PROTOCOL, Tunnel
-from podkeeper.runtime.cri import Process, RuntimeFailure, RuntimeService, SandboxStatus
+from podkeeper.runtime.cri import Process, RuntimeService, SandboxStatus
+from podkeeper.runtime.failures import RuntimeFailure
 
 HEARTBEAT_SECONDS = 30.0
 #: What port-forward is called where SPDY's own connection carries it.

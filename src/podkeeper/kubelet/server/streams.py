@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import WSMessage, WSMsgType, web
+from msgspec import Struct
 
 from podkeeper.kubelet.server import channels
 from podkeeper.kubelet.waiting import first_of
-from podkeeper.runtime.cri import Process, RuntimeFailure
+from podkeeper.runtime.cri import Process
+from podkeeper.runtime.failures import RuntimeFailure
 
 
 class ChannelSocket(Protocol):
@@ -29,8 +30,7 @@ class ChannelSocket(Protocol):
     async def close(self) -> Any: ...
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
+class StreamOptions(Struct, frozen=True):
     """Which streams the client wants. With ``tty`` there is no stderr of its own."""
 
     stdin: bool = False

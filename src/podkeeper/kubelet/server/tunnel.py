@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiohttp import WSMessage, WSMsgType
+from msgspec import Struct, field
 
 from podkeeper.kubelet.server import spdy
 from podkeeper.kubelet.waiting import first_of
-from podkeeper.runtime.cri import Process, RuntimeFailure
+from podkeeper.runtime.cri import Process
+from podkeeper.runtime.failures import RuntimeFailure
 
 PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 WAITING_PIECES = 64
@@ -35,8 +36,7 @@ class ByteSocket(Protocol):
     async def close(self) -> Any: ...
 
 
-@dataclass(slots=True)
-class _Connection:
+class _Connection(Struct):
     """One connection into the pod: its streams, what the client sent and nobody took yet, and whether it gave up."""
 
     data: int

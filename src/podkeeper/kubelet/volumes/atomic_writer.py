@@ -12,16 +12,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from podkeeper.kubelet.volumes.ownership import give_to_group
 
 DATA, DATA_NEW = "..data", "..data_tmp"
 
 
-@dataclass(frozen=True, slots=True)
-class FileContent:
+class FileContent(Struct, frozen=True):
     """One file: its bytes, its mode, and its owner if not root."""
 
     data: bytes

@@ -7,9 +7,10 @@ Tearing down needs no plugin: a volume is its directory and what is mounted belo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from podkeeper.api.core import v1
 from podkeeper.kubelet.downward import NodeFacts
@@ -21,8 +22,7 @@ class VolumeFailure(Exception):
     """A volume cannot be set up; the text is what the FailedMount event says."""
 
 
-@dataclass(frozen=True, slots=True)
-class VolumeContext:
+class VolumeContext(Struct, frozen=True):
     """One pod's view for its volumes. ``pods_dir`` is the kubelet's, ``pod_ips`` are known once the sandbox is."""
 
     pod: v1.Pod

@@ -8,10 +8,10 @@ https://kubernetes.io/docs/concepts/overview/working-with-objects/field-selector
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from podkeeper.api.errors import bad_request
 from podkeeper.api.selectors import fields as field_selectors
@@ -21,16 +21,14 @@ Path = tuple[str, ...]
 NAME, NAMESPACE = "metadata.name", "metadata.namespace"
 
 
-@dataclass(frozen=True, slots=True)
-class SelectableHead:
+class SelectableHead(Struct, frozen=True):
     """Implements ``item.Head``."""
 
     labels: Mapping[str, str]
     fields: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class Fields:
+class Fields(Struct, frozen=True):
     """The selectable fields of one stored kind beside its name and namespace.
 
     ``paths``: label -> where the value stands; ``defaults``: label -> value when nothing is there; ``fallbacks``: label

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from podkeeper.api.selectors import fields as field_selectors
 from podkeeper.api.selectors import labels as label_selectors
@@ -12,8 +13,7 @@ from podkeeper.registry.cache.selectable import NAME, NAMESPACE
 from podkeeper.registry.item import StoredItem
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Struct, frozen=True, dict=True):
     """Hashable, so that equal selections share work. ``namespace`` empty: all of them."""
 
     namespace: str = ""

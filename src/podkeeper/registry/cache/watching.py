@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from podkeeper.registry.cache.selection import Selection
 from podkeeper.registry.cache.window import ADDED, DELETED, MODIFIED, CacheEvent
@@ -126,8 +127,7 @@ class _Group:
         return rendered
 
 
-@dataclass(frozen=True, slots=True)
-class Subscriber:
+class Subscriber(Struct, frozen=True):
     """Who watches. ``after``: events up to that revision are not for them, even if they are yet to come."""
 
     sink: Sink

@@ -9,16 +9,16 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 from podkeeper.registry.item import StoredItem
 
 ADDED, MODIFIED, DELETED = "ADDED", "MODIFIED", "DELETED"
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEvent:
+class CacheEvent(Struct, frozen=True):
     """One change. ``item`` is the object at this revision (for DELETED as it was last), ``previous`` the one before."""
 
     type: str

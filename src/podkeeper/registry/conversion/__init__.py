@@ -7,8 +7,9 @@ when the registry is assembled: see ``conversion_for``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.registry.conversion import event, horizontalpodautoscaler
@@ -21,8 +22,7 @@ class UnsupportedVersion(ValueError):
     """A version was switched on that this registry cannot convert."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(Struct, frozen=True):
     """Two functions on plain trees. Each returns a tree of its own when it changes anything but apiVersion and kind.
 
     ``identical``: only apiVersion differs, so bytes can be converted without being decoded.

@@ -13,10 +13,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
 from podkeeper.api.structural import Definition
@@ -42,8 +42,7 @@ class ConversionFailed(Exception):
     """Why there are no converted objects."""
 
 
-@dataclass(slots=True)
-class Converters:
+class Converters(Struct):
     """What appears after the registry: who converts, and where tasks run that wait for it."""
 
     converter: Converter | None = None

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
 from random import Random
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from podkeeper.api import names
 from podkeeper.api.errors import ApiError
@@ -45,7 +45,7 @@ _SCALE = "scale"
 _RANDOM = Random()  # noqa: S311
 
 
-class _Unconverted(ServedKind):
+class _Unconverted(ServedKind, frozen=True):
     """A kind that shows writers what they have stored."""
 
     def show(self, item: StoredItem) -> Item:
@@ -57,7 +57,7 @@ class ConvertingVerbs(GenericVerbs):
     """Implements ``verbs.ResourceVerbs``."""
 
     def __init__(self, kind: ServedKind, view: CustomView, conversions: Conversions) -> None:
-        super().__init__(_Unconverted(*(getattr(kind, each.name) for each in fields(kind))))
+        super().__init__(_Unconverted(*(getattr(kind, each) for each in kind.__struct_fields__)))
         self._show = None
         self._reader = GenericVerbs(kind)
         self._view, self._conversions = view, conversions
@@ -79,7 +79,7 @@ class ConvertingVerbs(GenericVerbs):
 
     async def watch(self, namespace: str, options: ListOptions, sink: Sink, closed: Callable[[], None]) -> Watch:
         """See ``ResourceVerbs.watch``; events wait for their conversions, in order."""
-        raw = GenericVerbs(replace(self._kind, view=_AsStored(self._view)))  # type: ignore[arg-type]
+        raw = GenericVerbs(replace(self._kind, view=_AsStored(self._view)))
         watch = _ConvertingWatch(self._view, self._prepare, sink, closed)
         watch.inner = await raw.watch(namespace, options, watch.note, watch.end)
         watch.start(self._kind.backing.converters)

@@ -9,9 +9,10 @@ import base64
 import binascii
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.registry.encryption.ciphers import PLAIN, PROVIDERS, Cipher, Identity, Keyring
 
@@ -23,8 +24,7 @@ class ConfigurationError(ValueError):
     """The file cannot be used; says where and why, and never shows a secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """``resources`` as written: ``secrets``, ``deployments.apps``, ``*.apps``, ``*.`` (core), ``*.*``."""
 
     resources: tuple[str, ...]

@@ -11,10 +11,11 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol, cast
+
+from msgspec.structs import replace
 
 from podkeeper.api.resources import RESOURCES
 from podkeeper.foundation.clock import Clock

@@ -8,10 +8,10 @@ and no module of its own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.api.user import UserInfo
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 Tree = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """Facts about a kind.
 
     generation: metadata.generation counts changes of everything but metadata and status.
@@ -43,8 +42,7 @@ class Rules:
     orphan_by_default: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Who creates an object, and when (an RFC 3339 time)."""
 
     now: str

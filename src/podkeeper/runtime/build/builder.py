@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.runtime.build import copying, dockerfile, stages
 from podkeeper.runtime.build.dockerfile import Instruction
@@ -21,9 +23,10 @@ from podkeeper.runtime.build.runner import Runner, RunRequest
 from podkeeper.runtime.build.settings import DEFAULT_SHELL, SETTINGS, Scope, working_directory
 from podkeeper.runtime.build.snapshotting import Change, Snapshotter, step_key
 from podkeeper.runtime.build.stages import SCRATCH, Plan, Stage
-from podkeeper.runtime.cri import ContainerSecurityContext, ImageStatus, RuntimeFailure
+from podkeeper.runtime.cri import ContainerSecurityContext, ImageStatus
 from podkeeper.runtime.engine.spec import users
 from podkeeper.runtime.engine.spec.rootfs_files import make_directories
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.config import HistoryEntry, ImageConfig, ImageDocument
 from podkeeper.runtime.images.manifests import Platform
 from podkeeper.runtime.images.reference import parse as parse_reference
@@ -41,8 +44,7 @@ _FLAGS: Mapping[str, frozenset[str]] = {
 }
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """A stage on its way. ``layers`` is the image that has its layers so far; ``document`` says the rest."""
 
     layers: str

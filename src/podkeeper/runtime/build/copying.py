@@ -16,13 +16,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from msgspec import structs
+
 from podkeeper.runtime.build.dockerfile import Heredoc, Instruction
 from podkeeper.runtime.build.failure import BuildFailure
 from podkeeper.runtime.build.settings import Scope
 from podkeeper.runtime.build.sources import Request
-from podkeeper.runtime.cri import ContainerSecurityContext, RuntimeFailure
+from podkeeper.runtime.cri import ContainerSecurityContext
 from podkeeper.runtime.engine.spec import users
 from podkeeper.runtime.engine.spec.rootfs_files import open_in_root
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.config import ImageConfig
 from podkeeper.runtime.images.workers import worker
 
@@ -60,7 +63,7 @@ def read(instruction: Instruction, config: ImageConfig, scope: Scope) -> Copy:
         sources=sources,
         destination=_absolute(destination, config.working_dir),
         documents=tuple(
-            replace(document, content=scope.expand(document.content, config)) if document.expand else document
+            structs.replace(document, content=scope.expand(document.content, config)) if document.expand else document
             for document in instruction.heredocs
         ),
         origin=flags.get("from", ""),

@@ -9,7 +9,8 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.runtime.build import words
 from podkeeper.runtime.build.failure import BuildFailure
@@ -22,8 +23,7 @@ _FLAG = re.compile(r"--([a-zA-Z][a-zA-Z0-9-]*)(?:=(\S*))?(?:\s+|$)")
 _HEREDOC = re.compile(r"\d*<<(-?)(?:'([^<']+)'|\"([^<\"]+)\"|([^\s<'\"\\]+))")  # a whole word
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(Struct, frozen=True):
     """A document inside the Dockerfile. ``expand`` is whether variables in it are replaced."""
 
     name: str
@@ -31,8 +31,7 @@ class Heredoc:
     expand: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """One instruction. ``keyword`` is in capitals; ``rest`` is what follows the flags, continuation lines joined."""
 
     line: int
@@ -59,8 +58,7 @@ class Instruction:
         return tuple(array)
 
 
-@dataclass(frozen=True, slots=True)
-class Dockerfile:
+class Dockerfile(Struct, frozen=True):
     """``escape`` is the character of continuation lines and of escaped dollars."""
 
     instructions: tuple[Instruction, ...]

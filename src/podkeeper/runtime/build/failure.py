@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.failures import RuntimeFailure
 
 
 class BuildFailure(RuntimeFailure):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec import Struct, field
 
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
+
+class BuildOptions(Struct, frozen=True):
     """What to build. ``dockerfile`` defaults to ``context``/Dockerfile, ``target`` to the last stage.
 
     ``network`` is what RUN has: ``host`` or ``none``. ``youngest`` (seconds since the epoch, SOURCE_DATE_EPOCH) makes
@@ -25,8 +25,7 @@ class BuildOptions:
     youngest: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class BuildEvent:
+class BuildEvent(Struct, frozen=True):
     """A step begins, or was found ``cached`` (``text`` is the instruction); or a step has ``output``."""
 
     line: int

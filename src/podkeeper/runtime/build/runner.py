@@ -10,20 +10,21 @@ import shutil
 import stat
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from podkeeper.foundation.cgroups import CgroupError
 from podkeeper.runtime import pause
 from podkeeper.runtime.build.failure import BuildFailure
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.directories import Directories
 from podkeeper.runtime.engine.oci_choice import CANDIDATES, Ground
 from podkeeper.runtime.engine.oci_runtimes import OciRuntimes
 from podkeeper.runtime.engine.spec import capabilities, users
 from podkeeper.runtime.engine.spec.rootfs_files import open_in_root
 from podkeeper.runtime.engine.sweep import DirectoryInUse, lock, sweep
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.workers import ended
 
 Output = Callable[[bytes], None]
@@ -41,8 +42,7 @@ _FILESYSTEMS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(Struct, frozen=True):
     """One command. ``rootfs`` is mounted and writable; ``user`` is ``name|uid[:group|gid]``, looked up in it.
 
     ``network`` is ``host`` (the machine's own) or ``none`` (loopback alone).

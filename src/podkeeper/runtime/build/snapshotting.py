@@ -8,9 +8,10 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.runtime.build.failure import BuildFailure
 from podkeeper.runtime.images.config import HistoryEntry, ImageDocument, chain_ids, digest_of
@@ -25,8 +26,7 @@ Change = Callable[[Path], Awaitable[None]]
 _SCRATCH_KEY = "scratch"
 
 
-@dataclass(frozen=True, slots=True)
-class StepImage:
+class StepImage(Struct, frozen=True):
     """The outcome of a step: an image without a configuration of its own. ``changed`` is whether it has a new layer."""
 
     image_id: str

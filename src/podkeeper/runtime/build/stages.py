@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.runtime.build import words
 from podkeeper.runtime.build.dockerfile import Dockerfile, Instruction
@@ -13,8 +14,7 @@ from podkeeper.runtime.images.manifests import Platform
 SCRATCH = "scratch"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """``base`` is another stage's number, or an image reference, or ``scratch``; ``uses`` are stages it copies from."""
 
     number: int
@@ -25,8 +25,7 @@ class Stage:
     uses: frozenset[int]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """The stages to build, in order; the last one is the image. ``arguments`` are those declared before any FROM."""
 
     stages: tuple[Stage, ...]

@@ -10,9 +10,9 @@ import os
 import socket
 from pathlib import Path
 
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine import monitor
 from podkeeper.runtime.engine.containers import Container
+from podkeeper.runtime.failures import RuntimeFailure
 
 _STREAMS = {2: 1, 3: 2}
 _LARGEST_PACKET = 1 << 16

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.runtime.cri import ImageService
 from podkeeper.runtime.images.config import ImageConfig
 
 
-@dataclass(frozen=True, slots=True)
-class EngineConfig:
+class EngineConfig(Struct, frozen=True):
     """``root`` is the engine's directory, ``cgroup`` the group that everything of it is below: no other engine's.
 
     ``oci_runtime`` forces ``crun`` or ``runc``; empty chooses.

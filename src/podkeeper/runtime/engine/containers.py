@@ -14,20 +14,13 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from podkeeper.foundation.cgroups import CgroupError
-from podkeeper.runtime.cri import (
-    ContainerConfig,
-    ContainerState,
-    ContainerStatus,
-    EventKind,
-    ImageStatus,
-    NotFound,
-    Resources,
-    RuntimeFailure,
-)
+from podkeeper.runtime.cri import ContainerConfig, ContainerState, ContainerStatus, EventKind, ImageStatus, Resources
 from podkeeper.runtime.engine.config import Images
 from podkeeper.runtime.engine.directories import remove_directory
 from podkeeper.runtime.engine.endings import START_ERROR_CODE, read_exit, stop_signal_number
@@ -40,12 +33,12 @@ from podkeeper.runtime.engine.sandboxes import Sandbox, Sandboxes, hostname
 from podkeeper.runtime.engine.spec import bundle, process, resources, users
 from podkeeper.runtime.engine.spec.rootfs_files import make_directories
 from podkeeper.runtime.engine.tools import Tools
+from podkeeper.runtime.failures import NotFound, RuntimeFailure
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Container:
+class Container(Struct):
     """One container in memory. ``starting`` holds its end back until its start was announced."""
 
     record: ContainerRecord

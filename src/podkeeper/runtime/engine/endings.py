@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.records import ContainerRecord, Exit
+from podkeeper.runtime.failures import RuntimeFailure
 
 START_ERROR_CODE = 128
 _KILLED = 128 + signal.SIGKILL

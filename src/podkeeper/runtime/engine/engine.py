@@ -23,7 +23,6 @@ from podkeeper.runtime.cri import (
     PullCredentials,
     Resources,
     RuntimeEvent,
-    RuntimeFailure,
     RuntimeInfo,
     SandboxConfig,
     SandboxStatus,
@@ -37,6 +36,7 @@ from podkeeper.runtime.engine.oci_choice import CANDIDATES, Ground
 from podkeeper.runtime.engine.oci_runtimes import OciRuntimes
 from podkeeper.runtime.engine.sandboxes import Sandboxes
 from podkeeper.runtime.engine.tools import Tools
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.podnetwork import PodNetwork
 
 VERSION = "0.1.0"

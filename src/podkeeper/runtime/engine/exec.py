@@ -10,22 +10,23 @@ import secrets
 import shutil
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from podkeeper.runtime.cri import ContainerState, ExecResult, RuntimeFailure
+from msgspec import Struct
+
+from podkeeper.runtime.cri import ContainerState, ExecResult
 from podkeeper.runtime.engine.console import ConsoleSocket, set_size
 from podkeeper.runtime.engine.containers import Container
 from podkeeper.runtime.engine.oci_runtime import PID_FILE, OciRuntime
 from podkeeper.runtime.engine.processes import Child, ProcessIdentity, Streams, spawn
 from podkeeper.runtime.engine.streams import InputStream, OutputStreams
+from podkeeper.runtime.failures import RuntimeFailure
 
 OUTPUT_LIMIT = 16 << 20
 _END_OF_TRANSMISSION = b"\x04"
 
 
-@dataclass(frozen=True, slots=True)
-class ExecRequest:
+class ExecRequest(Struct, frozen=True):
     """What to run where. ``bundle`` is the container's directory."""
 
     container: Container

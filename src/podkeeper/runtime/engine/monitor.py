@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.oci_runtime import LOG, PID_FILE, OciRuntime, OciRuntimeFailure, last_error
 from podkeeper.runtime.engine.processes import Child, ProcessIdentity, Streams, identity_in, spawn
+from podkeeper.runtime.failures import RuntimeFailure
 
 MONITOR_PID_FILE = "conmon.pid"
 MONITOR_ERRORS = "conmon.errors"
@@ -26,8 +27,7 @@ _RESIZE, _REOPEN = 1, 2
 _LONGEST_MESSAGE = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class MonitorConfig:
+class MonitorConfig(Struct, frozen=True):
     """What one monitor is told. ``stdin_once`` closes stdin with the first attached client."""
 
     container_id: str

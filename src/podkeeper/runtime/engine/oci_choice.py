@@ -7,24 +7,25 @@ import logging
 import shutil
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import Struct
+
 from podkeeper.foundation.cgroups import Cgroups, Layout, detect, open_cgroups
-from podkeeper.runtime.cri import RuntimeFailure, SandboxConfig
+from podkeeper.runtime.cri import SandboxConfig
 from podkeeper.runtime.engine import hidden_hierarchies
 from podkeeper.runtime.engine.directories import Directories
 from podkeeper.runtime.engine.oci_runtime import OciRuntime
 from podkeeper.runtime.engine.records import new_id
 from podkeeper.runtime.engine.settings import EngineSettings
 from podkeeper.runtime.engine.spec import bundle as bundles
+from podkeeper.runtime.failures import RuntimeFailure
 
 CANDIDATES = ("crun", "runc")
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(Struct, frozen=True):
     """What containers stand on: an engine's directories, its control group, and the machine's groups."""
 
     directories: Directories
@@ -48,8 +49,7 @@ class Ground:
         return self.directories.root / "hierarchy"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The runtime to use, and why not an earlier candidate."""
 
     runtime: OciRuntime

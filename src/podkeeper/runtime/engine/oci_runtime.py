@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine.processes import ProcessIdentity, run, spawn
+from podkeeper.runtime.failures import RuntimeFailure
 
 LOG = "runtime.log"
 PID_FILE = "pid"

@@ -12,10 +12,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine import hidden_hierarchies
 from podkeeper.runtime.engine.oci_choice import CANDIDATES, Choice, Ground, choose
 from podkeeper.runtime.engine.oci_runtime import OciRuntime, OciRuntimeFailure
+from podkeeper.runtime.failures import RuntimeFailure
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -12,10 +12,11 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 _STAT_START_TIME = 19  # of the fields after the command's closing parenthesis: proc(5) counts it as number 22
 _STAT_STATE = 0
@@ -29,8 +30,7 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessIdentity:
+class ProcessIdentity(Struct, frozen=True):
     """One process of one boot. ``start`` is its start time in clock ticks since the boot."""
 
     pid: int
@@ -119,8 +119,7 @@ class Child:
         self._ended.set()
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(Struct, frozen=True):
     """Descriptors for a child's standard streams; None is /dev/null."""
 
     stdin: int | None = None
@@ -128,8 +127,10 @@ class Streams:
     stderr: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+DETACHED = Streams()
+
+
+class Completed(Struct, frozen=True):
     """A program that ran to its end."""
 
     code: int
@@ -139,7 +140,7 @@ class Completed:
 
 def spawn(
     command: Sequence[str],
-    streams: Streams = Streams(),
+    streams: Streams = DETACHED,
     *,
     directory: Path | None = None,
     environment: Mapping[str, str] | None = None,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from podkeeper.runtime.cri import ContainerConfig, SandboxConfig
 from podkeeper.runtime.engine.directories import write_atomically
@@ -18,8 +18,7 @@ from podkeeper.runtime.engine.processes import ProcessIdentity
 RECORD = "record.json"
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxRecord:
+class SandboxRecord(Struct, frozen=True):
     """A sandbox. ``infra`` is None before its start; ``stopped`` when its network was freed already."""
 
     id: str
@@ -32,8 +31,7 @@ class SandboxRecord:
     stopped: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a container ended. Times are nanoseconds since the epoch."""
 
     code: int
@@ -42,8 +40,7 @@ class Exit:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerRecord:
+class ContainerRecord(Struct, frozen=True):
     """A container. ``monitor`` and ``process`` are None before its start, ``exit`` before its end.
 
     ``command`` is what runs (entrypoint and arguments together), ``user`` uid, gid and supplemental groups.

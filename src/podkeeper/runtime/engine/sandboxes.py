@@ -13,20 +13,13 @@ import logging
 import signal
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from podkeeper.foundation import mounts
-from podkeeper.runtime.cri import (
-    DNSConfig,
-    EventKind,
-    NamespaceMode,
-    NotFound,
-    RuntimeFailure,
-    SandboxConfig,
-    SandboxState,
-    SandboxStatus,
-)
+from podkeeper.runtime.cri import DNSConfig, EventKind, NamespaceMode, SandboxConfig, SandboxState, SandboxStatus
 from podkeeper.runtime.engine.directories import remove_directory
 from podkeeper.runtime.engine.oci_runtime import OciRuntime
 from podkeeper.runtime.engine.processes import ExitWatch, uninterrupted
@@ -34,14 +27,14 @@ from podkeeper.runtime.engine.records import SandboxRecord, new_id, save
 from podkeeper.runtime.engine.spec import bundle
 from podkeeper.runtime.engine.spec.mounts import SandboxFiles
 from podkeeper.runtime.engine.tools import Tools
+from podkeeper.runtime.failures import NotFound, RuntimeFailure
 from podkeeper.runtime.podnetwork import PodNetwork, PodNetworkError, PodNetworkRequest
 
 _SHM_OPTIONS = "mode=1777,size=65536k"
 _log = logging.getLogger(__name__)
 
 
-@dataclass(slots=True)
-class Sandbox:
+class Sandbox(Struct):
     """One sandbox in memory: its record and, once started, the watch over its infra container."""
 
     record: SandboxRecord

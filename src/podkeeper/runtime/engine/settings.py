@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.runtime.engine.directories import Directories, write_atomically
 
 
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
+class EngineSettings(Struct, frozen=True):
     """The engine's control group, the controllers hidden for crun's sake, and groups of old.
 
     The directory may have been moved, or filled by an earlier version: ``former`` are the groups it had then.

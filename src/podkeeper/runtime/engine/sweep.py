@@ -15,13 +15,13 @@ from pathlib import Path
 
 from podkeeper.foundation.cgroups import CgroupError, detect, open_cgroups
 from podkeeper.foundation.cgroups.killing import wait_readable
-from podkeeper.runtime.cri import RuntimeFailure
 from podkeeper.runtime.engine import hidden_hierarchies
 from podkeeper.runtime.engine.directories import Directories, erase_directory
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE
 from podkeeper.runtime.engine.processes import ProcessIdentity
 from podkeeper.runtime.engine.records import ContainerRecord, SandboxRecord, load_all
 from podkeeper.runtime.engine.settings import EngineSettings
+from podkeeper.runtime.failures import RuntimeFailure
 
 
 class DirectoryInUse(RuntimeFailure):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from podkeeper.foundation.cgroups import CgroupMode, Cgroups, Layout
 from podkeeper.runtime.cri import EventKind, RuntimeEvent
@@ -12,8 +12,7 @@ from podkeeper.runtime.engine.events import EventHub
 from podkeeper.runtime.engine.oci_runtimes import OciRuntimes
 
 
-@dataclass(frozen=True, slots=True)
-class Tools:
+class Tools(Struct, frozen=True):
     """Handed to whatever makes or ends containers."""
 
     config: EngineConfig

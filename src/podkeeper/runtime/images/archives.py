@@ -13,11 +13,12 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podkeeper.runtime.cri import RuntimeFailure
+from msgspec import Struct
+
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images import manifests, tarstream
 from podkeeper.runtime.images.config import InvalidImage, parse_object
 from podkeeper.runtime.images.manifests import Descriptor, Platform
@@ -33,8 +34,7 @@ class ImportFailure(RuntimeFailure):
     """An archive holds no image that can be used; the text says which file and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchivedImage:
+class ArchivedImage(Struct, frozen=True):
     """One image of an archive. ``names`` are as written; ``layers`` are blobs with the file that each is in.
 
     ``manifest_digest`` is empty for docker archives, which have no manifest of a registry's kind.

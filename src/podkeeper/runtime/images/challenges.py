@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.runtime.cri import PullCredentials
 
@@ -17,16 +18,14 @@ _SCHEME = re.compile(rf"({_TOKEN})(?:\s+|$)(?!=)")
 _CLIENT = "podkeeper"
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(Struct, frozen=True):
     """One demand: ``scheme`` in lower case (basic, bearer) and its parameters, names in lower case."""
 
     scheme: str
     parameters: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRequest:
+class TokenRequest(Struct, frozen=True):
     """How to ask for a token. ``form`` not empty means a POST of it, else a GET with ``query``."""
 
     url: str

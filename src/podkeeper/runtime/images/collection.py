@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 STEP_LIFETIME = 24 * 3600  # seconds for which a build's steps are kept when no image has their layers
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """An image as the plan sees it. ``kept`` is one that is in use or pinned; ``layers`` are numbers."""
 
     id: str
@@ -23,8 +23,7 @@ class Candidate:
     kept: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Thresholds:
+class Thresholds(Struct, frozen=True):
     """Percent of the file system in use: collection begins at ``high`` and goes on until ``low``.
 
     ``min_age`` is seconds since the last use before which an image stays.

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from msgspec import Struct, field
 
 
 class InvalidImage(ValueError):
     """A manifest or configuration does not say what it must, or says it in the wrong shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageConfig:
+class ImageConfig(Struct, frozen=True):
     """What a container of the image inherits. ``user`` is ``name|uid[:group|gid]``; durations are as written."""
 
     entrypoint: tuple[str, ...] = ()
@@ -70,8 +69,7 @@ class ImageConfig:
         return tree | {"Entrypoint": list(self.entrypoint) or None, "Cmd": list(self.cmd) or None}
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
+class HistoryEntry(Struct, frozen=True):
     """One build step. ``empty_layer`` steps changed the configuration alone."""
 
     created: str = ""
@@ -97,8 +95,7 @@ class HistoryEntry:
         return {key: value for key, value in tree.items() if value}
 
 
-@dataclass(frozen=True, slots=True)
-class ImageDocument:
+class ImageDocument(Struct, frozen=True):
     """The whole configuration document. ``diff_ids`` are digests of the uncompressed layers, lowest first."""
 
     config: ImageConfig = ImageConfig()

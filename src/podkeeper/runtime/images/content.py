@@ -17,7 +17,7 @@ import os
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
-from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.threads import run_to_end, wait_for_lock
 
 _STALE = 24 * 3600  # seconds after which an interrupted download is given up

@@ -12,14 +12,14 @@ from __future__ import annotations
 import ipaddress
 import ssl
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 _HUB = {"docker.io": "registry-1.docker.io"}
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """``base`` is ``https://host[:port]``. ``verified`` is whether its certificate is checked."""
 
     base: str

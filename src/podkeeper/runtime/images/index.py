@@ -14,11 +14,12 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podkeeper.runtime.cri import RuntimeFailure
+from msgspec import Struct
+
+from podkeeper.runtime.failures import RuntimeFailure
 
 Row = tuple[Any, ...]
 
@@ -49,8 +50,7 @@ _SELECT_IMAGES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """An unpacked layer. ``number`` names its directory; ``size`` and ``blob_size`` are bytes on disk and as sent."""
 
     number: int
@@ -60,8 +60,7 @@ class Layer:
     blob_size: int
 
 
-@dataclass(frozen=True, slots=True)
-class ImageRecord:
+class ImageRecord(Struct, frozen=True):
     """An image. ``used_at`` is when a snapshot of it was last made or removed, in seconds since the epoch.
 
     ``step`` images are those that a build keeps for its next run and that nobody has named.

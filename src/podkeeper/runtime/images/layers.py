@@ -20,7 +20,7 @@ from pathlib import Path
 
 from podkeeper.foundation.syscalls import sync_filesystem
 from podkeeper.foundation.trees import remove_tree
-from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.index import Index, Layer
 from podkeeper.runtime.images.unpack import UnpackReport
 from podkeeper.runtime.images.workers import worker

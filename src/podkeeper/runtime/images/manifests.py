@@ -5,8 +5,9 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from podkeeper.runtime.images.config import ImageDocument, InvalidImage, parse_object
 
@@ -42,8 +43,7 @@ _IMAGES = frozenset((OCI_MANIFEST, DOCKER_MANIFEST, ""))
 _SIZE_LIMIT = 1 << 50
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(Struct, frozen=True):
     """Points to a blob. ``size`` is bytes."""
 
     media_type: str
@@ -65,8 +65,7 @@ class Descriptor:
         return cls(media_type, digest, size, _mapping(tree, "platform"), _mapping(tree, "annotations"))
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """One image for one platform."""
 
     config: Descriptor
@@ -78,8 +77,7 @@ class Manifest:
         return self.config.size + sum(layer.size for layer in self.layers)
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Struct, frozen=True):
     """Which of several images runs here."""
 
     architecture: str

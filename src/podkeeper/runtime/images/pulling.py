@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.foundation.clock import Clock
-from podkeeper.runtime.cri import ImagePullFailure, PullCredentials, RuntimeFailure
+from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.failures import ImagePullFailure, RuntimeFailure
 from podkeeper.runtime.images import manifests
 from podkeeper.runtime.images.assembly import Assembler
 from podkeeper.runtime.images.config import ImageDocument, InvalidImage, parse_object
@@ -34,8 +36,7 @@ _PARALLEL_LAYERS = 3
 _NESTED_INDEXES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """How far one layer has come: bytes that are there, of how many."""
 
     digest: str
@@ -43,8 +44,7 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(Struct, frozen=True):
     """The outcome. ``digest`` is what the registry has under the name; ``blobs`` are no longer needed."""
 
     image_id: str
@@ -57,8 +57,7 @@ Known = Callable[[Reference], str]
 """The image id that this node has under ``repository@digest``; empty when it has none."""
 
 
-@dataclass(slots=True)
-class _Shared:
+class _Shared(Struct):
     task: asyncio.Task[Pulled]
     waiting: int = 0
 

@@ -6,9 +6,11 @@ The grammar and the wording of refusals follow github.com/distribution/reference
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 
-from podkeeper.runtime.cri import ImagePullFailure
+from msgspec import Struct
+from msgspec.structs import replace
+
+from podkeeper.runtime.failures import ImagePullFailure
 
 DEFAULT_DOMAIN = "docker.io"
 DEFAULT_TAG = "latest"
@@ -33,8 +35,7 @@ class InvalidReference(ImagePullFailure):
         super().__init__(f'couldn\'t parse image name "{text}": {why}', reason="InvalidImageName")
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A full name. With a digest, the digest decides and the tag is a remark; without, there is always a tag."""
 
     domain: str

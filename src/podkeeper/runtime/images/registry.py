@@ -11,13 +11,16 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from podkeeper.foundation.backoff import BackOff
 from podkeeper.foundation.clock import Clock
-from podkeeper.runtime.cri import ImagePullFailure, PullCredentials
+from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.failures import ImagePullFailure
 from podkeeper.runtime.images import challenges, manifests
 from podkeeper.runtime.images.config import digest_of
 from podkeeper.runtime.images.content import ContentStore, Partial
@@ -58,16 +61,14 @@ class Refused(Exception):
         self.status, self.detail = status, detail
 
 
-@dataclass(frozen=True, slots=True)
-class RegistryConfig:
+class RegistryConfig(Struct, frozen=True):
     """``insecure`` are hosts (``host[:port]``); ``hosts`` holds a directory per host, see endpoints.py."""
 
     insecure: Sequence[str] = ()
     hosts: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(Struct, frozen=True):
     """A manifest or index as it was sent; ``digest`` is computed from ``data``."""
 
     media_type: str

@@ -7,12 +7,15 @@ import contextlib
 import math
 import os
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.trees import remove_tree
-from podkeeper.runtime.cri import ImageStatus, NotFound, PullCredentials, RuntimeFailure
+from podkeeper.runtime.cri import ImageStatus, PullCredentials
+from podkeeper.runtime.failures import NotFound, RuntimeFailure
 from podkeeper.runtime.images import archives, collection
 from podkeeper.runtime.images.archives import ArchivedImage, ImportFailure
 from podkeeper.runtime.images.assembly import Assembler
@@ -39,8 +42,7 @@ def _ignore(progress: Progress) -> None:
     """Nobody watches."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageStoreConfig:
+class ImageStoreConfig(Struct, frozen=True):
     """``root`` is the directory of everything. ``insecure_registries`` are hosts (``host[:port]``) spoken to in plain
     HTTP or without checking their certificate; ``registry_hosts`` has a directory per host, see endpoints.py."""
 

@@ -22,7 +22,7 @@ from typing import TypeVar
 from podkeeper.foundation import mounts, syscalls
 from podkeeper.foundation.clock import Clock
 from podkeeper.foundation.trees import remove_tree, tree_usage
-from podkeeper.runtime.cri import NotFound, RuntimeFailure
+from podkeeper.runtime.failures import NotFound, RuntimeFailure
 from podkeeper.runtime.images.index import Index
 from podkeeper.runtime.images.threads import run_to_end
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.runtime.pause import amd64, arm64
 
@@ -25,8 +26,7 @@ class AssemblyError(Exception):
     """A statement that this assembler does not know; the text quotes it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """One line: labels that stand before it, a mnemonic and its operands (an empty mnemonic for labels alone)."""
 
     labels: tuple[str, ...]

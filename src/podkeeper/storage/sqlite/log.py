@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.storage.store import Change, Entry, Record
 
@@ -18,8 +19,7 @@ INSERTS = [(size, INSERT + ",".join(["(?,?,?,?,?)"] * size)) for size in (64, 16
 LOOKUP_SIZE = 100
 
 
-@dataclass(slots=True)
-class Write:
+class Write(Struct):
     """One planned change. ``record`` is what the key holds afterwards, None for a deletion.
 
     ``previous`` is the revision of what it replaces and ``before`` that record; the commit looks it up if memory no

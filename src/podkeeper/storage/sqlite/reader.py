@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 from podkeeper.storage.keys import first_key
 from podkeeper.storage.sqlite.schema import open_reader
@@ -52,8 +53,7 @@ ENTRIES = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Struct, frozen=True):
     """A range of keys: from ``first`` on, and below ``end``."""
 
     first: str

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from podkeeper.runtime.cri import (
     ContainerConfig,
@@ -21,7 +21,6 @@ from podkeeper.runtime.cri import (
     NamespaceMode,
     NamespaceOptions,
     Resources,
-    RuntimeFailure,
     SandboxConfig,
     SandboxSecurityContext,
     SecurityProfile,
@@ -39,6 +38,7 @@ from podkeeper.runtime.engine.spec import (
 from podkeeper.runtime.engine.spec import mounts as mount_section
 from podkeeper.runtime.engine.spec.mounts import SandboxFiles
 from podkeeper.runtime.engine.spec.users import User
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.config import ImageConfig
 
 CONFIG = ContainerConfig("main", "sha256:1")

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from podkeeper.runtime.cri import ContainerSecurityContext, RuntimeFailure
+from podkeeper.runtime.cri import ContainerSecurityContext
 from podkeeper.runtime.engine.spec.rootfs_files import make_directories, read_text
 from podkeeper.runtime.engine.spec.users import User, resolve
+from podkeeper.runtime.failures import RuntimeFailure
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nbroken line\nweb:x:100:101::/home/web:/bin/sh\n7:x:9:9::/:/bin/sh\n"
 GROUP = "root:x:0:\nweb:x:101:\nextra:x:200:web,other\nmore:x:201:web\n"

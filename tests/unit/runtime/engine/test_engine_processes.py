@@ -8,10 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from podkeeper.runtime.cri import EventKind, RuntimeEvent
 from podkeeper.runtime.engine.console import ConsoleSocket

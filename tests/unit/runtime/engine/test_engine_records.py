@@ -15,7 +15,6 @@ from podkeeper.runtime.cri import (
     NamespaceMode,
     NamespaceOptions,
     Resources,
-    RuntimeFailure,
     SandboxConfig,
     SandboxSecurityContext,
 )
@@ -26,6 +25,7 @@ from podkeeper.runtime.engine.processes import ProcessIdentity
 from podkeeper.runtime.engine.records import ContainerRecord, Exit, SandboxRecord, load_all, new_id, save
 from podkeeper.runtime.engine.sandboxes import hostname, resolv_conf
 from podkeeper.runtime.engine.sweep import EngineSettings, lock
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.podnetwork import PortMapping
 
 SANDBOX = SandboxRecord(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from podkeeper.foundation import mounts
-from podkeeper.runtime.cri import RuntimeFailure
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.archives import ImportFailure
 from podkeeper.runtime.images.collection import Thresholds
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from podkeeper.runtime.cri import ImagePullFailure, PullCredentials
+from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.failures import ImagePullFailure
 from podkeeper.runtime.images import manifests
 from podkeeper.runtime.images.pulling import Progress
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from podkeeper.runtime.cri import ImagePullFailure
+from podkeeper.runtime.failures import ImagePullFailure
 from podkeeper.runtime.images.endpoints import Endpoint, endpoints, is_insecure, tls_context
 from podkeeper.runtime.images.service import ImageStore
 

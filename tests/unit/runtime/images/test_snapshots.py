@@ -13,7 +13,7 @@ import pytest
 
 from podkeeper.foundation import mounts
 from podkeeper.foundation.clock import SystemClock
-from podkeeper.runtime.cri import NotFound, RuntimeFailure
+from podkeeper.runtime.failures import NotFound, RuntimeFailure
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.runtime.images.snapshots import SnapshotFailure, mount_options
 

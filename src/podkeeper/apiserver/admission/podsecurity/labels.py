@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from podkeeper.api.errors import Cause
 from podkeeper.apiserver.admission.podsecurity.levels import LEVELS, PRIVILEGED, RESTRICTED, LevelVersion
@@ -19,8 +20,7 @@ _FREE = LevelVersion(PRIVILEGED)
 _VERSION = re.compile(r"v1\.([0-9]|[1-9][0-9]{1,3})")
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """What is enforced, audited and warned of."""
 
     enforce: LevelVersion = _FREE

@@ -7,8 +7,9 @@ all that a baseline one does takes its place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
+
+from msgspec import Struct
 
 from podkeeper.apiserver.admission.podsecurity.checks import (
     apparmor,
@@ -82,8 +83,7 @@ _REPLACED = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class LevelVersion:
+class LevelVersion(Struct, frozen=True):
     """A level as it was in a version; ``minor`` None is the latest."""
 
     level: str

@@ -6,8 +6,9 @@ Source: Kubernetes reference, Mutating Admission Policy.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api import schema
 from podkeeper.api.apply import nodes
@@ -43,8 +44,7 @@ class MutationFailed(Exception):
     """A policy that cannot change the write."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """The expressions of a policy. A mutation is its expression, and whether that gives a JSON patch."""
 
     conditions: Conditions

@@ -6,8 +6,9 @@ Policies come by name, and the bindings of one by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from podkeeper.api.selectors.labels import Selector
 from podkeeper.apiserver.admission.matching import Rule, selector
@@ -19,8 +20,7 @@ P = TypeVar("P")
 GROUP = "admissionregistration.k8s.io"
 
 
-@dataclass(frozen=True, slots=True)
-class Constraints:
+class Constraints(Struct, frozen=True):
     """``matchConstraints`` of a policy, ``matchResources`` of a binding."""
 
     rules: tuple[Rule, ...]
@@ -41,8 +41,7 @@ class Constraints:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """A binding; ``constraints`` None: it is about all that the policy is about."""
 
     name: str

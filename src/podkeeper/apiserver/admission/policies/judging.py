@@ -6,8 +6,9 @@ Source: Kubernetes reference, Validating Admission Policy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.api.cel import Budget, types
 from podkeeper.apiserver.admission import expressions
@@ -19,8 +20,7 @@ _LONGEST_MESSAGE = 5 * 1024
 _LONGEST_ANNOTATION = 10 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(Struct, frozen=True):
     """One entry of ``validations``."""
 
     expression: Compiled
@@ -29,8 +29,7 @@ class Validation:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """The expressions of a policy."""
 
     conditions: Conditions
@@ -39,8 +38,7 @@ class Program:
     annotations: Sequence[tuple[str, Compiled]]
 
 
-@dataclass(frozen=True, slots=True)
-class Denial:
+class Denial(Struct, frozen=True):
     """What a policy says against a write; ``index`` is that of the validation."""
 
     message: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver.admission import matching
@@ -16,8 +17,7 @@ from podkeeper.registry.admission import Attributes
 P = TypeVar("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation(Generic[P]):
+class Invocation(Struct, Generic[P], frozen=True):
     """One evaluation of a policy. ``problem`` stands for one that could not be prepared."""
 
     definition: Definition[P]

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from podkeeper.runtime.cri import RuntimeFailure, SecurityProfile
+from podkeeper.runtime.cri import SecurityProfile
+from podkeeper.runtime.failures import RuntimeFailure
 
 _ENABLED = Path("/sys/module/apparmor/parameters/enabled")
 

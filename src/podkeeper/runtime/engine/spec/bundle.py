@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.runtime import pause
 from podkeeper.runtime.cri import ContainerConfig, NamespaceMode, SandboxConfig
@@ -63,8 +64,7 @@ def sandbox_sysctls(config: SandboxConfig) -> dict[str, str]:
     return _NETWORK_SYSCTLS | dict(config.sysctls)
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What an app container is put into. ``infra`` and ``target`` are process ids, ``target`` 0 when not asked for.
 
     ``version_2``: nothing but cgroup version 2 is there; ``huge_pages``: groups can limit them.

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from podkeeper.runtime.cri import Device, RuntimeFailure
+from podkeeper.runtime.cri import Device
+from podkeeper.runtime.failures import RuntimeFailure
 
 _NOT_FOR_CONTAINERS = frozenset({"pts", "shm", "fd", "mqueue", "console", "stdin", "stdout", "stderr", "core", "ptmx"})
 _ANY = -1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from podkeeper.runtime.cri import Mount, MountPropagation
 
@@ -24,8 +25,7 @@ _PROPAGATION = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxFiles:
+class SandboxFiles(Struct, frozen=True):
     """What the containers of a sandbox share; ``shm`` is a directory, the others are files."""
 
     shm: Path

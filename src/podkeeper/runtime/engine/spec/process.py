@@ -7,9 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from podkeeper.runtime.cri import ContainerConfig, RuntimeFailure
+from podkeeper.runtime.cri import ContainerConfig
 from podkeeper.runtime.engine.spec import apparmor, capabilities
 from podkeeper.runtime.engine.spec.users import User
+from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.config import ImageConfig
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from podkeeper.runtime.cri import RuntimeFailure, SecurityProfile
+from podkeeper.runtime.cri import SecurityProfile
 from podkeeper.runtime.engine.spec import syscalls
+from podkeeper.runtime.failures import RuntimeFailure
 
 _ARCHITECTURES = {
     "amd64": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podkeeper.runtime.cri import ContainerSecurityContext, RuntimeFailure
+from msgspec import Struct
+
+from podkeeper.runtime.cri import ContainerSecurityContext
 from podkeeper.runtime.engine.spec.rootfs_files import read_text
+from podkeeper.runtime.failures import RuntimeFailure
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(Struct, frozen=True):
     """Numeric ids, and the home directory that the image says (``/`` when it does not know the user)."""
 
     uid: int
@@ -25,8 +26,7 @@ class User:
         return {"uid": self.uid, "gid": self.gid, "additionalGids": list(self.groups)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
+class _Account(Struct, frozen=True):
     name: str
     uid: int
     gid: int

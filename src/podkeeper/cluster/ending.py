@@ -1,8 +1,4 @@
-"""What a component process and its supervisor say to each other: two pipes, no polling.
-
-supervisor --(parent pipe: held open)--> component     its end-of-file means that the supervisor is gone
-supervisor <--(ready pipe: one line)---- component     written once, when the component does its work
-"""
+"""When a component's event loop ends: at a signal, or at the end of its supervisor."""
 
 from __future__ import annotations
 
@@ -12,17 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 
-PARENT_FD = "PODKEEPER_PARENT_FD"
-READY_FD = "PODKEEPER_READY_FD"
-
-
-def tell_ready() -> None:
-    """Tells the supervisor, if there is one, that this component does its work. Only the first call counts."""
-    descriptor = os.environ.pop(READY_FD, "")
-    if descriptor:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(int(descriptor), b"ready\n")
-        os.close(int(descriptor))
+from podkeeper.cluster.pipes import PARENT_FD
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,8 @@ import signal
 
 import pytest
 
-from podkeeper.cluster.children import PARENT_FD, stop_on_request, until_stopped
+from podkeeper.cluster.ending import stop_on_request, until_stopped
+from podkeeper.cluster.pipes import PARENT_FD
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

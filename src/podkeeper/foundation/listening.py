@@ -1,0 +1,18 @@
+"""A socket that takes connections, before anybody answers them: who comes early waits instead of being refused."""
+
+from __future__ import annotations
+
+import socket
+
+#: Connections that may wait.
+BACKLOG = 1024
+
+
+def open_listener(address: str, port: int) -> socket.socket:
+    """Listens on ``address`` (0.0.0.0 and :: are all of a family) and ``port`` (0 is any); OSError when it cannot."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+    listener.setblocking(False)
+    # Accepted connections inherit it: an answer must not wait for the acknowledgement of what went before it.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
