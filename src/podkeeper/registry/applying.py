@@ -50,18 +50,24 @@ def proposing(
 
 
 def _configuration(kind: ServedKind, context: RequestContext, target: Target, config: Any) -> Tree:
-    """The applied tree with its name and namespace, types checked. Raises 400."""
+    """The applied tree with its namespace, types checked. It may leave the name to the URL. Raises 400."""
     if not isinstance(config, dict):
         raise bad_request("error decoding YAML: the patch is not an object")
     tree: Tree = config if kind.custom is not None else shapes.without_nulls(kind.served_class, config)
     with blaming_types(kind, {"apiVersion": kind.resource.api_version} | tree):
         metadata = tree["metadata"] = dict(tree.get("metadata") or {})
+        nameless = not metadata.get("name")
+        if nameless:
+            metadata["name"] = target.name
         check_identity(kind, metadata, target)
+        if nameless:
+            del metadata["name"]  # what is there has its name; a new object must be given one
     typed(kind.resource, kind.served_class, {"apiVersion": kind.resource.api_version} | tree)
     return tree
 
 
 async def _create(kind: ServedKind, context: RequestContext, target: Target, tree: Tree) -> StoredItem:
+    check_identity(kind, tree["metadata"], target)
     uid = tree["metadata"].get("uid")
     if uid:
         why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"

@@ -55,6 +55,19 @@ async def test_a_configuration_creates_and_then_changes(api: Any, make_config_ma
     assert again.tree == changed.tree
 
 
+async def test_a_configuration_leaves_the_name_to_the_url_where_the_object_is_there(
+    api: Any, make_config_map: Any
+) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "2"}}
+    missing = await apply(api, f"{CONFIG_MAPS}/nameless", config)
+    why = "the name of the object (nameless based on URL) was undeterminable: name must be provided"
+    assert (missing.status, missing.message) == (400, why)
+    await api("POST", CONFIG_MAPS, make_config_map("nameless", b="1"))
+    applied = await apply(api, f"{CONFIG_MAPS}/nameless", config)
+    assert (applied.status, applied.tree["metadata"]["name"]) == (200, "nameless")
+    assert applied.tree["data"] == {"a": "2", "b": "1"}
+
+
 async def test_conflicts_name_manager_and_field(api: Any, make_config_map: Any) -> None:
     await api("POST", f"{CONFIG_MAPS}?fieldManager=owner", make_config_map("fought", a="1"))
     path = f"{CONFIG_MAPS}/fought"

@@ -390,5 +390,7 @@ def test_messages_of_either_protocol_are_read() -> None:
     assert read(b"\xff\x00", channels.V4) is None
     assert read(b"\xff\x01", channels.V5) is None
     assert read(b'\x04{"Width":1,"Height":2}', channels.V4) == channels.Resized(1, 2)
+    assert read(b'\x04{"height":2,"width":1}', channels.V4) == channels.Resized(1, 2)
+    assert read(b"\x04[]", channels.V4) is None
     assert read(b"\x04nonsense", channels.V4) is None
     assert read(b"", channels.V5) is None

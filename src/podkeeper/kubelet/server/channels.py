@@ -51,10 +51,11 @@ def read_message(data: bytes, protocol: str) -> Message:
 
 
 def _resized(payload: bytes) -> Resized | None:
+    """Members are known in any case of letters, as Go reads them: the JavaScript client writes them small."""
     try:
-        size = json.loads(payload)
-        return Resized(int(size["Width"]), int(size["Height"]))
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        size = {name.lower(): value for name, value in json.loads(payload).items()}
+        return Resized(int(size["width"]), int(size["height"]))
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
