@@ -85,7 +85,7 @@ def decode(kind: type[T], data: bytes) -> T:
 def encode(obj: msgspec.Struct) -> bytes:
     """The object as JSON bytes."""
     if type(obj) is CustomObject:
-        return _ENCODER.encode(obj.tree())
+        return _encode_custom(obj)
     return _ENCODER.encode(obj)
 
 
@@ -186,6 +186,13 @@ def _write_custom(value: Any) -> str:
 
 
 _ENCODER = msgspec.json.Encoder(enc_hook=_write_custom)
+_SORTING = msgspec.json.Encoder(order="deterministic")
+
+
+def _encode_custom(obj: CustomObject) -> bytes:
+    """Members sorted, after what every object begins with: two clients that mean the same write the same bytes."""
+    head = _SORTING.encode({"apiVersion": obj.api_version, "kind": obj.kind, "metadata": obj.metadata})
+    return head[:-1] + b"," + _SORTING.encode(obj.content)[1:] if obj.content else head
 
 
 @cache

@@ -21,10 +21,6 @@ class CustomObject(msgspec.Struct, frozen=True, kw_only=True):
     metadata: ObjectMeta
     content: Tree
 
-    def tree(self) -> Tree:
-        """The whole object, beginning with what every object has; the metadata stays a struct."""
-        return {"apiVersion": self.api_version, "kind": self.kind, "metadata": self.metadata} | self.content
-
 
 def content_of(tree: Tree) -> Tree:
     """What an object has beside apiVersion, kind and metadata."""

@@ -11,7 +11,7 @@ from podkeeper.registry.changing import Face, Make, Proposal, Target, change, ch
 from podkeeper.registry.documents import blaming_types, typed
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
-from podkeeper.registry.verbs import RequestContext
+from podkeeper.registry.verbs import Item, RequestContext
 
 Tree = dict[str, Any]
 
@@ -42,9 +42,8 @@ def proposing(
     """Makes the new state of a present object by merging a configuration into it."""
     manager, writer = kind.field_managers.of(target.subresource), kind.field_managers.writer(context)
 
-    def applied(current: StoredItem) -> Proposal:
-        live = kind.view.from_storage(current.tree())
-        return Proposal(manager.apply(live, config, writer, force), applied=True, face=face)
+    def applied(current: Item) -> Proposal:
+        return Proposal(manager.apply(current.tree(), config, writer, force), applied=True, face=face)
 
     return applied
 

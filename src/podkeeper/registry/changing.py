@@ -25,7 +25,7 @@ from podkeeper.registry.documents import blaming_types, check_kind, take_in, typ
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.list_options import parse_revision
 from podkeeper.registry.served import ServedKind
-from podkeeper.registry.verbs import RequestContext
+from podkeeper.registry.verbs import Item, RequestContext
 from podkeeper.storage.store import RevisionMismatch
 
 Tree = dict[str, Any]
@@ -78,8 +78,8 @@ class Proposal(Struct, frozen=True):
     face: Face | None = None
 
 
-#: Makes the new state from the present one; called again when another write came first.
-Make = Callable[[StoredItem], Proposal]
+#: Makes the new state from the present one, as the served version shows it; called again when another write came first.
+Make = Callable[[Item], Proposal]
 
 
 class _Outdated(Exception):
@@ -90,7 +90,8 @@ async def change(kind: ServedKind, context: RequestContext, target: Target, make
     """Carries a request's change through. A tree that names a resourceVersion or uid must meet the present object's."""
 
     async def turn(current: StoredItem) -> StoredItem:
-        return await _Turn(kind, context, target, current).take(make(current))
+        shown = await kind.shown(current)
+        return await _Turn(kind, context, target, current, shown).take(make(shown))
 
     return await _until_appended(kind, target, turn)
 
@@ -146,8 +147,10 @@ async def _append(kind: ServedKind, context: RequestContext, current: StoredItem
 class _Turn:
     """One try of a change against one state of the object."""
 
-    def __init__(self, kind: ServedKind, context: RequestContext, target: Target, current: StoredItem) -> None:
-        self.kind, self.context, self.target, self.current = kind, context, target, current
+    def __init__(
+        self, kind: ServedKind, context: RequestContext, target: Target, current: StoredItem, shown: Item
+    ) -> None:
+        self.kind, self.context, self.target, self.current, self.shown = kind, context, target, current, shown
 
     async def take(self, proposal: Proposal) -> StoredItem:
         """Prepares, checks and appends. Raises RevisionMismatch when another write came first."""
@@ -169,16 +172,18 @@ class _Turn:
                 face.put(tree, shown)
             else:
                 await kind.backing.admission.mutate(attributes)
-            new, old = kind.view.to_storage(tree), self.current.tree()
+            new, old = kind.view.to_storage(tree), self._before
             carry_over(new["metadata"], old["metadata"])
             self._prepare(new, old)
         with blaming_types(kind, tree):
             reservation = None if self.target.subresource else kind.strategy.reserve(new, old, self.context.dry_run)
         try:
             obj = self._checked(new, old)
-            admitted = kind.view.from_storage(new)
+            admitted = kind.view.from_storage(new) if kind.converted else new
             attributes.tree = face.show(admitted) if face is not None else admitted
             await kind.backing.admission.validate(attributes)
+            if kind.custom is not None:
+                obj = await kind.custom.sealed(obj)
             item = await _append(kind, self.context, self.current, obj)
         except BaseException:
             if reservation is not None:
@@ -198,6 +203,11 @@ class _Turn:
         if version > self.current.revision:
             raise _Outdated
 
+    @property
+    def _before(self) -> Tree:
+        """The present state in the version that strategies work in: the stored one, of custom kinds the served one."""
+        return self.shown.tree() if self.kind.custom is not None else self.current.tree()
+
     def _attributes(self) -> Attributes:
         kind, target = self.kind, self.target
         return Attributes(
@@ -207,7 +217,7 @@ class _Turn:
             name=target.name,
             user=self.context.user,
             tree=None,
-            old=kind.view.from_storage(self.current.tree()),
+            old=self.shown.tree(),
             subresource=target.subresource,
             dry_run=self.context.dry_run,
             warnings=self.context.warnings,
@@ -234,7 +244,7 @@ class _Turn:
 
     def _checked(self, new: Tree, old: Tree) -> msgspec.Struct:
         kind, subresource = self.kind, self.target.subresource
-        before: Any = self.current.typed(kind.decode)
+        before: Any = self._typed_before(old)
         obj: Any = self._typed(new, before)
         counted = kind.strategy.rules.generation and subresource not in _UNCOUNTED
         if counted and kind.strategy.changes_generation(obj, before):
@@ -247,6 +257,12 @@ class _Turn:
         ]
         refuse(kind, self.target.name, mistakes)
         return obj  # type: ignore[no-any-return]
+
+    def _typed_before(self, old: Tree) -> msgspec.Struct:
+        kind = self.kind
+        if kind.custom is None or self.shown is self.current:
+            return self.current.typed(kind.decode)  # type: ignore[no-any-return]
+        return typed(kind.stored, kind.stored_class, old)
 
     def _typed(self, new: Tree, before: Any) -> msgspec.Struct:
         kind = self.kind

@@ -113,6 +113,8 @@ async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree
         if kind.converted:
             attributes.tree = kind.view.from_storage(stored)
         await kind.backing.admission.validate(attributes)
+        if kind.custom is not None:
+            obj = await kind.custom.sealed(obj)
     except BaseException:
         if reservation is not None:
             reservation.roll_back()

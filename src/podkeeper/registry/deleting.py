@@ -171,7 +171,6 @@ def _without_version(tree: Tree) -> Tree:
 
 
 async def _admit(kind: ServedKind, context: RequestContext, current: StoredItem, options: DeleteOptions) -> None:
-    old = current.tree()
     attributes = Attributes(
         operation=Operation.DELETE,
         resource=kind.resource,
@@ -179,7 +178,7 @@ async def _admit(kind: ServedKind, context: RequestContext, current: StoredItem,
         name=current.name,
         user=context.user,
         tree=None,
-        old=kind.view.from_storage(old) if kind.converted else old,
+        old=(await kind.shown(current)).tree(),
         dry_run=context.dry_run,
         options=_options_tree(options),
         warnings=context.warnings,

@@ -14,6 +14,7 @@ from podkeeper.api.resources import lookup
 from podkeeper.registry.conversion import UnsupportedVersion, conversion_for
 
 if TYPE_CHECKING:
+    from podkeeper.registry.custom.view import CustomView
     from podkeeper.registry.served import ServedKind
     from podkeeper.registry.verbs import RequestContext
 
@@ -62,6 +63,8 @@ class FieldManagers:
 
     def _convert(self, tree: Tree, api_version: str) -> tuple[Tree, Node] | None:
         """The same object in another version that this API has; None for a version that is gone."""
+        if self._kind.custom is not None:
+            return self._converted_custom(self._kind.custom, tree, api_version)
         group, _, version = api_version.rpartition("/")
         row = lookup(group, version, self._kind.resource.name)
         kind = schema.for_kind(group, version, self._kind.resource.kind)
@@ -74,3 +77,10 @@ class FieldManagers:
         stored = self._kind.view.to_storage(tree)
         converted = stored if conversion is None else conversion.from_storage(stored)
         return converted, nodes.of_type(kind)
+
+    def _converted_custom(self, view: CustomView, tree: Tree, api_version: str) -> tuple[Tree, Node] | None:
+        converted = view.in_version(tree, api_version)
+        if converted is None:
+            return None
+        found, version = converted
+        return found, nodes.of_structural(version.schema)

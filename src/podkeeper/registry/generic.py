@@ -36,7 +36,7 @@ class GenericVerbs:
 
     def __init__(self, kind: ServedKind) -> None:
         self._kind = kind
-        self._show = kind.view.item if kind.converted else None
+        self._show = kind.view.item if kind.rendered else None
 
     def __repr__(self) -> str:
         return f"<GenericVerbs {self.resource.api_version} {self.resource.name}>"
@@ -59,7 +59,7 @@ class GenericVerbs:
         """See ``ResourceVerbs.get``."""
         item = await reading.get(self._kind, namespace, name, resource_version)
         if subresource == _SCALE:
-            return scale.read(self._kind, item)
+            return scale.read(self._kind, await self._kind.shown(item))
         return item if self._show is None else self._show(item)
 
     async def list(self, namespace: str, options: ListOptions) -> Listing:

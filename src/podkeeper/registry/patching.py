@@ -13,7 +13,7 @@ from podkeeper.registry import unknown_fields
 from podkeeper.registry.changing import Proposal, Target, change, check_identity
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
-from podkeeper.registry.verbs import PatchType, RequestContext
+from podkeeper.registry.verbs import Item, PatchType, RequestContext
 
 Tree = dict[str, Any]
 
@@ -27,9 +27,8 @@ async def patch(
     """
     vouched = patch_type is not PatchType.JSON and _is_plain(kind, body)
 
-    def make(current: StoredItem) -> Proposal:
-        base = kind.view.from_storage(current.fresh_tree())
-        patched = apply(kind, base, body, patch_type)
+    def make(current: Item) -> Proposal:
+        patched = apply(kind, msgspec.json.decode(current.json), body, patch_type)
         if isinstance(patched.get("metadata"), dict):
             check_identity(kind, patched["metadata"], target)
         return Proposal(patched, vouched)

@@ -197,7 +197,7 @@ def _listing(
     kind: ServedKind, prefix: str, page: Sequence[StoredItem], revision: int, more: bool, remaining: int | None
 ) -> Listing:
     token = continuation.encode(Continuation(revision, page[-1].key), prefix) if more else ""
-    shown = [kind.show(item) for item in page] if kind.converted else page
+    shown = [kind.show(item) for item in page] if kind.rendered else page
     resource = kind.resource
     body = join(
         resource.api_version, resource.list_kind, shown, revision=revision, continuation=token, remaining=remaining

@@ -40,7 +40,8 @@ class Backing(Struct, frozen=True):
 
 
 class ServedKind(Struct, frozen=True, dict=True):
-    """``resource`` as it is served, ``stored`` as it is kept; ``version`` is what a definition says of a custom one."""
+    """``resource`` as it is served, ``stored`` the version that strategies work in: the one that is kept, but of a
+    custom kind the served one. ``version`` is what a definition says of a custom kind."""
 
     resource: Resource
     stored: Resource
@@ -73,11 +74,22 @@ class ServedKind(Struct, frozen=True, dict=True):
 
     @property
     def converted(self) -> bool:
+        """Whether strategies work in another version than the one that is served."""
+        return self.resource is not self.stored
+
+    @property
+    def rendered(self) -> bool:
         """Whether readers see something else than what is stored."""
-        return self.resource is not self.stored or self.version is not None
+        return not isinstance(self.view, StorageView)
 
     def show(self, item: StoredItem) -> Item:
         """An item in the served version."""
+        return self.view.item(item)
+
+    async def shown(self, item: StoredItem) -> Item:
+        """The same; waits for a conversion where that takes a webhook. Raises ApiError 500 when it fails."""
+        if self.custom is not None:
+            await self.custom.prepare([item])
         return self.view.item(item)
 
     def decode(self, value: bytes) -> msgspec.Struct:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
@@ -40,8 +41,10 @@ class Webhook:
 
     def __init__(self, server: ReviewServer) -> None:
         server.answers["/convert"] = self.respond
-        self.client = server.client("/convert")
+        server.answers["/admit"] = self.admitted
+        self.client, self.admitting = server.client("/convert"), server.client("/admit")
         self.reviews: list[Tree] = []
+        self.admissions: list[Tree] = []
         self.answer: Callable[[Tree], Tree] | None = None
 
     def respond(self, request: Tree) -> Tree:
@@ -51,6 +54,13 @@ class Webhook:
     def converted(self, request: Tree) -> Tree:
         found = [convert(each, request["desiredAPIVersion"]) for each in request["objects"]]
         return {"result": {"status": "Success"}, "convertedObjects": found}
+
+    def admitted(self, request: Tree) -> Tree:
+        """Counts in the object how often it was asked: never the same twice."""
+        self.admissions.append(request)
+        steps = [{"op": "add", "path": "/metadata/labels", "value": {"seen": f"seen-{len(self.admissions)}"}}]
+        patch = base64.b64encode(json.dumps(steps).encode()).decode()
+        return {"allowed": True, "patchType": "JSONPatch", "patch": patch}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -67,7 +77,10 @@ def definition(webhook: Webhook) -> Tree:
     ):
         spec = {"type": "object", "properties": properties | {"open": {"type": "boolean", "default": False}}}
         schema = {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}
-        versions.append({"name": name, "served": True, "storage": name == "v1", "schema": schema})
+        replicas = ".spec.width" if name == "v2" else ".spec.count"
+        scale = {"specReplicasPath": replicas, "statusReplicasPath": ".status.replicas"}
+        version = {"name": name, "served": True, "storage": name == "v1", "schema": schema}
+        versions.append(version | {"subresources": {"scale": scale}})
     conversion = {
         "strategy": "Webhook",
         "webhook": {"clientConfig": webhook.client, "conversionReviewVersions": ["v9", "v1"]},
@@ -154,6 +167,54 @@ async def test_configurations_are_applied_in_each_version(api: Any, doors: Webho
     refused = await apply(V2, "two", door("v2", "applied", width=5))
     assert refused.message == 'Apply failed with 1 conflict: conflict with "one": .spec.width'
     assert (await api("GET", f"{V1}/applied")).tree["spec"]["size"] == "1x3"
+
+
+async def test_fields_are_managed_across_versions(api: Any, doors: Webhook) -> None:
+    where = f"{V1}/managed?fieldManager=one"
+    body = json.dumps(door("v1", "managed", size="1x2", open=True)).encode()
+    await api("PATCH", where, body, content_type="application/apply-patch+yaml")
+    body = json.dumps(door("v2", "managed", width=1, open=False)).encode()
+    where = f"{V2}/managed?fieldManager=two"
+    refused = await api("PATCH", where, body, content_type="application/apply-patch+yaml")
+    assert refused.message == 'Apply failed with 1 conflict: conflict with "one": .spec.open'
+
+
+async def test_the_scale_is_that_of_each_version(api: Any, doors: Webhook) -> None:
+    await api("POST", V1, door("v1", "scaled", size="3x4"))
+    assert (await api("GET", f"{V2}/scaled/scale")).tree["spec"] == {"replicas": 3}
+    patched = await api("PATCH", f"{V2}/scaled/scale", {"spec": {"replicas": 5}}, content_type=MERGE)
+    assert (patched.status, patched.tree["spec"]) == (200, {"replicas": 5}), patched.body
+    assert (await api("GET", f"{V1}/scaled")).tree["spec"]["size"] == "5x4"
+    put = await api("PUT", f"{V2}/scaled/scale", patched.tree | {"spec": {"replicas": 6}})
+    assert (put.status, put.tree["spec"]) == (200, {"replicas": 6}), put.body
+    applied = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "scaled"}, "spec": {"replicas": 7}}
+    at = f"{V2}/scaled/scale?fieldManager=scaler&force=true"
+    reply = await api("PATCH", at, json.dumps(applied).encode(), content_type="application/apply-patch+yaml")
+    assert reply.status == 200, reply.body
+    assert (await api("GET", f"{V1}/scaled")).tree["spec"]["size"] == "7x4"
+
+
+async def test_who_changes_objects_is_asked_once(api: Any, doors: Webhook) -> None:
+    rule = {"operations": ["*"], "apiGroups": ["conv.example.com"], "apiVersions": ["v2"], "resources": ["doors"]}
+    hook = {"name": "m.example.com", "clientConfig": doors.admitting, "rules": [rule], "sideEffects": "None"}
+    hook |= {"admissionReviewVersions": ["v1"], "matchPolicy": "Equivalent"}
+    at = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    made = await api("POST", at, {"metadata": {"name": "m"}, "webhooks": [hook]})
+    assert made.status == 201, made.body
+    try:
+        doors.admissions.clear()
+        for version, path, body in (("v2", V2, {"width": 1, "height": 1}), ("v1", V1, {"size": "1x1"})):
+            made = await api("POST", path, door(version, f"asked-{version}", **body))
+            assert (made.status, made.tree["metadata"]["labels"]) == (201, {"seen": f"seen-{len(doors.admissions)}"})
+            assert doors.admissions[-1]["object"]["apiVersion"] == "conv.example.com/v2"
+        assert len(doors.admissions) == 2
+        patched = await api("PATCH", f"{V2}/asked-v1", {"spec": {"width": 2}}, content_type=MERGE)
+        assert patched.tree["metadata"]["labels"] == {"seen": "seen-3"}, patched.body
+        generated = door("v2", "", width=1, height=1) | {"metadata": {"generateName": "asked-"}}
+        assert (await api("POST", V2, generated)).tree["metadata"]["labels"] == {"seen": "seen-4"}
+        assert len(doors.admissions) == 4
+    finally:
+        await api("DELETE", f"{at}/m")
 
 
 async def test_a_list_is_converted_in_one_go(api: Any, doors: Webhook) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -111,7 +112,10 @@ async def test_each_version_has_its_schema_and_stored_ones_are_remembered(api: A
     path = await define(api, "many", first, second)
     await make(api, path, "a", old="1", kept="2")
     shown = (await api("GET", f"{path.replace('/v1/', '/v2/')}/a")).tree
-    assert (shown["apiVersion"], shown["spec"]) == ("sem.example.com/v2", {"kept": "2", "new": "d"})
+    assert (shown["apiVersion"], shown["spec"]) == (
+        "sem.example.com/v2",
+        {"kept": "2"},
+    )  # defaults are the stored one's
     at = f"{DEFINITIONS}/many.sem.example.com"
     moved = [
         {"op": "replace", "path": "/spec/versions/0/storage", "value": False},
@@ -135,6 +139,44 @@ async def test_each_version_has_its_schema_and_stored_ones_are_remembered(api: A
 
     await until(is_gone)
     assert (await api("GET", f"{path.replace('/v1/', '/v2/')}/a")).tree["spec"] == {"kept": "2", "new": "d"}
+
+
+async def test_defaults_are_those_of_the_version_that_is_written_or_stored(api: Any) -> None:
+    first = version({"one": STRING | {"default": "1"}, "mine": STRING})
+    second = version({"one": STRING, "two": STRING | {"default": "2"}}, name="v2", storage=False)
+    path = await define(api, "sides", first, second)
+    other = path.replace("/v1/", "/v2/")
+    made = await make(api, other, "a")
+    assert made.tree["spec"] == {"one": "1"}  # v1, which is stored, has no place for "two"
+    assert (await api("GET", f"{path}/a")).tree["spec"] == {"one": "1"}
+    patched = await api("PATCH", f"{path}/a", {"spec": {"mine": "x"}}, content_type=MERGE)
+    assert patched.tree["spec"] == {"one": "1", "mine": "x"}
+    assert (await api("GET", f"{other}/a")).tree["spec"] == {"one": "1"}
+
+
+async def test_the_order_of_fields_is_no_change(api: Any) -> None:
+    path = await define(api, "orders", version({"a": STRING, "b": STRING | {"default": "d"}, "c": STRING}))
+    made = (await make(api, path, "x", c="3", a="1")).tree
+    reordered = made | {"spec": {"b": "d", "c": "3", "a": "1"}}
+    put = await api("PUT", f"{path}/x", dict(reversed(reordered.items())))
+    assert put.tree["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
+async def test_a_manager_keeps_its_fields_when_another_version_is_written(api: Any) -> None:
+    path = await define(
+        api, "owned", version({"a": STRING, "b": STRING}), version({"a": STRING, "b": STRING}, "v2", False)
+    )
+    other = path.replace("/v1/", "/v2/")
+
+    async def apply(where: str, manager: str, **spec: Any) -> Any:
+        body = json.dumps(thing(where, "x", **spec)).encode()
+        at = f"{where}/x?fieldManager={manager}"
+        return await api("PATCH", at, body, content_type="application/apply-patch+yaml")
+
+    await apply(path, "one", a="1", b="1")
+    refused = await apply(other, "two", a="2")
+    assert refused.message == 'Apply failed with 1 conflict: conflict with "one": .spec.a'
+    assert (await apply(other, "one", a="1")).tree["spec"] == {"a": "1"}
 
 
 async def test_a_root_may_keep_everything(api: Any) -> None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.registry.admission import Attributes
+from podkeeper.registry.custom.view import CustomView
 
 Tree = dict[str, Any]
 #: Group, version and kind.
@@ -41,22 +42,25 @@ def kind_of(resource: Resource, subresource: str, tree: Tree | None) -> Kind:
     return resource.group, resource.version, resource.kind
 
 
-def versioned(attributes: Attributes, resource: Resource, live: LiveObjects) -> VersionedWrite:
+async def versioned(attributes: Attributes, resource: Resource, live: LiveObjects) -> VersionedWrite:
     """The write as one of ``resource``, a served version of what is written."""
     own = attributes.resource
     if resource is own:
         tree, old = attributes.tree, attributes.old
         return VersionedWrite(attributes, own, kind_of(own, attributes.subresource, tree or old), tree, old)
-    tree = converted(attributes.tree, own, resource, live)
-    old = converted(attributes.old, own, resource, live)
+    tree = await converted(attributes.tree, own, resource, live)
+    old = await converted(attributes.old, own, resource, live)
     return VersionedWrite(attributes, resource, kind_of(resource, attributes.subresource, tree or old), tree, old)
 
 
-def converted(tree: Tree | None, source: Resource, target: Resource, live: LiveObjects) -> Tree | None:
+async def converted(tree: Tree | None, source: Resource, target: Resource, live: LiveObjects) -> Tree | None:
     """An object of one served version in another one; what is of another kind than the resource stays as it is."""
     if tree is None or source is target or tree.get("kind") != source.kind:
         return tree
-    return _view(target, live).from_storage(_view(source, live).to_storage(tree))  # type: ignore[no-any-return]
+    view, given = _view(target, live), _view(source, live).to_storage(tree)
+    if isinstance(view, CustomView):
+        await view.supply([given])
+    return view.from_storage(given)  # type: ignore[no-any-return]
 
 
 def _view(resource: Resource, live: LiveObjects) -> Any:

@@ -65,16 +65,16 @@ class MutatingAdmissionWebhook(Plugin):
             raise calls.failure("the patched object is no object")
         if patched == write.tree:
             return False
-        put(write, patched, self.live)
+        await put(write, patched, self.live)
         return True
 
 
-def put(write: VersionedWrite, changed: Tree, live: LiveObjects) -> None:
+async def put(write: VersionedWrite, changed: Tree, live: LiveObjects) -> None:
     """Makes a changed tree, in the version that was seen, the write's own, defaults filled in."""
     attributes = write.attributes
     assert attributes.tree is not None
     fill_in(write.resource, changed, live)
-    tree = converted(changed, write.resource, attributes.resource, live) or {}
+    tree = await converted(changed, write.resource, attributes.resource, live) or {}
     attributes.tree.clear()
     attributes.tree.update(tree)
 

@@ -30,7 +30,7 @@ class Relevance:
             return None
         if not await matching.namespace_matches(hook.namespaces, attributes, self._live):
             return None
-        write = versioned(attributes, resource, self._live)
+        write = await versioned(attributes, resource, self._live)
         return write if self._conditions_hold(hook, write) else None
 
     def _conditions_hold(self, hook: Webhook, write: VersionedWrite) -> bool:

@@ -1,7 +1,7 @@
 """The verbs of a custom resource whose definition has a conversion webhook: they wait for conversions where they must.
 
-A verb that needs an object in another version ends before it has changed anything; the conversion is made, and it
-begins anew. What it wrote is converted for the answer afterwards.
+What a write starts from, what it stores and what it answers is converted as it comes to that. A list that lacks a
+conversion ends; the conversion is made, and it begins anew.
 """
 
 from __future__ import annotations
@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from random import Random
 from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
-from podkeeper.api import names
 from podkeeper.api.errors import ApiError
 from podkeeper.registry.cache.watching import RenderedEvent
 from podkeeper.registry.custom.conversion import Conversions, Converters, NeedsConversion
@@ -41,8 +39,6 @@ Tree = dict[str, Any]
 T = TypeVar("T")
 
 _SCALE = "scale"
-#: Suffixes of generated names need to differ, not to be secret.
-_RANDOM = Random()  # noqa: S311
 
 
 class _Unconverted(ServedKind, frozen=True):
@@ -64,15 +60,15 @@ class ConvertingVerbs(GenericVerbs):
 
     async def get(self, namespace: str, name: str, resource_version: str | None = None, subresource: str = "") -> Item:
         """See ``ResourceVerbs.get``."""
-        item: Any = await self._in_version(await super().get(namespace, name, resource_version))
-        found: Item = scale.read(self._kind, item) if subresource == _SCALE else item
-        return found
+        stored: Any = await super().get(namespace, name, resource_version)
+        item = await self._kind.shown(stored)
+        return scale.read(self._kind, item) if subresource == _SCALE else item
 
     async def list(self, namespace: str, options: ListOptions) -> Listing:
         """See ``ResourceVerbs.list``: everything there is, is converted in one go."""
 
         async def attempt() -> Listing:
-            await self._prepare(self._present(namespace))
+            await self._view.prepare(self._present(namespace))
             return await self._reader.list(namespace, options)
 
         return await self._with_conversions(attempt)
@@ -80,32 +76,31 @@ class ConvertingVerbs(GenericVerbs):
     async def watch(self, namespace: str, options: ListOptions, sink: Sink, closed: Callable[[], None]) -> Watch:
         """See ``ResourceVerbs.watch``; events wait for their conversions, in order."""
         raw = GenericVerbs(replace(self._kind, view=_AsStored(self._view)))
-        watch = _ConvertingWatch(self._view, self._prepare, sink, closed)
+        watch = _ConvertingWatch(self._view, sink, closed)
         watch.inner = await raw.watch(namespace, options, watch.note, watch.end)
         watch.start(self._kind.backing.converters)
         return watch
 
     async def create(self, context: RequestContext, namespace: str, tree: Tree) -> Item:
-        """See ``ResourceVerbs.create``. A name is generated once: conversions are remembered by it."""
-        metadata = tree.get("metadata")
-        if isinstance(metadata, dict) and metadata.get("generateName") and not metadata.get("name"):
-            metadata["name"] = names.generated(metadata["generateName"], _RANDOM)
+        """See ``ResourceVerbs.create``."""
         body = msgspec.json.encode(tree)
-        made = await self._write(context, lambda: GenericVerbs.create(self, context, namespace, _fresh(body)))
-        return await self._in_version(made)
+
+        async def attempt() -> Any:
+            return await GenericVerbs.create(self, context, namespace, msgspec.json.decode(body))
+
+        return await self._kind.shown(await self._write(context, attempt))
 
     async def update(
         self, context: RequestContext, namespace: str, name: str, tree: Tree, subresource: str = ""
     ) -> tuple[Item, bool]:
         """See ``ResourceVerbs.update``."""
-        self._check_scale(subresource)
         body = msgspec.json.encode(tree)
 
-        async def attempt() -> tuple[Item, bool]:
-            return await GenericVerbs.update(self, context, namespace, name, _fresh(body), subresource)
+        async def attempt() -> tuple[Any, bool]:
+            return await GenericVerbs.update(self, context, namespace, name, msgspec.json.decode(body), subresource)
 
         item, created = await self._write(context, attempt)
-        return (item if subresource == _SCALE else await self._in_version(item)), created
+        return (item if subresource == _SCALE else await self._kind.shown(item)), created
 
     async def patch(
         self,
@@ -118,40 +113,31 @@ class ConvertingVerbs(GenericVerbs):
         force: bool = False,
     ) -> tuple[Item, bool]:
         """See ``ResourceVerbs.patch``."""
-        self._check_scale(subresource)
         body = msgspec.json.encode(patch)
 
-        async def attempt() -> tuple[Item, bool]:
-            return await GenericVerbs.patch(
-                self, context, namespace, name, _fresh(body), patch_type, subresource, force
-            )
+        async def attempt() -> tuple[Any, bool]:
+            fresh = msgspec.json.decode(body)
+            return await GenericVerbs.patch(self, context, namespace, name, fresh, patch_type, subresource, force)
 
         item, created = await self._write(context, attempt)
-        return (item if subresource == _SCALE else await self._in_version(item)), created
+        return (item if subresource == _SCALE else await self._kind.shown(item)), created
 
     async def delete(self, context: RequestContext, namespace: str, name: str, options: DeleteOptions) -> Deleted:
         """See ``ResourceVerbs.delete``."""
-        deleted = await self._write(context, lambda: GenericVerbs.delete(self, context, namespace, name, options))
-        return Deleted(await self._in_version(deleted.item), deleted.gone)
+        deleted: Any = await GenericVerbs.delete(self, context, namespace, name, options)
+        return Deleted(await self._kind.shown(deleted.item), deleted.gone)
 
     async def delete_collection(
         self, context: RequestContext, namespace: str, selection: ListOptions, options: DeleteOptions
     ) -> Sequence[Deleted]:
         """See ``ResourceVerbs.delete_collection``."""
-        await self._prepare(self._present(namespace))
-
-        async def attempt() -> Sequence[Deleted]:
-            return await GenericVerbs.delete_collection(self, context, namespace, selection, options)
-
-        return [Deleted(await self._in_version(each.item), each.gone) for each in await self._write(context, attempt)]
-
-    def _check_scale(self, subresource: str) -> None:
-        if subresource == _SCALE and self.resource is not self._kind.stored:
-            text = "the scale of objects that a webhook converts can be changed in their storage version only"
-            raise ApiError(501, "NotImplemented", f"{text}: {self._kind.stored.api_version}")
+        await self._view.prepare(self._present(namespace))
+        deleted: Any = await GenericVerbs.delete_collection(self, context, namespace, selection, options)
+        return [Deleted(await self._kind.shown(each.item), each.gone) for each in deleted]
 
     async def _write(self, context: RequestContext, attempt: Callable[[], Awaitable[T]]) -> T:
-        """A write: what an attempt warned of is said once."""
+        """A write, which may find that it needs the managers' fields of another version; nobody has been asked about
+        it by then, and what it warned of is said once."""
         warned = len(context.warnings)
 
         async def again() -> T:
@@ -170,19 +156,6 @@ class ConvertingVerbs(GenericVerbs):
     def _present(self, namespace: str) -> Sequence[StoredItem]:
         return [each for each in self._kind.cache.items.values() if namespace in ("", each.namespace)]
 
-    async def _in_version(self, item: Any) -> Item:
-        """A stored item as readers of this version see it."""
-        await self._prepare([item])
-        return self._view.item(item)
-
-    async def _prepare(self, items: Sequence[StoredItem]) -> None:
-        """Converts what readers of this version are about to see."""
-        wanted = self._view.api_version
-        trees = [item.tree() for item in items if not self._view.has(item)]
-        await self._conversions.supply(wanted, [tree for tree in trees if tree["apiVersion"] != wanted])
-        for item in items:
-            self._view.item(item)
-
 
 class _AsStored:
     """A view whose items are the stored ones, and whose bookmarks are the version's."""
@@ -198,15 +171,9 @@ class _AsStored:
 class _ConvertingWatch:
     """Implements ``verbs.Watch``: between a watch of stored objects and its sink."""
 
-    def __init__(
-        self,
-        view: CustomView,
-        prepare: Callable[[Sequence[StoredItem]], Awaitable[None]],
-        sink: Sink,
-        closed: Callable[[], None],
-    ) -> None:
+    def __init__(self, view: CustomView, sink: Sink, closed: Callable[[], None]) -> None:
         self.inner: Watch | None = None
-        self._view, self._prepare, self._sink, self._closed = view, prepare, sink, closed
+        self._view, self._sink, self._closed = view, sink, closed
         self._events: asyncio.Queue[Sequence[WatchEvent] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -234,7 +201,7 @@ class _ConvertingWatch:
     async def _hand_on(self) -> None:
         with suppress(ApiError):  # a watch that cannot be converted ends; its client lists, and is told why
             while (events := await self._events.get()) is not None:
-                await self._prepare([each.item for each in events if isinstance(each.item, StoredItem)])
+                await self._view.prepare([each.item for each in events if isinstance(each.item, StoredItem)])
                 self._sink([self._rendered(each) for each in events])
         if self.inner is not None:
             self.inner.stop()
@@ -244,7 +211,3 @@ class _ConvertingWatch:
         if not isinstance(event.item, StoredItem):
             return event
         return RenderedEvent(event.type, self._view.item(event.item))
-
-
-def _fresh(body: bytes) -> Any:
-    return msgspec.json.decode(body)

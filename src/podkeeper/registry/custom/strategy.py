@@ -14,7 +14,6 @@ import msgspec
 from podkeeper.api import structural
 from podkeeper.api.errors import ApiError, Cause
 from podkeeper.api.structural import Definition, Version
-from podkeeper.registry.custom.view import CustomView
 from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree
 
 if TYPE_CHECKING:
@@ -36,9 +35,9 @@ _UNCHECKED = Cause(
 class CustomStrategy(Strategy):
     """The rules of one version of a definition."""
 
-    def __init__(self, definition: Definition, version: Version, view: CustomView) -> None:
+    def __init__(self, definition: Definition, version: Version) -> None:
         super().__init__(Rules(generation=True, status=version.status, status_keeps_metadata=True))
-        self._definition, self._version, self._view = definition, version, view
+        self._definition, self._version = definition, version
 
     def prepare_for_create(self, tree: Tree, origin: Origin) -> None:
         """Nothing new comes while the definition goes."""
@@ -59,8 +58,6 @@ class CustomStrategy(Strategy):
 
     def mistakes(self, tree: Tree, old: Tree | None, subresource: str) -> Sequence[Cause]:
         """What the schema has against the object."""
-        if self._view.conversions is not None:
-            tree, old = self._view.from_storage(tree), None if old is None else self._view.from_storage(old)
         found = structural.validate(tree, self._version.schema, old)
         if not self._version.schema.has_rules:
             return found

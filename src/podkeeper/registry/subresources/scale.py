@@ -27,8 +27,8 @@ BUILT_IN = ScalePaths(selector=("spec", "selector"))
 _SHAPE_READS = "a Scale has no labels or fields to select by"
 
 
-def read(kind: ServedKind, item: StoredItem) -> Item:
-    """An object's Scale."""
+def read(kind: ServedKind, item: Item) -> Item:
+    """The Scale of an object in the served version."""
     value = msgspec.json.encode(scale_of(item.tree(), paths_of(kind)))
     return StoredItem(_SHAPE, item.key, item.namespace, item.name, item.revision, value)
 
@@ -51,7 +51,7 @@ async def patch(
     # Scale has no lists to merge by key, so a strategic patch of it is a merge patch.
     plain = PatchType.MERGE if patch_type is PatchType.STRATEGIC else patch_type
 
-    def patched(current: StoredItem) -> Tree:
+    def patched(current: Item) -> Tree:
         base = scale_of(current.tree(), paths_of(kind))
         base["metadata"]["resourceVersion"] = str(current.revision)
         return apply(kind, base, body, plain)
@@ -60,9 +60,9 @@ async def patch(
 
 
 async def _write(kind: ServedKind, context: RequestContext, target: Target, make: Any) -> Item:
-    def changed(current: StoredItem) -> Proposal:
+    def changed(current: Item) -> Proposal:
         scale: Tree = make(current)
-        tree = current.fresh_tree()
+        tree: Tree = msgspec.json.decode(current.json)
         replicas = _replicas(target, scale)
         put(tree, paths_of(kind).replicas, replicas)
         metadata = scale.get("metadata") or {}
@@ -73,7 +73,7 @@ async def _write(kind: ServedKind, context: RequestContext, target: Target, make
         return Proposal(tree, vouched=True, face=_face(kind, target))
 
     item = await change(kind, context, Target(target.namespace, target.name), changed)
-    return read(kind, item)
+    return read(kind, await kind.shown(item))
 
 
 async def _apply(kind: ServedKind, context: RequestContext, target: Target, scale: Tree, force: bool) -> Item:
@@ -84,7 +84,7 @@ async def _apply(kind: ServedKind, context: RequestContext, target: Target, scal
         put(config, paths_of(kind).replicas, _replicas(target, scale))
     applied = proposing(kind, context, target, config, force, _face(kind, target))
     item = await change(kind, context, Target(target.namespace, target.name), applied)
-    return read(kind, item)
+    return read(kind, await kind.shown(item))
 
 
 def _face(kind: ServedKind, target: Target) -> Face:

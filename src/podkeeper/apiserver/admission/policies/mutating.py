@@ -55,7 +55,7 @@ class MutatingAdmissionPolicy(Plugin):
         problems: list[str] = []
         for each in found:
             try:
-                self._carry_out(each, attributes, namespace, turns)
+                await self._carry_out(each, attributes, namespace, turns)
             except (ExpressionFailed, MutationFailed) as problem:
                 if not each.definition.ignores_failures:
                     who = f"policy '{each.definition.name}' with binding '{each.binding.name}'"
@@ -64,7 +64,7 @@ class MutatingAdmissionPolicy(Plugin):
         if problems:
             raise _refusal(attributes, problems)
 
-    def _carry_out(
+    async def _carry_out(
         self, given: Invocation[Program], attributes: Attributes, namespace: Tree | None, turns: Invocations
     ) -> None:
         from podkeeper.api.cel import Budget
@@ -75,29 +75,29 @@ class MutatingAdmissionPolicy(Plugin):
         program = given.definition.program
         if attributes.tree is None:
             return
-        if not program.conditions.hold(self._names(given, attributes, namespace, Budget()), Budget()):
+        if not program.conditions.hold(await self._names(given, attributes, namespace, Budget()), Budget()):
             return
         if not turns.is_due(attributes, given.uid):
             return
         changed = False
         for expression, patches in program.mutations:
             budget = Budget()
-            write = versioned(attributes, given.resource, self.live)
-            value = expression.evaluate(self._names(given, attributes, namespace, budget), budget)
+            write = await versioned(attributes, given.resource, self.live)
+            value = expression.evaluate(await self._names(given, attributes, namespace, budget), budget)
             tree = patched(write, value) if patches else merged(write, value, self.live)
             if tree != write.tree:
-                put(write, tree, self.live)
+                await put(write, tree, self.live)
                 changed = True
         if changed:
             turns.changed(attributes)
         turns.invoked(given.uid, program.reinvoked)
 
-    def _names(
+    async def _names(
         self, given: Invocation[Program], attributes: Attributes, namespace: Tree | None, budget: Budget
     ) -> dict[str, Any]:
         from podkeeper.apiserver.admission import expressions
 
-        write = versioned(attributes, given.resource, self.live)
+        write = await versioned(attributes, given.resource, self.live)
         names = expressions.activation(write, self._rbac, namespace) | {"params": given.param}
         names["variables"] = expressions.Composed(given.definition.program.variables, names, budget)
         return names

@@ -53,7 +53,7 @@ class ValidatingAdmissionPolicy(Plugin):
         denied: list[tuple[Invocation[Program], Denial]] = []
         noted: dict[str, list[str]] = {}
         for each in found:
-            write = versioned(attributes, each.resource, self.live)
+            write = await versioned(attributes, each.resource, self.live)
             names = expressions.activation(write, self._rbac, namespace)
             for denial, enforced in judge(each, names, noted):
                 if enforced or "Deny" in each.binding.actions:
