@@ -21,6 +21,13 @@ VERB_SETS = {
 }
 
 
+#: What clients of old APIs are told; upstream keeps it beside the types (prerelease-lifecycle-gen).
+DEPRECATED = {
+    ("", "v1", "componentstatuses"): "v1 ComponentStatus is deprecated in v1.19+",
+    ("", "v1", "endpoints"): "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+
+
 def load_rows(folder: Path, types: Mapping[str, Type]) -> list[Resource]:
     """Every resource that the discovery documents list, subresources inside."""
     packages = {
@@ -61,6 +68,7 @@ def _core_row(raw: Mapping[str, Any], listed: list[Mapping[str, Any]], packages:
         categories=tuple(raw.get("categories", ())),
         subresources={each.name: each for each in subresources},
         type_name=packages["", "v1", raw["kind"]],
+        deprecation=DEPRECATED.get(("", "v1", raw["name"]), ""),
     )
 
 
@@ -129,6 +137,8 @@ def _optional_parts(row: Resource) -> Iterator[str]:
     yield f"type_name={row.type_name!r}"
     if not row.enabled:
         yield "enabled=False"
+    if row.deprecation:
+        yield f"deprecation={row.deprecation!r}"
 
 
 def _verbs_text(verbs: tuple[str, ...]) -> str:

@@ -23,6 +23,7 @@ ROWS: tuple[Resource, ...] = (
         ("get", "list"),
         short_names=("cs",),
         type_name="podkeeper.api.core.v1:ComponentStatus",
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
     ),
     Resource(
         "",
@@ -45,6 +46,7 @@ ROWS: tuple[Resource, ...] = (
         _ALL,
         short_names=("ep",),
         type_name="podkeeper.api.core.v1:Endpoints",
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
     ),
     Resource(
         "", "v1", "events", "Event", "event", True, _ALL, short_names=("ev",), type_name="podkeeper.api.core.v1:Event"

@@ -24,7 +24,7 @@ from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.deadlines import Deadlines, is_long_running
 from podkeeper.apiserver.fairness.admission import FairAdmission, Flow, SentAway
-from podkeeper.apiserver.metrics import RequestMetrics, request_kind
+from podkeeper.apiserver.metrics import Kind, RequestMetrics, request_kind
 from podkeeper.apiserver.requestinfo import RequestInfo, RequestInfos
 from podkeeper.foundation.http import Answer, Request, Response, Streaming, Takeover
 
@@ -40,11 +40,11 @@ _STOPPING = "The apiserver is shutting down, please try again later.\n"
 class Passage:
     """What the chain knows of a request on its way."""
 
-    __slots__ = ("event", "flow", "identity", "info", "request", "started")
+    __slots__ = ("event", "flow", "identity", "info", "request", "started", "waited")
 
     def __init__(self, request: Request, identity: str) -> None:
         self.request, self.identity, self.started = request, identity, time.perf_counter()
-        self.info = _UNREADABLE
+        self.info, self.waited = _UNREADABLE, 0.0
         self.flow: Flow | None = None
         self.event: Event | None = None
 
@@ -101,6 +101,7 @@ class Chain:
             refusal = deadline.refusal()
             if refusal is None:
                 raise
+            self._metrics.terminate(info, refusal.code)
             raise refusal from None
         finally:
             deadlines.leave(deadline)
@@ -130,7 +131,9 @@ class Chain:
         flow = passage.flow = fairness.flow(user, info)
         width = fairness.width(flow, info)
         if not fairness.take(flow, width):
+            since = time.perf_counter()
             await fairness.wait(flow, width, user, info)
+            passage.waited = time.perf_counter() - since
         kind = request_kind(info)
         self._metrics.running[kind] += 1
         try:
@@ -157,29 +160,32 @@ class Chain:
         if passage.flow is not None:
             head += passage.flow.head
         if isinstance(answer, Response):
-            self._metrics.count(passage.info, answer.status, time.perf_counter() - passage.started)
+            took = time.perf_counter() - passage.started
+            self._metrics.series(passage.info).count(answer.status, took, passage.waited, len(answer.body))
             if passage.event is not None and self._gates.audit is not None:
                 self._gates.audit.complete(passage.event, answer)
             return Response(answer.status, answer.head + head, answer.body, answer.headers, answer.close)
         status = answer.status if isinstance(answer, Streaming) else 101
-        self._metrics.count(passage.info, status, None)
+        kind = self._metrics.count_stream(passage.info, status)
         if passage.event is not None and self._gates.audit is not None:
             self._gates.audit.start(passage.event, status)
         if isinstance(answer, Takeover):
-            return Takeover(self._followed(passage, answer.run), answer.abandon)
-        run = self._followed(passage, answer.run)
+            return Takeover(self._followed(passage, kind, answer.run), answer.abandon)
+        run = self._followed(passage, kind, answer.run)
         return Streaming(answer.status, answer.head + head, run, answer.headers, answer.abandon)
 
-    def _followed(self, passage: Passage, run: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+    def _followed(
+        self, passage: Passage, kind: Kind, run: Callable[P, Awaitable[None]]
+    ) -> Callable[P, Awaitable[None]]:
         """The same stream, counted while it runs, and logged when it has ended."""
-        series, event, audit = self._metrics.series(passage.info), passage.event, self._gates.audit
+        event, audit = passage.event, self._gates.audit
 
         async def followed(*args: P.args, **kwargs: P.kwargs) -> None:
-            series.running += 1
+            kind.running += 1
             try:
                 await run(*args, **kwargs)
             finally:
-                series.running -= 1
+                kind.running -= 1
                 if event is not None and audit is not None:
                     audit.complete(event, None)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
+from podkeeper.foundation.exposition import Counters, Family, Sample
 from podkeeper.foundation.http import Answer
 
 #: A check returns what is wrong, or nothing.
@@ -37,6 +38,19 @@ class Health:
             "healthz": {**live, **started},
             "readyz": {**live, **ready},
         }
+        self._results: dict[tuple[str, str], bool] = {}
+        self._counts = Counters(
+            "kubernetes_healthchecks_total", "Health checks by their results.", "name", "status", "type"
+        )
+
+    def families(self) -> Sequence[Family]:
+        """kubernetes_healthcheck*: what each check said last, and how often it said so."""
+
+        def last() -> Iterator[Sample]:
+            for (endpoint, name), passed in sorted(self._results.items()):
+                yield {"name": name, "type": endpoint}, int(passed)
+
+        return (Family("kubernetes_healthcheck", "gauge", "1 where a check passed.", last), self._counts.family())
 
     async def handle(self, call: Call) -> Answer:
         """Answers one of the endpoints or a single check below it."""
@@ -53,6 +67,8 @@ class Health:
                 lines.append(f"[+]{name} excluded: ok")
                 continue
             wrong = await check()
+            self._results[endpoint, name] = not wrong
+            self._counts[name, "error" if wrong else "success", endpoint] += 1
             lines.append(f"[-]{name} failed: reason withheld" if wrong else f"[+]{name} ok")
             failed += [name] if wrong else []
         unknown = sorted(excluded - checks.keys())

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping
 
 from podkeeper.api.resources import RESOURCES
-from podkeeper.apiserver import process_metrics, storage_metrics
+from podkeeper.apiserver import storage_metrics, version
 from podkeeper.apiserver.admission.chain import AdmissionChain
 from podkeeper.apiserver.admission.connecting import judged
 from podkeeper.apiserver.admission.policies.statuses import PolicyStatuses
@@ -55,6 +55,7 @@ from podkeeper.apiserver.streaming.proxies import Proxies
 from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
 from podkeeper.apiserver.tables.table import TableMaker
 from podkeeper.apiserver.watching import WatchStreams
+from podkeeper.foundation import process_metrics
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.http import HttpServer
 from podkeeper.foundation.http.server import server_tls
@@ -102,7 +103,10 @@ class ApiServer:
         self._fairness_keeper = FairnessKeeper(self._live, self._fairness, self._clock, RequestContext(ensure.SELF))
         self._audit = auditor_of(config.audit, self._clock)
         self._metrics = RequestMetrics(registry.resources)
-        self._metrics.add(process_metrics.families())
+        self._metrics.add(process_metrics.families(version.info()))
+        self._metrics.add(registry.families())
+        self._metrics.add(self._authenticator.families())
+        self._metrics.add(self._aggregation.families())
         self._metrics.add(admission.figures.families())
         self._metrics.add(figures.families(self._fairness))
         self._metrics.add(self._audit.families() if self._audit else ())
@@ -200,6 +204,7 @@ class ApiServer:
     def _plain_paths(self) -> Mapping[str, Handle]:
         config = self._config
         health = Health(self._registry.check_store, self._registry.check_caches, self._check_shutdown)
+        self._metrics.add(health.families())
         jwks = f"https://{config.advertise_address}:{self._port}/openid/v1/jwks"
         found: dict[str, Handle] = {
             "/version": paths.show_version,

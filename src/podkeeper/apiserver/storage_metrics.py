@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from podkeeper.apiserver.exposition import Family, Sample
 from podkeeper.apiserver.requestinfo import RequestInfo
+from podkeeper.apiserver.watching import Sent
+from podkeeper.foundation.exposition import Family, Sample
 from podkeeper.registry.verbs import Registry
 
 
@@ -19,7 +20,7 @@ def counter(registry: Registry) -> Callable[[RequestInfo], int]:
     return count
 
 
-def families(registry: Registry, sent: Mapping[tuple[str, str, str], list[int]]) -> Sequence[Family]:
+def families(registry: Registry, sent: Mapping[tuple[str, str, str], Sent]) -> Sequence[Family]:
     """Objects by resource, under the name of today and under the one that dashboards know; events by resource."""
 
     def counts() -> dict[tuple[str, str], int]:
@@ -39,11 +40,17 @@ def families(registry: Registry, sent: Mapping[tuple[str, str, str], list[int]])
             yield {"resource": f"{resource}.{group}" if group else resource}, count
 
     def events() -> Iterator[Sample]:
-        for (group, version, resource), (count,) in sent.items():
-            yield {"group": group, "resource": resource, "version": version}, count
+        for (group, version, resource), each in sent.items():
+            yield {"group": group, "resource": resource, "version": version}, each.events
+
+    def cut_off() -> Iterator[Sample]:
+        for (group, _, resource), each in sent.items():
+            if each.cut_off:
+                yield {"group": group, "resource": resource}, each.cut_off
 
     return (
         Family("apiserver_resource_objects", "gauge", "Stored objects by resource.", objects),
         Family("apiserver_storage_objects", "gauge", "Stored objects by resource.", named),
         Family("apiserver_watch_events_total", "counter", "Events sent to watches.", events),
+        Family("apiserver_terminated_watchers_total", "counter", "Watches that did not keep up.", cut_off),
     )

@@ -38,6 +38,15 @@ MIN_TIMEOUT = 1800.0
 Encode = Callable[[WatchEvent], bytes]
 
 
+class Sent:
+    """Events sent to the watches of a resource, and watches that were cut off because they did not keep up."""
+
+    __slots__ = ("cut_off", "events")
+
+    def __init__(self) -> None:
+        self.events = self.cut_off = 0
+
+
 class WatchStreams:
     """Opens watches and ends them all when the server stops."""
 
@@ -45,8 +54,8 @@ class WatchStreams:
         self._renderer = renderer
         self._framers = {JSON: Framer(attrgetter("frame")), PROTOBUF: Framer(attrgetter("protobuf"))}
         self._open: set[WatchStream] = set()
-        #: Events sent so far by (group, version, plural), each number in a list of its own, which streams count up.
-        self.sent: dict[tuple[str, str, str], list[int]] = {}
+        #: What has been sent so far, by (group, version, plural).
+        self.sent: dict[tuple[str, str, str], Sent] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -59,7 +68,7 @@ class WatchStreams:
         encode = self._encoder(call, verbs.resource, rendering)
         timeout = options.timeout or random.uniform(MIN_TIMEOUT, 2 * MIN_TIMEOUT)  # noqa: S311 - spreads reconnects
         resource = verbs.resource
-        sent = self.sent.setdefault((resource.group, resource.version, resource.name), [0])
+        sent = self.sent.setdefault((resource.group, resource.version, resource.name), Sent())
         stream = WatchStream(framer, encode, timeout, self._open, sent)
         head = responses.WATCH_HEADS.get(rendering.media_type, responses.JSON_HEAD)
         try:
@@ -148,7 +157,7 @@ class WatchStream:
     """One client's watch. Its frames come from ``framer``, which others share, or else from ``encode``."""
 
     def __init__(
-        self, framer: Framer | None, encode: Encode, timeout: float, open_streams: set[WatchStream], sent: list[int]
+        self, framer: Framer | None, encode: Encode, timeout: float, open_streams: set[WatchStream], sent: Sent
     ) -> None:
         self._framer, self._encode, self._timeout = framer, encode, timeout
         self._open, self._sent = open_streams, sent
@@ -173,6 +182,7 @@ class WatchStream:
         if writer is not None:
             self._count += len(events)
             if self._count > WAITING_EVENTS:
+                self._sent.cut_off += 1
                 self.stop()
                 writer.abort()
 
@@ -215,7 +225,7 @@ class WatchStream:
             self._count = 0
 
     def _write(self, writer: BodyWriter, events: Sequence[WatchEvent]) -> None:
-        self._sent[0] += len(events)
+        self._sent.events += len(events)
         if self._framer is None:
             writer.write(b"".join([self._encode(event) for event in events]))
         elif writer.chunked:

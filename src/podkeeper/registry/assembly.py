@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +15,9 @@ from podkeeper.api.errors import ApiError
 from podkeeper.api.resources import RESOURCES, lookup
 from podkeeper.api.structural import define
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Family
 from podkeeper.registry.admission import Admission
+from podkeeper.registry.cache import figures as cache_figures
 from podkeeper.registry.cache.mirror import Mirror
 from podkeeper.registry.cache.resource import ResourceCache
 from podkeeper.registry.cache.selectable import FieldLabels, head_reader
@@ -32,6 +34,7 @@ from podkeeper.registry.served import Backing, ServedKind
 from podkeeper.registry.storage_versions import is_stored, storage_version
 from podkeeper.registry.strategies.table import Strategies
 from podkeeper.registry.subresources import binding, eviction
+from podkeeper.registry.timed_store import TimedStore
 from podkeeper.registry.verbs import ListOptions, RequestContext
 from podkeeper.registry.views import ConvertedView, StorageView
 from podkeeper.storage.store import Store, StoreError
@@ -108,6 +111,10 @@ class StoreRegistry:
         budgets = self._kinds["policy", "v1", "poddisruptionbudgets"]
         await eviction.evict(self._kinds["", "v1", "pods"], budgets, context, Target(namespace, name), body)
 
+    def families(self) -> Sequence[Family]:
+        """See ``Registry.families``."""
+        return (*self._backing.store.families(), *cache_figures.families(self._backing.mirror))
+
     def connect_converter(self, converter: Converter) -> None:
         """See ``Registry.connect_converter``."""
         self._backing.converters.converter = converter
@@ -152,8 +159,9 @@ class StoreRegistry:
             before = mirror.revision
 
 
-async def open_registry(store: Store, admission: Admission, clock: Clock, config: RegistryConfig) -> StoreRegistry:
+async def open_registry(inner: Store, admission: Admission, clock: Clock, config: RegistryConfig) -> StoreRegistry:
     """Reads the store and returns a registry that answers once ``run`` has started."""
+    store = TimedStore(inner)
     caches: dict[str, ResourceCache] = {}
     rows = [row for row in config.resources if is_stored(row)]
     for row in rows:

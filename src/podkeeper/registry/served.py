@@ -22,15 +22,15 @@ from podkeeper.registry.field_managers import FieldManagers
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.namespaces import Namespaces
 from podkeeper.registry.strategies.base import Strategy
+from podkeeper.registry.timed_store import TimedStore
 from podkeeper.registry.verbs import Item
 from podkeeper.registry.views import ConvertedView, StorageView
-from podkeeper.storage.store import Store
 
 
 class Backing(Struct, frozen=True):
     """What all resources share."""
 
-    store: Store
+    store: TimedStore
     mirror: Mirror
     clock: Clock
     admission: Admission

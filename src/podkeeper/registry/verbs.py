@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
+from podkeeper.foundation.exposition import Family
 
 if TYPE_CHECKING:
     from podkeeper.registry.custom.conversion import Converter
@@ -224,6 +225,10 @@ class Registry(Protocol):
 
     def resources(self) -> Mapping[tuple[str, str, str], Resource]:
         """Everything served now, by (group, version, plural), custom resources included."""
+        ...
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of the store and of the caches over it."""
         ...
 
     def connect_converter(self, converter: Converter) -> None:

@@ -52,6 +52,11 @@ class MemoryStore:
         """The oldest revision that can be read."""
         return self._oldest
 
+    @property
+    def size(self) -> int:
+        """See ``Store.size``."""
+        return 0
+
     async def create(self, key: str, value: bytes) -> int:
         """See ``Store.create``."""
         self._refuse_when_closed()

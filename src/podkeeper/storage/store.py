@@ -114,6 +114,11 @@ class Store(Protocol):
         """
         ...
 
+    @property
+    def size(self) -> int:
+        """Bytes on disk; 0 where nothing is kept there."""
+        ...
+
     async def create(self, key: str, value: bytes) -> int:
         """Adds ``key`` and returns the new revision, or raises KeyExists."""
         ...

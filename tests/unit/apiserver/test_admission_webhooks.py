@@ -362,3 +362,36 @@ async def test_warnings_reach_the_client(api: Any, hooks: ReviewServer, make_con
     await validating(api, "v", hook("v.example.com", hooks.client("/v")))
     reply = await api("POST", f"{DEFAULT}/configmaps", make_config_map("warned"))
     assert "mind the gap" in reply.headers["warning"]
+
+
+async def _figures(api: Any) -> dict[str, float]:
+    lines = [line for line in (await api("GET", "/metrics")).body.decode().splitlines() if "_webhook_" in line]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+
+async def test_each_webhook_is_counted(api: Any, hooks: ReviewServer, make_config_map: Any) -> None:
+    before = await _figures(api)
+    hooks.answers["/m"] = allow
+    hooks.answers["/no"] = lambda _: {"allowed": False, "status": {"code": 402}}
+    hooks.answers["/odd"] = lambda _: {"uid": "another"}
+    await mutating(api, "m", hook("m.count.io", hooks.client("/m")))
+    await validating(
+        api,
+        "v",
+        hook("no.count.io", hooks.client("/no")),
+        hook("odd.count.io", hooks.client("/odd"), failurePolicy="Ignore"),
+    )
+    await api("POST", f"{DEFAULT}/configmaps", make_config_map("counted"))
+    after = await _figures(api)
+    prefix = "apiserver_admission_webhook"
+    requests = (("200", "m", "false", "admit"), ("402", "no", "true", "validate"), ("503", "odd", "false", "validate"))
+    for code, name, rejected, step in requests:
+        tail = f'name="{name}.count.io",operation="CREATE",rejected="{rejected}",type="{step}"'
+        for sample in (
+            f'{prefix}_request_total{{code="{code}",{tail}}}',
+            f"{prefix}_admission_duration_seconds_count{{{tail}}}",
+        ):
+            assert after[sample] - before.get(sample, 0) == 1
+    tail = 'name="no.count.io",operation="CREATE",rejection_code="402",type="validate"'
+    assert after[f'{prefix}_rejection_count{{error_type="no_error",{tail}}}'] == 1
+    assert after[f'{prefix}_fail_open_count{{name="odd.count.io",type="validate"}}'] == 1

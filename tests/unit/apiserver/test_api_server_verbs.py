@@ -300,3 +300,10 @@ async def test_defaults_of_a_cluster_are_there(api: Any) -> None:
     )
     trust = await api("GET", "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication")
     assert "BEGIN CERTIFICATE" in json.dumps(trust.tree["data"])
+
+
+async def test_whoever_uses_a_deprecated_api_is_told(api: Any) -> None:
+    told = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    for path in ("/api/v1/endpoints", "/api/v1/endpoints?watch=1&timeoutSeconds=1"):
+        assert (await api("GET", path)).headers["warning"] == told
+    assert "warning" not in (await api("GET", "/api/v1/services")).headers

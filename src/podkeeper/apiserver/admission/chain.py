@@ -39,6 +39,7 @@ from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.config import AdmissionConfig
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
+from podkeeper.apiserver.webhooks.calls import Calls
 from podkeeper.apiserver.webhooks.client import WebhookClient
 from podkeeper.apiserver.webhooks.mutating import MutatingAdmissionWebhook
 from podkeeper.apiserver.webhooks.relevance import Relevance
@@ -48,6 +49,7 @@ from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.verbs import Registry
 
 _Key = tuple[Operation, str, str, str]
+_WORDS = ("false", "true")
 #: A plugin's name, and what it does at this point.
 _Steps = tuple[tuple[str, Callable[[Attributes], Awaitable[None]]], ...]
 
@@ -59,6 +61,7 @@ class Surroundings(Struct, frozen=True):
     authorizer: Authorizer
     clock: Clock
     webhooks: WebhookClient
+    figures: AdmissionFigures
 
 
 def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
@@ -87,9 +90,9 @@ def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
         PodTopologyLabels(live),
         RbacEscalation(live, given.authorizer),
         MutatingAdmissionPolicy(live, given.authorizer.rbac),
-        MutatingAdmissionWebhook(live, given.webhooks, relevance),
-        ValidatingAdmissionPolicy(live, given.authorizer.rbac),
-        ValidatingAdmissionWebhook(live, given.webhooks, relevance),
+        MutatingAdmissionWebhook(live, Calls(given.webhooks, given.figures.webhooks, "admit"), relevance),
+        ValidatingAdmissionPolicy(live, given.authorizer.rbac, given.figures),
+        ValidatingAdmissionWebhook(live, Calls(given.webhooks, given.figures.webhooks, "validate"), relevance),
         ResourceQuota(live, given.clock),
     ]
     return [plugin for plugin in every if plugin.name not in config.disabled]
@@ -110,7 +113,7 @@ class AdmissionChain:
         """From now on writes are judged; until then everything passes, there being nobody to write."""
         live = LiveObjects(registry)
         self._webhooks = WebhookClient(EndpointResolver(live))
-        self._plugins = plugins(self._config, Surroundings(live, authorizer, clock, self._webhooks))
+        self._plugins = plugins(self._config, Surroundings(live, authorizer, clock, self._webhooks, self.figures))
         self._mutating.clear()
         self._validating.clear()
 
@@ -150,6 +153,7 @@ class AdmissionChain:
 
     async def _take(self, steps: _Steps, kind: str, attributes: Attributes) -> None:
         """One plugin after the other, each with a look at the clock."""
+        begun, refused = time.perf_counter(), True
         try:
             for name, judge in steps:
                 started, rejected = time.perf_counter(), True
@@ -158,8 +162,11 @@ class AdmissionChain:
                     rejected = False
                 finally:
                     took = time.perf_counter() - started
-                    self.figures.observe(name, attributes.operation, kind, rejected, took)
+                    self.figures.plugins.of(name, attributes.operation, _WORDS[rejected], kind).observe(took)
+            refused = False
         finally:
+            took = time.perf_counter() - begun
+            self.figures.steps.of(attributes.operation, _WORDS[refused], kind).observe(took)
             annotate(attributes.annotations)
 
 

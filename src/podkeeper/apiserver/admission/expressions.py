@@ -41,7 +41,11 @@ _DYN = of_type(types.DYN)
 
 
 class ExpressionFailed(Exception):
-    """An expression that has no value, in the words of Kubernetes' admission."""
+    """An expression that has no value, in the words of Kubernetes' admission. ``kind`` is what metrics call it."""
+
+    def __init__(self, text: str, kind: str = "invalid_error") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 def _object(name: str, /, **fields: Declaration) -> Declaration:
@@ -109,11 +113,11 @@ class Compiled(Struct, frozen=True):
     def evaluate(self, activation: Mapping[str, Any], budget: Budget) -> Value:
         """The value. Raises ExpressionFailed."""
         if self.program is None:
-            raise ExpressionFailed(f"compilation error: {self.error}")
+            raise ExpressionFailed(f"compilation error: {self.error}", "compile_error")
         try:
             return self.program.evaluate(activation, budget)
         except BudgetExceeded as error:
-            raise ExpressionFailed(str(error)) from error
+            raise ExpressionFailed(str(error), "out_of_budget") from error
         except EvaluationError as error:
             raise ExpressionFailed(f"expression '{self.text}' resulted in error: {error}") from error
 

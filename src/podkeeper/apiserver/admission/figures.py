@@ -1,34 +1,41 @@
-"""What /metrics tells of admission: how long each plugin takes, with upstream's name and buckets."""
+"""What /metrics tells of admission: how long plugins and whole passes take, with upstream's names and buckets."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from podkeeper.apiserver.exposition import Family, Histogram, Labels
+from podkeeper.apiserver.webhooks.figures import WebhookFigures
+from podkeeper.foundation.exposition import Counters, Family, Histograms
 
 _BOUNDS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5)
-_NAME = "apiserver_admission_controller_admission_duration_seconds"
+_CHECK_BOUNDS = (0.0000005, 0.001, 0.01, 0.1, 1.0)
+_CHECK_LABELS = ("enforcement_action", "error_type", "policy", "policy_binding")
 
 
 class AdmissionFigures:
-    """Durations by plugin, operation, step (admit or validate) and whether the write was refused."""
+    """Durations by plugin, operation, step (admit or validate) and whether the write was refused; checks of
+    policies; calls of webhooks."""
 
     def __init__(self) -> None:
-        self._durations: dict[tuple[str, str, str, bool], Histogram] = {}
+        prefix, labels = "apiserver_admission", ("operation", "rejected", "type")
+        self.plugins = Histograms(
+            f"{prefix}_controller_admission_duration_seconds", "Seconds of a plugin.", _BOUNDS, "name", *labels
+        )
+        self.steps = Histograms(f"{prefix}_step_admission_duration_seconds", "Seconds of all.", _BOUNDS, *labels)
+        self.webhooks = WebhookFigures()
+        policy = "apiserver_validating_admission_policy"
+        self._checks = Counters(f"{policy}_check_total", "Checks of policies.", *_CHECK_LABELS)
+        self._times = Histograms(
+            f"{policy}_check_duration_seconds", "Seconds of a check.", _CHECK_BOUNDS, *_CHECK_LABELS
+        )
 
-    def observe(self, plugin: str, operation: str, step: str, rejected: bool, seconds: float) -> None:
-        """Notes one judgement."""
-        key = (plugin, operation, step, rejected)
-        histogram = self._durations.get(key)
-        if histogram is None:
-            histogram = self._durations[key] = Histogram(_BOUNDS)
-        histogram.observe(seconds)
+    def checked(self, policy: str, binding: str, action: str, error: str, seconds: float) -> None:
+        """Notes one check of a policy. ``action`` is allow, deny, warn or audit, ``error`` no_error or what went
+        wrong."""
+        self._checks[action, error, policy, binding] += 1
+        self._times.of(action, error, policy, binding).observe(seconds)
 
     def families(self) -> Sequence[Family]:
-        """The one family."""
-        return (Family(_NAME, "histogram", "Seconds that a plugin took for a write.", self._read),)
-
-    def _read(self) -> Iterator[tuple[Labels, Histogram]]:
-        for (plugin, operation, step, rejected), histogram in self._durations.items():
-            labels = {"name": plugin, "operation": operation, "rejected": str(rejected).lower(), "type": step}
-            yield labels, histogram
+        """apiserver_admission_* and apiserver_validating_admission_policy_*."""
+        own = (self.plugins, self.steps, self._checks, self._times)
+        return (*(each.family() for each in own), *self.webhooks.families())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -35,6 +35,7 @@ from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.streaming.kubelets import Location
 from podkeeper.apiserver.streaming.service_endpoints import ServiceResolver
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Counters, Family, Sample
 from podkeeper.foundation.http.client import Exchange, ExchangeFailed, request_message
 from podkeeper.registry.verbs import ListOptions, PatchType, RequestContext, WatchEvent
 
@@ -69,6 +70,19 @@ class AggregationKeeper:
         self._wake: dict[str, asyncio.Event] = {}
         self._minding: dict[str, asyncio.Task[None]] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._lost = Counters(
+            "aggregator_unavailable_apiservice_total", "How often servers became unavailable.", "name", "reason"
+        )
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of the servers behind this one."""
+
+        def read() -> Iterator[Sample]:
+            for name, remote in sorted(self._remotes.items()):
+                yield {"name": name}, int(not self.is_available(remote))
+
+        unavailable = Family("aggregator_unavailable_apiservice", "gauge", "1 where a server is unavailable.", read)
+        return (unavailable, self._lost.family())
 
     # what others ask
 
@@ -274,6 +288,8 @@ class AggregationKeeper:
         status = with_finding(tree, finding, timestamps.format_time(self._clock.time()))
         if status is None:
             return
+        if is_available(tree) and finding is not PASSED:
+            self._lost[name, finding.reason] += 1
         try:
             verbs = self._live.verbs(GROUP, RESOURCE)
             await verbs.patch(self._context, "", name, {"status": status}, PatchType.MERGE, "status")

@@ -8,12 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 
-_CURRENT: ContextVar[dict[str, str] | None] = ContextVar("audit annotations", default=None)
+_CURRENT: ContextVar[tuple[dict[str, str], bool] | None] = ContextVar("audit annotations", default=None)
 
 
-def collect(annotations: dict[str, str] | None) -> None:
-    """From now on this task's annotations go there; None drops them."""
-    _CURRENT.set(annotations)
+def collect(annotations: dict[str, str] | None, *, detailed: bool = False) -> None:
+    """From now on this task's annotations go there; None drops them. ``detailed``: the level is Request or beyond."""
+    _CURRENT.set(None if annotations is None else (annotations, detailed))
+
+
+def is_detailed() -> bool:
+    """Whether what tells of contents is wanted too."""
+    current = _CURRENT.get()
+    return current is not None and current[1]
 
 
 def annotate(annotations: Mapping[str, str]) -> None:
@@ -21,4 +27,4 @@ def annotate(annotations: Mapping[str, str]) -> None:
     current = _CURRENT.get()
     if current is not None:
         for key, value in annotations.items():
-            current.setdefault(key, value)
+            current[0].setdefault(key, value)

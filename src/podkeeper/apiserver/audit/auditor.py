@@ -20,9 +20,9 @@ from podkeeper.apiserver.audit import annotation, policy
 from podkeeper.apiserver.audit.event import Event
 from podkeeper.apiserver.audit.log import LogFile, LogOptions
 from podkeeper.apiserver.audit.policy import Level, Policy
-from podkeeper.apiserver.exposition import Family, Sample, single
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Family, Sample, single
 from podkeeper.foundation.http import Request, Response
 
 _GIVEN = b"audit-id"
@@ -61,7 +61,10 @@ class Auditor:
     def begin(self, identity: str, request: Request, info: RequestInfo, user: UserInfo) -> Event | None:
         """The event of a request, None where the policy wants none."""
         event = self._event(identity, request, info, user)
-        annotation.collect(event.annotations if event is not None else None)
+        if event is None:
+            annotation.collect(None)
+        else:
+            annotation.collect(event.annotations, detailed=event.ruling.level >= Level.REQUEST)
         if event is not None:
             event.identify(user)
             self._write(event, "RequestReceived")

@@ -23,6 +23,7 @@ from podkeeper.apiserver.authentication.service_accounts import Claims, InvalidT
 from podkeeper.apiserver.authentication.token_sources import Holder, TokenSource
 from podkeeper.apiserver.live import LiveObjects, Lookup
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Family, Histogram
 from podkeeper.foundation.http import Request
 from podkeeper.registry.verbs import WatchEvent
 
@@ -35,6 +36,17 @@ BELIEVED = 60.0
 #: A bound object that is being deleted keeps its tokens for this many seconds (upstream's leeway).
 DELETION_LEEWAY = 60.0
 _CAPACITY = 16384
+#: Upstream's buckets of what is left of clients' certificates: half an hour to a year, in seconds.
+_HOUR, _DAY = 3600.0, 86400.0
+_LIFETIMES = (
+    0.0,
+    1800.0,
+    _HOUR,
+    2 * _HOUR,
+    6 * _HOUR,
+    12 * _HOUR,
+    *(days * _DAY for days in (1, 2, 4, 7, 30, 90, 180, 365)),
+)
 _WEBSOCKET_TOKEN = "base64url.bearer.authorization.k8s.io."  # noqa: S105 - the name of a subprotocol
 
 
@@ -64,6 +76,12 @@ class Authenticator:
         self._lookup, self._clock = lookup, clock
         self._believed: dict[bytes, tuple[UserInfo, float]] = {}
         self._bound: dict[str, set[bytes]] = {}
+        self._lifetimes = Histogram(_LIFETIMES)
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of credentials."""
+        name, text = "apiserver_client_certificate_expiration_seconds", "Seconds that certificates in use have left."
+        return (Family(name, "histogram", text, lambda: [({}, self._lifetimes)]),)
 
     async def follow(self, live: LiveObjects) -> None:
         """From now on a deleted account, pod, secret or node ends its tokens at once."""
@@ -138,8 +156,10 @@ class Authenticator:
         if memo is None:
             memo = request.peer.memo = (certificates.user_of(certificate), certificates.expiry_of(certificate))
         user, expires = memo
-        if self._clock.time() > expires:
+        left = expires - self._clock.time()
+        if left < 0:
             raise unauthorized()
+        self._lifetimes.observe(left)
         return user  # type: ignore[no-any-return]
 
     async def _bearer(self, header: bytes, request: Request) -> UserInfo:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.fairness import suggested, work
-from podkeeper.apiserver.fairness.levels import Level, Seats
+from podkeeper.apiserver.fairness.levels import Level, Seats, Tally
 from podkeeper.apiserver.fairness.matching import Schema, compile_schemas
 from podkeeper.apiserver.fairness.queues import Waiting
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -46,6 +46,7 @@ class Flow(Struct, frozen=True):
     schema: str
     distinguisher: str
     level: Level
+    tally: Tally
     hash: int
     head: bytes
 
@@ -101,41 +102,53 @@ class FairAdmission:
 
     def take(self, flow: Flow, width: int) -> bool:
         """Seats a request without waiting, if it may run now."""
-        return self.seats.take(flow.level, width)
+        if not self.seats.take(flow.level, width):
+            return False
+        flow.tally.started += 1
+        flow.tally.seats += width
+        return True
 
     async def wait(self, flow: Flow, width: int, user: UserInfo, info: RequestInfo) -> None:
         """Waits for a seat, which is the caller's then. Raises SentAway."""
-        level = flow.level
         turn: asyncio.Future[None] = self._loop.create_future()
         waiting = Waiting(width, _waker(turn), Described(flow, user, info, self._clock.time()))
-        queues = level.queues
+        queues, tally, since = flow.level.queues, flow.tally, self._clock.monotonic()
         if queues is None:
-            raise self._send_away(level, "concurrency-limit")
+            raise self._send_away(flow, "concurrency-limit")
         if not queues.join(flow.hash, waiting):
-            raise self._send_away(level, "queue-full")
+            raise self._send_away(flow, "queue-full")
         self._waiting += 1
+        tally.waiting += 1
         try:
             async with asyncio.timeout(self._patience):
                 await turn
         except BaseException as error:
             if waiting.done:  # its turn came at the same moment
-                self.give_back(flow, width)
+                self._return(flow.level, width)
             else:
                 queues.leave(waiting)
+            tally.vain.observe(self._clock.monotonic() - since)
             if isinstance(error, TimeoutError):
-                raise self._send_away(level, "time-out") from None
+                raise self._send_away(flow, "time-out") from None
             raise
         finally:
             self._waiting -= 1
+            tally.waiting -= 1
+        tally.waits.observe(self._clock.monotonic() - since)
+        tally.started += 1
+        tally.seats += width
 
     def give_back(self, flow: Flow, width: int) -> None:
         """The request has ended."""
-        if not width:
-            self.seats.give_back(flow.level, 0)
-            return
+        flow.tally.ended += 1
+        if width:
+            flow.tally.seats -= width
+            self._return(flow.level, width)
+
+    def _return(self, level: Level, width: int) -> None:
         if not self._returned:
             self._loop.call_soon(self._take_back)
-        self._returned.append((flow.level, width))
+        self._returned.append((level, width))
 
     def _take_back(self) -> None:
         for level, width in self._returned:
@@ -151,14 +164,15 @@ class FairAdmission:
         last, level = next(pair for pair in self._schemas if pair[0].name == "catch-all")
         return _flow(last, level, user.name)  # somebody who is in no group at all
 
-    def _send_away(self, level: Level, reason: str) -> SentAway:
-        level.rejected[reason] += 1
-        return SentAway(level.dropped.note(self._clock.time()))
+    def _send_away(self, flow: Flow, reason: str) -> SentAway:
+        flow.tally.rejected[reason] += 1
+        return SentAway(flow.level.dropped.note(self._clock.time()))
 
 
 def _flow(schema: Schema, level: Level, distinguisher: str) -> Flow:
     lines = f"X-Kubernetes-Pf-Flowschema-Uid: {schema.uid}\r\nX-Kubernetes-Pf-Prioritylevel-Uid: {level.uid}\r\n"
-    return Flow(schema.name, distinguisher, level, schema.flow_hash(distinguisher), lines.encode())
+    tally = level.tally(schema.name)
+    return Flow(schema.name, distinguisher, level, tally, schema.flow_hash(distinguisher), lines.encode())
 
 
 def _waker(turn: asyncio.Future[None]) -> Any:

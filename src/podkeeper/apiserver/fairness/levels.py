@@ -15,7 +15,10 @@ from typing import Any
 from msgspec import Struct
 
 from podkeeper.apiserver.fairness.queues import Queues, Waiting
+from podkeeper.foundation.exposition import Histogram
 
+#: Upstream's buckets of the seconds that a request waits.
+WAIT_BOUNDS = (0.0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0)
 #: Upstream's bound of the seats that one request can take, and the part of a level that one request can take.
 MOST_SEATS, MOST_PART = 10, 0.15
 
@@ -39,6 +42,24 @@ class Dropped(Struct):
         return self.retry_after
 
 
+class Tally:
+    """What has become of the requests of one flow schema at one level. ``waits`` are seconds in a queue of those that
+    waited at all, ``vain`` of those that were sent away."""
+
+    __slots__ = ("ended", "rejected", "schema", "seats", "started", "vain", "waiting", "waits")
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        self.started = self.ended = self.seats = self.waiting = 0
+        self.rejected: Counter[str] = Counter()
+        self.waits, self.vain = Histogram(WAIT_BOUNDS), Histogram(WAIT_BOUNDS)
+
+    @property
+    def running(self) -> int:
+        """Requests that run now."""
+        return self.started - self.ended
+
+
 class Level:
     """One PriorityLevelConfiguration at work. ``queues`` is None where nothing may wait. What is exempt takes no
     seats."""
@@ -47,8 +68,8 @@ class Level:
         self.name, self.uid, self.exempt = name, uid, exempt
         self.nominal = self.least = self.most = 0
         self.queues: Queues | None = None
-        self.used = self.running = self.dispatched = 0
-        self.rejected: Counter[str] = Counter()
+        self.used = 0
+        self.tallies: dict[str, Tally] = {}
         self.dropped = Dropped()
 
     def __repr__(self) -> str:
@@ -58,6 +79,25 @@ class Level:
     def held(self) -> int:
         """Seats that nobody else can have."""
         return max(self.used, self.least)
+
+    @property
+    def running(self) -> int:
+        """Requests that run now."""
+        return sum(each.running for each in self.tallies.values())
+
+    @property
+    def dispatched(self) -> int:
+        """Requests that were let run."""
+        return sum(each.started for each in self.tallies.values())
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Requests that were sent away, by the reason."""
+        return sum((each.rejected for each in self.tallies.values()), Counter[str]())
+
+    def tally(self, schema: str) -> Tally:
+        """Where the requests of a flow schema are counted."""
+        return self.tallies.get(schema) or self.tallies.setdefault(schema, Tally(schema))
 
     @property
     def most_seats(self) -> int:
@@ -100,8 +140,6 @@ class Seats:
     def take(self, level: Level, seats: int) -> bool:
         """Takes seats for a request that is to run now, if nobody waits before it; False if it has to wait."""
         if not seats:  # of an exempt level
-            level.running += 1
-            level.dispatched += 1
             return True
         if level.queues or not self._free(level, seats):
             return False
@@ -110,9 +148,6 @@ class Seats:
 
     def give_back(self, level: Level, seats: int) -> None:
         """A request has ended; ``dispatch`` lets the next ones run."""
-        level.running -= 1
-        if not seats:
-            return
         before = level.held
         level.used -= seats
         self._held += level.held - before
@@ -144,15 +179,12 @@ class Seats:
     def _seat(self, level: Level, seats: int) -> None:
         before = level.held
         level.used += seats
-        level.running += 1
-        level.dispatched += 1
         self._held += level.held - before
 
     def _release_all(self, level: Level) -> None:
         while level.queues:
             waiting: Waiting = level.queues.take()
             level.used += waiting.seats
-            level.running += 1
             waiting.wake()
 
 

@@ -16,8 +16,6 @@ from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.health import Check
 from podkeeper.foundation.http import Answer
 
-_WARNING = ("v1 ComponentStatus is deprecated in v1.19+",)
-
 
 class _Component(Struct, frozen=True):
     name: str
@@ -41,6 +39,9 @@ class ComponentStatuses:
     def __init__(self, checks: Mapping[str, Check], renderer: Renderer) -> None:
         self._checks = checks
         self._renderer = renderer
+        row = resources.lookup("", "v1", "componentstatuses")
+        assert row is not None
+        self._row = row
 
     def handlers(self) -> Mapping[SpecialKey, Handle]:
         """By group and resource."""
@@ -54,12 +55,10 @@ class ComponentStatuses:
         if not chosen:
             raise not_found("componentstatuses", "", name)
         if rendering.transform == "Table":
-            row = resources.lookup("", "v1", "componentstatuses")
-            assert row is not None
-            tree = self._renderer.table(call, row, chosen, {}, rendering.version)
+            tree = self._renderer.table(call, self._row, chosen, {}, rendering.version)
         elif call.info.verb == "list":
             items = [each.tree() for each in chosen]
             tree = {"kind": "ComponentStatusList", "apiVersion": "v1", "metadata": {}, "items": items}
         else:
             tree = chosen[0].tree()
-        return responses.tree(tree, rendering, headers=responses.warnings(_WARNING))
+        return responses.tree(tree, rendering, headers=responses.warnings([self._row.deprecation]))

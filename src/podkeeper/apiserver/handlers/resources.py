@@ -17,7 +17,7 @@ from podkeeper.apiserver.negotiation import JSON, body_type
 from podkeeper.apiserver.options import delete_options, list_options, write_options
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.apiserver.watching import WatchStreams
-from podkeeper.foundation.http import Answer, Response
+from podkeeper.foundation.http import Answer, Response, Takeover
 from podkeeper.registry.verbs import Deleted, FieldValidation, Listing, PatchType, RequestContext, ResourceVerbs
 
 Tree = dict[str, Any]
@@ -67,7 +67,7 @@ class ResourceHandlers:
         check_path(call, verbs.resource)
         call.rendering(verbs.resource)  # 406 before anything is changed
         answer = await self._handlers[call.info.verb](call, verbs)
-        if verbs.resource.deprecation and isinstance(answer, Response):
+        if verbs.resource.deprecation and not isinstance(answer, Takeover):
             told = responses.warnings([verbs.resource.deprecation])
             return replace(answer, headers=(*answer.headers, *told))
         return answer

@@ -33,7 +33,11 @@ _PoolKey = tuple[str, int, str, str]
 
 
 class CallFailed(Exception):
-    """No answer that can be used, in upstream's words."""
+    """No answer that can be used, in upstream's words. ``code`` is that of the answer, 503 where there is none."""
+
+    def __init__(self, text: str, code: int = 503) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class WebhookClient:
@@ -57,7 +61,7 @@ class WebhookClient:
         except ConnectionFailed as error:
             raise CallFailed(f"{shown}: {why(error, where)}") from error
         if status != HTTPStatus.OK:
-            raise CallFailed(refusal(status, body))
+            raise CallFailed(refusal(status, body), status)
         try:
             return msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

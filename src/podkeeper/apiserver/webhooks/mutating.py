@@ -11,9 +11,9 @@ from podkeeper.api.patches import json_patch
 from podkeeper.apiserver.admission.plugin import EVERYTHING, Plugin
 from podkeeper.apiserver.admission.reinvocation import Invocations, is_second_pass
 from podkeeper.apiserver.admission.versioned import Tree, VersionedWrite, converted
+from podkeeper.apiserver.audit import annotation
 from podkeeper.apiserver.live import LiveObjects
-from podkeeper.apiserver.webhooks import calls
-from podkeeper.apiserver.webhooks.client import WebhookClient
+from podkeeper.apiserver.webhooks.calls import Calls, Ignored, failure
 from podkeeper.apiserver.webhooks.configurations import Configurations, Webhook
 from podkeeper.apiserver.webhooks.relevance import Relevance, check_dry_run
 from podkeeper.registry.admission import Attributes
@@ -24,9 +24,9 @@ class MutatingAdmissionWebhook(Plugin):
 
     interest = EVERYTHING
 
-    def __init__(self, live: LiveObjects, client: WebhookClient, relevance: Relevance) -> None:
+    def __init__(self, live: LiveObjects, calls: Calls, relevance: Relevance) -> None:
         super().__init__(live)
-        self._client, self._relevance = client, relevance
+        self._calls, self._relevance = calls, relevance
         self._configurations = Configurations(live, "mutatingwebhookconfigurations")
 
     async def mutate(self, attributes: Attributes) -> None:
@@ -43,29 +43,38 @@ class MutatingAdmissionWebhook(Plugin):
             if write is None:
                 continue
             check_dry_run(hook, attributes)
-            changed = await self._ask(hook, write)
+            changed = await self._ask(hook, write, index)
             _annotate(attributes, hook, index, changed)
             if changed:
                 invocations.changed(attributes)
             invocations.invoked(hook.uid, hook.reinvoked)
         invocations.end(attributes)
 
-    async def _ask(self, hook: Webhook, write: VersionedWrite) -> bool:
+    async def _ask(self, hook: Webhook, write: VersionedWrite, index: int) -> bool:
         """Whether the webhook changed the object."""
-        verdict = await calls.ask(self._client, hook, write, mutating=True)
-        if verdict is None or verdict.patch is None or write.tree is None or write.attributes.tree is None:
+        attributes = write.attributes
+        try:
+            verdict = await self._calls.ask(hook, write)
+        except Ignored:
+            attributes.annotations[f"failed-open.mutation.{_place(attributes, index)}"] = hook.name
+            return False
+        if verdict.patch is None or write.tree is None or attributes.tree is None:
             return False
         try:
             patched = json_patch.apply(write.tree, verdict.patch)
         except ApiError as error:
             if hook.ignores_failures:
                 return False
-            raise calls.failure(str(error)) from error
+            raise failure(str(error)) from error
         if not isinstance(patched, dict):
-            raise calls.failure("the patched object is no object")
+            raise failure("the patched object is no object")
         if patched == write.tree:
             return False
         await put(write, patched, self.live)
+        if verdict.patch and annotation.is_detailed():
+            said = {"configuration": hook.configuration, "webhook": hook.name, "patch": verdict.patch}
+            text = json.dumps({**said, "patchType": "JSONPatch"}, separators=(",", ":"))
+            attributes.annotations[f"patch.{_place(attributes, index)}"] = text
         return True
 
 
@@ -93,7 +102,10 @@ def fill_in(resource: Resource, tree: Tree, live: LiveObjects) -> None:
 
 
 def _annotate(attributes: Attributes, hook: Webhook, index: int, mutated: bool) -> None:
-    turn = 1 if is_second_pass(attributes) else 0
-    key = f"mutation.webhook.admission.k8s.io/round_{turn}_index_{index}"
     said = {"configuration": hook.configuration, "webhook": hook.name, "mutated": mutated}
-    attributes.annotations[key] = json.dumps(said, separators=(",", ":"))
+    attributes.annotations[f"mutation.{_place(attributes, index)}"] = json.dumps(said, separators=(",", ":"))
+
+
+def _place(attributes: Attributes, index: int) -> str:
+    """The end of the keys of what is noted of a webhook, ``index`` being its place among all."""
+    return f"webhook.admission.k8s.io/round_{1 if is_second_pass(attributes) else 0}_index_{index}"

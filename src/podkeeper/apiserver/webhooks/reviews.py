@@ -31,6 +31,8 @@ _OPTIONS = {
 class BadReview(Exception):
     """An answer that breaks the rules, in upstream's words."""
 
+    code = 503
+
 
 class Verdict(Struct, frozen=True):
     """What a webhook answered. ``patch`` None: it changes nothing; ``status`` explains a refusal."""
@@ -154,6 +156,11 @@ def _gvk(api_version: str, kind: str) -> str:
     return f"{api_version if '/' in api_version else '/' + api_version}, Kind={kind}"
 
 
+def code_of(status: Tree) -> int:
+    """The code that a client gets of a webhook's refusal."""
+    return max(status.get("code") or 0, 400)
+
+
 def refused(name: str, status: Tree) -> ApiError:
     """The error that a client gets of a webhook's refusal; code, reason and details are the webhook's."""
     denied = f'admission webhook "{name}" denied the request'
@@ -164,7 +171,7 @@ def refused(name: str, status: Tree) -> ApiError:
         for each in details.get("causes") or ()
     ]
     return ApiError(
-        max(status.get("code") or 0, 400),
+        code_of(status),
         status.get("reason") or "",
         f"{denied}: {why}" if why else f"{denied} without explanation",
         group=details.get("group") or "",

@@ -31,6 +31,8 @@ class ResourceCache:
         self.indexes = Indexes(self.items.values)
         self.watches = WatchTable()
         self.changed = 0
+        #: How many changes there have been, and how many objects there were at the start.
+        self.received = self.loaded = 0
         #: Items of acknowledged writes that the mirror has not brought yet.
         self._ahead: dict[str, StoredItem] = {}
         #: Stored bytes and struct of writes under way, the newest per key.
@@ -86,6 +88,7 @@ class ResourceCache:
         """Takes one record of the initial state; they come in key order."""
         self.items[record.key] = self.item_of(record)
         self.keys.append(record.key)
+        self.loaded += 1
 
     def apply(self, entry: Entry) -> CacheEvent:
         """Takes one change and returns it as an event, also kept in the window."""
@@ -101,6 +104,7 @@ class ResourceCache:
             self.items[record.key] = item
             self.indexes.replace(previous, item)
         self.changed = record.revision
+        self.received += 1
         event = CacheEvent(_TYPES[entry.change], item, previous)
         self.window.append(event)
         return event

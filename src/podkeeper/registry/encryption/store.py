@@ -62,6 +62,11 @@ class EncryptedStore:
         """See Store."""
         return self._inner.oldest
 
+    @property
+    def size(self) -> int:
+        """See Store."""
+        return self._inner.size
+
     async def create(self, key: str, value: bytes) -> int:
         """See Store."""
         try:

@@ -99,6 +99,11 @@ class SqliteStore:
         """The oldest revision that can be read."""
         return self._oldest
 
+    @property
+    def size(self) -> int:
+        """See ``Store.size``."""
+        return self._path.stat().st_size
+
     async def create(self, key: str, value: bytes) -> int:
         """See ``Store.create``."""
         while True:

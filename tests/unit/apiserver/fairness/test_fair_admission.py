@@ -197,6 +197,9 @@ async def test_who_waits_too_long_is_sent_away_and_leaves_no_trace() -> None:
         level = crowd.fair.flow(user("b"), PODS).level
         assert len(level.queues or ()) == 0
         assert level.rejected == {"time-out": 1}
+        tally = crowd.fair.flow(user("b"), PODS).tally
+        assert (tally.started, tally.running, tally.seats, tally.waiting) == (1, 1, 1, 0)
+        assert sum(tally.vain.counts) == 1
         first.cancel()
 
 
@@ -213,7 +216,10 @@ async def test_who_goes_away_while_waiting_holds_nothing() -> None:
         assert "c" in crowd.order
         last.cancel()
     await crowd.settle()
-    assert all(level.used == level.running == 0 for level in crowd.fair.seats.levels.values())
+    levels = crowd.fair.seats.levels.values()
+    assert all(level.used == level.running == 0 for level in levels)
+    tallies = [tally for level in levels for tally in level.tallies.values()]
+    assert all(tally.seats == tally.waiting == 0 for tally in tallies)
 
 
 async def test_a_level_that_rejects_lets_nobody_wait() -> None:

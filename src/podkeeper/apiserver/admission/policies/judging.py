@@ -6,6 +6,7 @@ Source: Kubernetes reference, Validating Admission Policy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 from msgspec import Struct
@@ -39,11 +40,14 @@ class Program(Struct, frozen=True):
 
 
 class Denial(Struct, frozen=True):
-    """What a policy says against a write; ``index`` is that of the validation."""
+    """What a policy says against a write; ``index`` is that of the validation. ``error`` is no_error where an
+    expression is false, else what metrics call its failure; ``seconds`` is how long it took."""
 
     message: str
     reason: str = ""
     index: int = 0
+    error: str = "invalid_error"
+    seconds: float = 0.0
 
 
 def compile_policy(spec: Tree) -> Program:
@@ -106,12 +110,15 @@ def judge(given: Invocation[Program], names: dict[str, Any], noted: dict[str, li
 def _denial(
     validation: Validation, index: int, names: Mapping[str, Any], budget: Budget, ignores: bool
 ) -> Denial | None:
+    started = perf_counter()
     try:
         if validation.expression.evaluate(names, budget):
             return None
     except ExpressionFailed as failure:
-        return None if ignores else Denial(str(failure), index=index)
-    return Denial(_message(validation, names, budget), validation.reason, index)
+        took = perf_counter() - started
+        return None if ignores else Denial(str(failure), index=index, error=failure.kind, seconds=took)
+    took = perf_counter() - started
+    return Denial(_message(validation, names, budget), validation.reason, index, "no_error", took)
 
 
 def _message(validation: Validation, names: Mapping[str, Any], budget: Budget) -> str:

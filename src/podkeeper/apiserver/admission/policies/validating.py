@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 from podkeeper.api.errors import ApiError, Cause
+from podkeeper.apiserver.admission.figures import AdmissionFigures
 from podkeeper.apiserver.admission.plugin import EVERYTHING, Plugin, forbidden
 from podkeeper.apiserver.admission.policies.definitions import Definitions, Tree
 from podkeeper.apiserver.admission.policies.relevance import Invocation, invocations, namespace_of_write
@@ -36,9 +37,9 @@ class ValidatingAdmissionPolicy(Plugin):
 
     interest = EVERYTHING
 
-    def __init__(self, live: LiveObjects, rbac: RbacIndex) -> None:
+    def __init__(self, live: LiveObjects, rbac: RbacIndex, figures: AdmissionFigures) -> None:
         super().__init__(live)
-        self._rbac = rbac
+        self._rbac, self._figures = rbac, figures
         self._definitions = Definitions(live, "validatingadmissionpolicies", _compile)
 
     async def validate(self, attributes: Attributes) -> None:
@@ -60,6 +61,10 @@ class ValidatingAdmissionPolicy(Plugin):
                     denied.append((each, denial))
                 if not enforced:
                     _report(each, denial, attributes)
+                actions = ("deny",) if enforced else [action.lower() for action in each.binding.actions]
+                for action in actions:
+                    names_of = (each.definition.name, each.binding.name)
+                    self._figures.checked(*names_of, action, denial.error, denial.seconds)
         attributes.annotations |= {key: ", ".join(values) for key, values in noted.items()}
         if denied:
             raise _refusal(attributes, *denied[0])
@@ -79,7 +84,7 @@ def _report(given: Invocation[Program], denial: Denial, attributes: Attributes) 
             "expressionIndex": denial.index,
             "validationActions": list(binding.actions),
         }
-        attributes.annotations[_FAILURE] = json.dumps([failure], separators=(",", ":"))
+        attributes.annotations.setdefault(_FAILURE, json.dumps([failure], separators=(",", ":")))
 
 
 def _refusal(attributes: Attributes, given: Invocation[Program], denial: Denial) -> ApiError:

@@ -6,6 +6,7 @@ Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
@@ -29,6 +30,53 @@ class Histogram:
         """Counts one value."""
         self.counts[bisect_left(self.bounds, value)] += 1
         self.total += value
+
+
+class Counters:
+    """Counters by the values of their labels in the order of ``labels``: ``counters[values] += 1``."""
+
+    def __init__(self, name: str, text: str, *labels: str) -> None:
+        self._name, self._text, self._labels = name, text, labels
+        self._counts: Counter[tuple[str, ...]] = Counter()
+
+    def __getitem__(self, values: tuple[str, ...]) -> int:
+        return self._counts[values]
+
+    def __setitem__(self, values: tuple[str, ...], count: int) -> None:
+        self._counts[values] = count
+
+    def family(self) -> Family:
+        """How they are shown. A counter without labels is there from the beginning."""
+        if not self._labels:
+            return single(self._name, "counter", self._text, lambda: self._counts[()])
+        return Family(self._name, "counter", self._text, self._read)
+
+    def _read(self) -> Iterator[Sample]:
+        for values, count in sorted(self._counts.items()):
+            yield dict(zip(self._labels, values, strict=True)), count
+
+
+class Histograms:
+    """Histograms by the values of their labels, which come in the order of ``labels``."""
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> None:
+        self._name, self._text, self._bounds, self._labels = name, text, bounds, labels
+        self._histograms: dict[tuple[str, ...], Histogram] = {}
+
+    def of(self, *values: str) -> Histogram:
+        """The histogram of these values; who observes often keeps it."""
+        found = self._histograms.get(values)
+        if found is None:
+            found = self._histograms[values] = Histogram(self._bounds)
+        return found
+
+    def family(self) -> Family:
+        """How they are shown."""
+        return Family(self._name, "histogram", self._text, self._read)
+
+    def _read(self) -> Iterator[tuple[Labels, Histogram]]:
+        for values, histogram in sorted(self._histograms.items()):
+            yield dict(zip(self._labels, values, strict=True)), histogram
 
 
 class Family(Struct, frozen=True):

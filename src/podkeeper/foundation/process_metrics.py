@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from podkeeper.apiserver import version
-from podkeeper.apiserver.exposition import Family, single
+from podkeeper.foundation.exposition import Family, Labels, single
 
 _STARTED = time.time()
 _PAGE = resource.getpagesize()
 
 
-def families() -> Sequence[Family]:
-    """process_* and kubernetes_build_info."""
+def families(version: Mapping[str, str]) -> Sequence[Family]:
+    """process_* and kubernetes_build_info. ``version`` is what /version answers."""
+    build = _build(version)
     return (
         single("process_cpu_seconds_total", "counter", "Processor time in seconds.", time.process_time),
         single("process_resident_memory_bytes", "gauge", "Memory in use.", lambda: _pages(1) * _PAGE),
@@ -26,7 +26,7 @@ def families() -> Sequence[Family]:
             "process_max_fds", "gauge", "Descriptors allowed.", lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         ),
         single("process_start_time_seconds", "gauge", "Start of the process since the epoch.", lambda: _STARTED),
-        Family("kubernetes_build_info", "gauge", "The version that is served, always 1.", lambda: [(_build(), 1)]),
+        Family("kubernetes_build_info", "gauge", "The version that is served, always 1.", lambda: [(build, 1)]),
     )
 
 
@@ -34,7 +34,7 @@ def _pages(field: int) -> int:
     return int(Path("/proc/self/statm").read_text().split()[field])
 
 
-def _build() -> dict[str, str]:
+def _build(version: Mapping[str, str]) -> Labels:
     names = {
         "build_date": "buildDate",
         "compiler": "compiler",
@@ -46,5 +46,4 @@ def _build() -> dict[str, str]:
         "minor": "minor",
         "platform": "platform",
     }
-    info = version.info()
-    return {label: str(info.get(field, "")) for label, field in names.items()}
+    return {label: str(version.get(field, "")) for label, field in names.items()}
