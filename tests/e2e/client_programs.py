@@ -38,3 +38,14 @@ def in_cluster(cluster: Cluster) -> tuple[str, ...]:
     _, _, rest = server["server"].partition("://")
     host, _, port = rest.rpartition(":")
     return (f"KUBERNETES_SERVICE_HOST={host}", f"KUBERNETES_SERVICE_PORT={port}")
+
+
+def talking_pod(cluster: Cluster, namespace: str) -> str:
+    """Makes a pod that prints two lines and serves HTTP, and returns its name when it is ready."""
+    command = ["sh", "-c", "echo one; echo two; exec httpd -f -p 80"]
+    main = {"name": "main", "image": "busybox", "imagePullPolicy": "IfNotPresent", "command": command}
+    spec = {"containers": [main], "terminationGracePeriodSeconds": 0}
+    metadata = {"name": "talking", "namespace": namespace}
+    cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    cluster.wait("condition=Ready", "pod/talking", namespace)
+    return "talking"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from client_programs import account_directory, in_a_namespace, in_cluster
+from client_programs import account_directory, in_a_namespace, in_cluster, talking_pod
 from cluster_harness import CLIENTS, Cluster
 
 PROGRAM = Path(__file__).parent / "javascript" / "client.mjs"
@@ -17,23 +17,6 @@ NAMESPACE = "javascript"
 def namespace(cluster: Cluster) -> Iterator[None]:
     with in_a_namespace(cluster, NAMESPACE):
         yield
-
-
-@pytest.fixture(scope="module")
-def pod(cluster: Cluster) -> str:
-    """A pod that prints two lines and serves HTTP."""
-    command = ["sh", "-c", "echo one; echo two; exec httpd -f -p 80"]
-    main = {"name": "main", "image": "busybox", "imagePullPolicy": "IfNotPresent", "command": command}
-    cluster.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "one", "namespace": NAMESPACE},
-            "spec": {"containers": [main], "terminationGracePeriodSeconds": 0},
-        }
-    )
-    cluster.wait("condition=Ready", "pod/one", NAMESPACE)
-    return "one"
 
 
 def run(cluster: Cluster, *words: str | Path) -> list[str]:
@@ -55,8 +38,8 @@ def test_objects_are_written_listed_and_followed(cluster: Cluster) -> None:
     ]
 
 
-def test_streams_of_a_pod(cluster: Cluster, pod: str) -> None:
-    assert run(cluster, "pods", cluster.kubeconfig, pod) == [
+def test_streams_of_a_pod(cluster: Cluster) -> None:
+    assert run(cluster, "pods", cluster.kubeconfig, talking_pod(cluster, NAMESPACE)) == [
         "aCommandInAPod",
         "aTerminalInAPod",
         "logsOfAPod",
