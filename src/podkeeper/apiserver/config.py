@@ -47,14 +47,11 @@ class ApiServerConfig(Struct, frozen=True):
 
 
 class AdmissionConfig(Struct, frozen=True):
-    """Choices of the admission plugins. Seconds for DefaultTolerationSeconds; names of plugins that are off.
-
-    StorageObjectInUseProtection adds finalizers that a controller of its own takes off: it is on where that one
-    runs."""
+    """Choices of the admission plugins. Seconds for DefaultTolerationSeconds; names of plugins that are off."""
 
     not_ready_toleration: int = 300
     unreachable_toleration: int = 300
-    disabled: frozenset[str] = frozenset({"StorageObjectInUseProtection", "PodNodeSelector"})
+    disabled: frozenset[str] = frozenset({"PodNodeSelector"})
     pod_security: PodSecurityConfig = field(default_factory=lambda: PodSecurityConfig())
     #: PodNodeSelector's selectors by namespace, and under ``clusterDefaultNodeSelector`` that of all others.
     node_selectors: Mapping[str, str] = field(default_factory=dict)

@@ -25,6 +25,9 @@ from podkeeper.controllers.garbage_collector import GarbageCollector
 from podkeeper.controllers.namespaces import Namespaces
 from podkeeper.controllers.node_lifecycle import NodeLifecycle
 from podkeeper.controllers.pod_gc import PodGarbage
+from podkeeper.controllers.protection.attributes_classes import AttributesClassProtection
+from podkeeper.controllers.protection.claims import ClaimProtection
+from podkeeper.controllers.protection.volumes import VolumeProtection
 from podkeeper.controllers.replica_set import ReplicaSets
 from podkeeper.controllers.replication_controller import ReplicationControllers
 from podkeeper.controllers.root_ca import RootCertificates
@@ -63,6 +66,9 @@ def default_controllers(config: ControllersConfig, tools: Callable[[str], Tools]
         DisruptionBudgets(tools(DisruptionBudgets.name)),
         StaleDisruptions(tools(StaleDisruptions.name)),
         GarbageCollector(tools(GarbageCollector.name)),
+        ClaimProtection(tools(ClaimProtection.name)),
+        VolumeProtection(tools(VolumeProtection.name)),
+        AttributesClassProtection(tools(AttributesClassProtection.name)),
         BootstrapTokenCleaning(tools(BootstrapTokenCleaning.name)),
         CertificateApproval(tools(CertificateApproval.name)),
         CertificateCleaning(tools(CertificateCleaning.name)),

@@ -123,7 +123,7 @@ class Sample:
         if left.status == 200:
             free = {"metadata": {"finalizers": None}}
             await self.api("PATCH", self.path(), free, content_type=MERGE_PATCH)
-        if left.status == 200 and left.tree["spec"].get("finalizers"):
+        if left.status == 200 and left.tree.get("spec", {}).get("finalizers"):
             await self.api("PUT", self.path("finalize"), left.tree | {"spec": {}})
 
     def _filled(self, value: Any) -> Any:

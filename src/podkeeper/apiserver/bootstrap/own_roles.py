@@ -22,10 +22,13 @@ CONTROLLERS = (
     "namespace-controller",
     "node-controller",
     "pod-garbage-collector",
+    "pv-protection-controller",
+    "pvc-protection-controller",
     "replicaset-controller",
     "replication-controller",
     "root-ca-cert-publisher",
     "service-account-controller",
+    "volumeattributesclass-protection-controller",
 )
 
 
