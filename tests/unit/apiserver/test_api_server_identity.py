@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from podkeeper.apiserver.authentication.service_accounts import TokenIssuer
+from podkeeper.foundation.certificates import Authority
+from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.foundation.signing_keys import SigningKey
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -66,6 +69,28 @@ async def test_a_client_certificate_names_user_and_groups(api: Any) -> None:
     assert refused.message == (
         'pods is forbidden: User "jane" cannot list resource "pods" in API group "" in the namespace "default"'
     )
+
+
+@pytest.mark.parametrize("groups", [("dev",), ("system:masters",)])
+async def test_a_certificate_of_another_authority_is_a_wrong_credential(
+    api: Any, tmp_path: Path, groups: tuple[str, ...]
+) -> None:
+    pair = KeyPair(tmp_path / "jane.crt", tmp_path / "jane.key")
+    Authority.open(tmp_path).issue_client(pair, "jane", groups)
+    for path in ("/version", "/api/v1/pods"):
+        reply = await api("GET", path, pair=pair)
+        assert (reply.status, reply.tree["reason"], reply.message) == (401, "Unauthorized", "Unauthorized")
+
+
+async def test_a_token_counts_beside_a_certificate_that_does_not(api: Any, tmp_path: Path) -> None:
+    pair = KeyPair(tmp_path / "jane.crt", tmp_path / "jane.key")
+    Authority.open(tmp_path).issue_client(pair, "jane", ("system:masters",))
+    token = await make_account(api, "both")
+    review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    reply = await api("POST", review, {}, pair=pair, authorization=f"Bearer {token}")
+    assert reply.tree["status"]["userInfo"]["username"] == "system:serviceaccount:default:both"
+    assert (await api("POST", review, {}, pair=pair, authorization="Bearer nonsense")).status == 401
+    assert (await api("POST", review, {}, pair=pair, authorization="Basic YTpi")).status == 401
 
 
 async def test_roles_grant_and_their_loss_takes_back(api: Any) -> None:

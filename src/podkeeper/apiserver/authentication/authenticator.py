@@ -147,7 +147,7 @@ class Authenticator:
         raise InvalidToken(", ".join(map(str, failures)) or "nobody knows the token")
 
     def _nobody(self, request: Request) -> UserInfo:
-        if not self._methods.anonymity.allows(request.target):
+        if request.peer.distrusted or not self._methods.anonymity.allows(request.target):
             raise unauthorized()
         return NOBODY
 

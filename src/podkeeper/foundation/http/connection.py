@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         """Starts the task that answers."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
-        self._peer = Peer(transport)
+        self._peer = Peer(transport, self._server.verification)
         self._task = self._server.adopt(self)
 
     def data_received(self, data: bytes) -> None:

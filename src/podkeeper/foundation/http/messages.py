@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from podkeeper.foundation.http.late_verification import LateVerification
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -31,17 +34,23 @@ def status_line(status: int) -> bytes:
 
 
 class Peer:
-    """The other end of a connection. ``memo`` belongs to the handler: what it concluded from the certificate."""
+    """The other end of a connection. ``memo`` belongs to the handler: what it concluded from the certificate.
 
-    __slots__ = ("address", "certificate", "memo")
+    ``verification`` judges certificates of handshakes that went on whatever they were; without it there are none.
+    """
 
-    def __init__(self, transport: asyncio.BaseTransport | None) -> None:
+    __slots__ = ("address", "certificate", "distrusted", "memo")
+
+    def __init__(self, transport: asyncio.BaseTransport | None, verification: LateVerification | None = None) -> None:
         name = transport.get_extra_info("peername") if transport else None
         self.address = str(name[0]) if name else ""
-        #: As ``ssl.SSLSocket.getpeercert()`` gives it; None when the client sent no certificate.
-        self.certificate: Mapping[str, Any] | None = (
-            transport.get_extra_info("peercert") if transport else None
-        ) or None
+        given = (transport.get_extra_info("peercert") if transport else None) or None
+        #: The client sent a certificate that is not to be believed.
+        self.distrusted = bool(
+            given and transport and verification and not verification.trusts(transport.get_extra_info("ssl_object"))
+        )
+        #: As ``ssl.SSLSocket.getpeercert()`` gives it; None when the client sent none that is to be believed.
+        self.certificate: Mapping[str, Any] | None = None if self.distrusted else given
         self.memo: Any = None
 
 

@@ -14,6 +14,7 @@ import time
 from msgspec import Struct
 
 from podkeeper.foundation.http.connection import Connection
+from podkeeper.foundation.http.late_verification import LateVerification
 from podkeeper.foundation.http.messages import Handler
 
 
@@ -53,10 +54,14 @@ class HttpServer:
         self._group: asyncio.TaskGroup | None = None
         self._emptied = asyncio.Event()
         self._date = (0, b"")
+        #: Where clients may have certificates, what they are worth; None where wrong ones end the handshake.
+        self.verification: LateVerification | None = None
 
     async def serve(self, listener: socket.socket, tls: ssl.SSLContext | None, ready: asyncio.Event) -> None:
         """Accepts connections on ``listener`` until cancelled; sets ``ready`` when the first could be accepted."""
         timeout = self.limits.handshake_timeout if tls else None
+        if tls is not None and tls.verify_mode is ssl.CERT_OPTIONAL:
+            self.verification = LateVerification.of(tls)
         async with asyncio.TaskGroup() as self._group:
             server = await self.loop.create_server(
                 lambda: Connection(self), sock=listener, ssl=tls, backlog=1024, ssl_handshake_timeout=timeout
