@@ -3,6 +3,7 @@ present."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import yaml
@@ -86,6 +87,28 @@ def _key(key: Any) -> str:
     if isinstance(key, int | float):
         return str(key)
     raise YamlError("mapping keys must be scalars")
+
+
+def repeated_keys(text: bytes) -> list[str]:
+    """What Go's strict reader says of keys that stand twice in a map of a text that ``load`` reads, in its order."""
+    found: list[str] = []
+    _note_repeated(yaml.compose(text, Loader=_JsonLoader), found)
+    return found
+
+
+def _note_repeated(node: Any, found: list[str]) -> None:
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _note_repeated(each, found)
+    elif isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            _note_repeated(value, found)
+            name = (key.tag, str(key.value))
+            if name in seen:
+                shown = json.dumps(key.value) if key.tag == "tag:yaml.org,2002:str" else key.value
+                found.append(f"line {value.start_mark.line + 1}: key {shown} already set in map")
+            seen.add(name)
 
 
 def dump(tree: Any) -> bytes:

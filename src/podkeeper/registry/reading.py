@@ -67,7 +67,10 @@ def selection_of(kind: ServedKind, namespace: str, options: ListOptions) -> Sele
         labels = label_selectors.parse(options.label_selector)
     except label_selectors.SelectorError as error:
         raise bad_request(str(error)) from error
-    return Selection(namespace, labels, kind.field_labels.parse(options.field_selector))
+    fields = kind.field_labels.parse(options.field_selector)
+    custom = kind.custom
+    shown = custom if custom is not None and custom.decides(labels, fields) else None
+    return Selection(namespace, labels, fields, shown)
 
 
 async def list_items(kind: ServedKind, namespace: str, options: ListOptions) -> Listing:

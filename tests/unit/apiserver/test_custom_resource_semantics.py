@@ -249,6 +249,44 @@ async def test_selectors_take_strings_numbers_and_booleans(api: Any) -> None:
     assert (refused.status, refused.message) == (400, "field label not supported: spec.z")
 
 
+async def test_each_version_has_its_own_selectable_fields(api: Any) -> None:
+    one = version({"a": STRING}, selectableFields=[{"jsonPath": ".spec.a"}])
+    two = version({"a": {"type": "integer"}, "b": STRING}, "v2", False, selectableFields=[{"jsonPath": ".spec.b"}])
+    path = await define(api, "apart", one, two)
+    await make(api, path, "a", a="x")
+    second = path.replace("/v1/", "/v2/")
+    refused = await api("GET", f"{second}?fieldSelector=spec.a%3Dx")
+    assert (refused.status, refused.message) == (400, "field label not supported: spec.a")
+    assert (await api("GET", f"{second}?fieldSelector=spec.b%3Dx")).tree["items"] == []
+
+
+async def test_selectors_see_defaults_that_came_later(api: Any) -> None:
+    path = await define(api, "late", version({"nodeName": STRING}, selectableFields=[{"jsonPath": ".spec.nodeName"}]))
+    await make(api, path, "old")
+    steps = [
+        {
+            "op": "add",
+            "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/nodeName/default",
+            "value": "x",
+        }
+    ]
+    await api("PATCH", f"{DEFINITIONS}/late.sem.example.com", steps, content_type=JSON_PATCH)
+
+    async def names(selector: str) -> list[str]:
+        found = await api("GET", f"{path}?fieldSelector={selector}")
+        return [each["metadata"]["name"] for each in found.tree["items"]]
+
+    async def defaulted() -> bool:
+        return await names("spec.nodeName%3Dx") == ["old"]
+
+    await until(defaulted)
+    assert await names("spec.nodeName%3D") == []
+    watch = await api.watch(f"{path}?watch=true&fieldSelector=spec.nodeName%3Dx")
+    await api("PATCH", f"{path}/old", {"spec": {"nodeName": "y"}}, content_type=MERGE)
+    assert await watch.seen(2) == [("ADDED", "old"), ("DELETED", "old")]
+    watch.close()
+
+
 async def test_without_a_status_subresource_the_status_is_content(api: Any) -> None:
     path = await define(api, "whole", version({"a": STRING}))
     made = await api("POST", path, thing(path, "a", a="1") | {"status": {"x": 1}})

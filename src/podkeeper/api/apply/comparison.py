@@ -5,6 +5,7 @@ Null stands for absence, as everywhere in trees of the API.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from podkeeper.api.apply import elements
@@ -29,9 +30,39 @@ class UndeclaredField(ValueError):
 def fields_of(tree: Tree, node: Node) -> FieldSet:
     """The fields that a tree mentions: its leaves, the keys of its maps and the members of its lists.
 
-    Raises UndeclaredField.
+    Raises UndeclaredField, which tells of every map that has such a field.
     """
-    return _fields_of(tree, node, ())
+    try:
+        return _fields_of(tree, node, ())
+    except UndeclaredField as first:
+        found = list(dict.fromkeys(_mistakes(tree, node, ())))
+        raise UndeclaredField(found[0] if len(found) == 1 else "\n  ".join(("errors:", *found))) from first
+
+
+def _mistakes(value: Any, node: Node, path: tuple[str, ...]) -> Iterator[str]:
+    """What is without a key, and undeclared: of several in one map, one."""
+    if not value or node.atomic or not is_granular(value, node):
+        return
+    if isinstance(value, list):
+        try:
+            found = members(value, node, path)
+        except UndeclaredField as error:
+            yield str(error)
+            return
+        for element, items in found.items():
+            yield from _mistakes(items[0], node.member or ANY, (*path, element))
+        return
+    undeclared = [name for name in value if node.child(name) is None]
+    for name, below in value.items():
+        child = node.child(name)
+        if child is not None:
+            yield from _mistakes(below, child, (*path, f"f:{name}"))
+    if undeclared:
+        yield _undeclared((*path, f"f:{undeclared[0]}"))
+
+
+def _undeclared(path: tuple[str, ...]) -> str:
+    return f"{elements.shown(path)}: field not declared in schema"
 
 
 def _fields_of(value: Any, node: Node, path: tuple[str, ...]) -> FieldSet:
@@ -47,7 +78,7 @@ def _fields_of(value: Any, node: Node, path: tuple[str, ...]) -> FieldSet:
         element = f"f:{name}"
         child = node.child(name)
         if child is None:
-            raise UndeclaredField(f"{elements.shown((*path, element))}: field not declared in schema")
+            raise UndeclaredField(_undeclared((*path, element)))
         fields = _fields_of(below, child, (*path, element))
         found[element] = fields if node.form == "struct" else as_member(fields)
     return found

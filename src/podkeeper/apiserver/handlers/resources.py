@@ -111,6 +111,8 @@ class ResourceHandlers:
         bodies.check_size(request)
         patch = bodies.decode_patch(request.body, yaml=patch_type is PatchType.APPLY)
         context = call.context(options)
+        if patch_type is PatchType.APPLY and context.field_validation is not FieldValidation.IGNORE:
+            _report_repeated_keys(request.body, patch, context)
         namespace = namespace_of(call, verbs.resource)
         forced = bool(options.force)
         item, created = await verbs.patch(context, namespace, info.name, patch, patch_type, info.subresource, forced)
@@ -212,6 +214,21 @@ def _report_duplicates(call: Call, decoded: Any, kind: tuple[str, str], context:
         why = f"strict decoding error: {', '.join(found)}"
         raise bad_request(f'{name} in version "{version}" cannot be handled as a {name}: {why}')
     context.warnings.extend(found)
+
+
+def _report_repeated_keys(body: bytes, decoded: Any, context: RequestContext) -> None:
+    """Keys that stand twice in an apply patch: an error or a warning."""
+    if body[:1] == b"{" and bodies.is_complete(decoded, body):
+        return
+    from podkeeper.apiserver import yamls
+
+    found = yamls.repeated_keys(body)
+    if not found:
+        return
+    text = "\n  ".join(("error converting YAML to JSON: yaml: unmarshal errors:", *found))
+    if context.field_validation is FieldValidation.STRICT:
+        raise bad_request(f"error strict decoding YAML: {text}")
+    context.warnings.append(text)
 
 
 def _delete_body(call: Call) -> Mapping[str, Any] | None:

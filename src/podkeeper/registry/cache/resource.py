@@ -147,7 +147,7 @@ class ResourceCache:
         for field in INDEXED_FIELDS:
             if field in selection.exact_fields:
                 sets.append(self.indexes.by_field(field, selection.exact_fields[field]))
-        if selection.labels.equalities:
+        if selection.labels.equalities and selection.shown is None:
             sets.append(self.indexes.by_labels(selection.labels.equalities))
         rarest = min(sets, key=len, default=None)
         if rarest is None or len(rarest) >= end - first:

@@ -41,12 +41,13 @@ class View(Protocol):
 
 
 class RenderedEvent:
-    """Implements ``verbs.WatchEvent``; frames are made when first asked for."""
+    """Implements ``verbs.WatchEvent``; frames are made when first asked for. ``previous`` is the object before, where
+    no selection has judged of it."""
 
-    __slots__ = ("_frame", "_protobuf", "item", "type")
+    __slots__ = ("_frame", "_protobuf", "item", "previous", "type")
 
-    def __init__(self, type_: str, item: Item) -> None:
-        self.type, self.item = type_, item
+    def __init__(self, type_: str, item: Item, previous: StoredItem | None = None) -> None:
+        self.type, self.item, self.previous = type_, item, previous
         self._frame: bytes | None = None
         self._protobuf: bytes | None = None
 
@@ -106,7 +107,7 @@ class _Group:
         if self.selection.namespace and event.item.namespace != self.selection.namespace:
             return None
         if self.selection.plain:
-            return self._render(event.type, event.item, False, memo)
+            return self._render(event.type, event.item, False, memo, previous=event.previous)
         matches = self.selection.matches
         before = event.previous is not None and matches(event.previous)
         if event.type == DELETED:
@@ -117,13 +118,21 @@ class _Group:
             return self._render(DELETED, event.previous, True, memo, event.revision)
         return None
 
-    def _render(self, type_: str, item: StoredItem, left: bool, memo: _Memo, revision: int = 0) -> RenderedEvent:
+    def _render(
+        self,
+        type_: str,
+        item: StoredItem,
+        left: bool,
+        memo: _Memo,
+        revision: int = 0,
+        previous: StoredItem | None = None,
+    ) -> RenderedEvent:
         # Of one change there are at most: its natural event, ADDED for who has not seen it, DELETED for who it leaves.
         key = (id(self.view), left) if left or type_ != ADDED else (-id(self.view), left)
         rendered = memo.get(key)
         if rendered is None:
             shown = item.at(revision) if left else item
-            rendered = memo[key] = RenderedEvent(type_, self.view.item(shown))
+            rendered = memo[key] = RenderedEvent(type_, self.view.item(shown), previous)
         return rendered
 
 

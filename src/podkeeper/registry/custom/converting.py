@@ -15,11 +15,14 @@ import msgspec
 from msgspec.structs import replace
 
 from podkeeper.api.errors import ApiError
-from podkeeper.registry.cache.watching import RenderedEvent
+from podkeeper.registry.cache.selection import Selection
+from podkeeper.registry.cache.watching import RenderedEvent, replay
+from podkeeper.registry.cache.window import CacheEvent
 from podkeeper.registry.custom.conversion import Conversions, Converters, NeedsConversion
 from podkeeper.registry.custom.view import CustomView
 from podkeeper.registry.generic import GenericVerbs
 from podkeeper.registry.item import StoredItem
+from podkeeper.registry.reading import selection_of
 from podkeeper.registry.served import ServedKind
 from podkeeper.registry.subresources import scale
 from podkeeper.registry.verbs import (
@@ -76,7 +79,10 @@ class ConvertingVerbs(GenericVerbs):
     async def watch(self, namespace: str, options: ListOptions, sink: Sink, closed: Callable[[], None]) -> Watch:
         """See ``ResourceVerbs.watch``; events wait for their conversions, in order."""
         raw = GenericVerbs(replace(self._kind, view=_AsStored(self._view)))
-        watch = _ConvertingWatch(self._view, sink, closed)
+        selection = selection_of(self._kind, namespace, options)
+        watch = _ConvertingWatch(self._view, selection, sink, closed)
+        if selection.shown is not None:  # whom an event concerns is known when it is converted
+            options = replace(options, label_selector="", field_selector="")
         watch.inner = await raw.watch(namespace, options, watch.note, watch.end)
         watch.start(self._kind.backing.converters)
         return watch
@@ -171,9 +177,9 @@ class _AsStored:
 class _ConvertingWatch:
     """Implements ``verbs.Watch``: between a watch of stored objects and its sink."""
 
-    def __init__(self, view: CustomView, sink: Sink, closed: Callable[[], None]) -> None:
+    def __init__(self, view: CustomView, selection: Selection, sink: Sink, closed: Callable[[], None]) -> None:
         self.inner: Watch | None = None
-        self._view, self._sink, self._closed = view, sink, closed
+        self._view, self._selection, self._sink, self._closed = view, selection, sink, closed
         self._events: asyncio.Queue[Sequence[WatchEvent] | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -202,12 +208,22 @@ class _ConvertingWatch:
         with suppress(ApiError):  # a watch that cannot be converted ends; its client lists, and is told why
             while (events := await self._events.get()) is not None:
                 await self._view.prepare([each.item for each in events if isinstance(each.item, StoredItem)])
-                self._sink([self._rendered(each) for each in events])
+                shown = [each for event in events for each in await self._shown(event)]
+                if shown:
+                    self._sink(shown)
         if self.inner is not None:
             self.inner.stop()
         self._closed()
 
-    def _rendered(self, event: WatchEvent) -> WatchEvent:
+    async def _shown(self, event: WatchEvent) -> Sequence[WatchEvent]:
+        """What is told of a change; nothing where it does not concern the selection. Raises ApiError 500."""
         if not isinstance(event.item, StoredItem):
-            return event
-        return RenderedEvent(event.type, self._view.item(event.item))
+            return [event]
+        if self._selection.shown is None or not isinstance(event, RenderedEvent):
+            return [RenderedEvent(event.type, self._view.item(event.item))]
+        change = CacheEvent(event.type, event.item, event.previous)
+        while True:
+            try:
+                return replay(self._view, self._selection, [change])
+            except NeedsConversion as need:
+                await self._view.supply([need.tree])

@@ -48,13 +48,13 @@ def cache_of(definition: Definition) -> ResourceCache:
 
 def kinds_of(definition: Definition, cache: ResourceCache, backing: Backing) -> Mapping[KindName, ServedKind]:
     """A kind for each served version, the preferred one first."""
-    labels = FieldLabels(selectable(definition), definition.namespaced)
     conversions = None if definition.webhook is None else Conversions(definition, backing.converters)
     kinds = {}
     for version in definition.served():
         row = definition.resource(version)
         view = CustomView(definition, version, conversions)
         strategy = CustomStrategy(definition, version)
+        labels = FieldLabels(selectable(version), definition.namespaced)
         name = row.group, row.version, row.name
         kinds[name] = ServedKind(row, row, view, cache, strategy, labels, backing, version)
     return kinds

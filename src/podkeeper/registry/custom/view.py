@@ -16,10 +16,13 @@ from typing import Any
 import msgspec
 
 from podkeeper.api import codec, structural
+from podkeeper.api.selectors import fields as field_selectors
+from podkeeper.api.selectors import labels as label_selectors
 from podkeeper.api.structural import Definition, Version
+from podkeeper.registry.cache.selectable import NAME, NAMESPACE
 from podkeeper.registry.custom.conversion import Conversions
 from podkeeper.registry.custom.shape import CustomShape
-from podkeeper.registry.item import StoredItem
+from podkeeper.registry.item import Head, StoredItem
 from podkeeper.registry.verbs import Item
 from podkeeper.registry.views import ConvertedItem
 
@@ -27,7 +30,8 @@ Tree = dict[str, Any]
 
 
 class CustomView:
-    """Implements ``cache.watching.View``. A changed definition gets views of its own."""
+    """Implements ``cache.watching.View`` and ``cache.selection.HeadSource``. A changed definition gets views of its
+    own."""
 
     def __init__(self, definition: Definition, version: Version, conversions: Conversions | None = None) -> None:
         self.api_version, self.kind = f"{definition.group}/{version.name}", definition.kind
@@ -35,6 +39,7 @@ class CustomView:
         self._version = version
         self._versions = {f"{definition.group}/{each.name}": each for each in definition.versions}
         self._preserves = definition.preserves
+        self._heads = (self, "head")  # what heads are kept by, among the renderings of an item
         self.conversions, self._shape = conversions, CustomShape(definition, version)
 
     def has(self, stored: StoredItem) -> bool:
@@ -63,6 +68,21 @@ class CustomView:
         if known is None:
             known = renderings[self] = self._rendering(stored)
         return stored if known is stored.shape else known
+
+    def decides(self, labels: label_selectors.Selector, fields: field_selectors.Selector) -> bool:
+        """Whether selectors may find something else in this version than in what is stored: defaults and conversions
+        make fields, conversions labels."""
+        named = any(each.field not in (NAME, NAMESPACE) for each in fields.requirements)
+        return named or (self.conversions is not None and bool(labels.requirements))
+
+    def head(self, stored: StoredItem) -> Head:
+        """See ``HeadSource``. Raises NeedsConversion."""
+        shown = self.item(stored)
+        renderings: dict[Any, Any] = stored.renderings or {}
+        head: Head | None = renderings.get(self._heads)
+        if head is None:
+            head = renderings[self._heads] = self._shape.read_head(shown.json, stored.namespace, stored.name)
+        return head
 
     def _rendering(self, stored: StoredItem) -> Any:
         """What is kept for an item. Its shape stands for the item itself, so that items do not hold themselves."""
