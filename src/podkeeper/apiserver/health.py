@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
 from podkeeper.foundation.exposition import Counters, Family, Sample
+from podkeeper.foundation.health_report import report
 from podkeeper.foundation.http import Answer
 
 #: A check returns what is wrong, or nothing.
@@ -61,22 +62,14 @@ class Health:
                 return responses.text("404 page not found\n", 404)
             checks = {single: checks[single]}
         excluded = set(call.info.query.get("exclude", ()))
-        lines, failed = [], []
+        results: dict[str, bool | None] = {}
         for name, check in checks.items():
-            if name in excluded:
-                lines.append(f"[+]{name} excluded: ok")
-                continue
-            wrong = await check()
-            self._results[endpoint, name] = not wrong
-            self._counts[name, "error" if wrong else "success", endpoint] += 1
-            lines.append(f"[-]{name} failed: reason withheld" if wrong else f"[+]{name} ok")
-            failed += [name] if wrong else []
-        unknown = sorted(excluded - checks.keys())
-        if unknown:
-            listed = ",".join(f'"{name}"' for name in unknown)
-            lines.append(f"warn: some health checks cannot be excluded: no matches for {listed}")
-        if failed:
-            return responses.text("\n".join(lines) + f"\n{endpoint} check failed\n", 500)
-        if "verbose" in call.info.query and not single:
-            return responses.text("\n".join(lines) + f"\n{endpoint} check passed\n")
-        return responses.text("ok")
+            results[name] = None if name in excluded else self._note(endpoint, name, await check())
+        verbose = "verbose" in call.info.query and not single
+        status, text = report(endpoint, results, excluded, verbose=verbose)
+        return responses.text(text, status)
+
+    def _note(self, endpoint: str, name: str, wrong: str) -> bool:
+        self._results[endpoint, name] = not wrong
+        self._counts[name, "error" if wrong else "success", endpoint] += 1
+        return not wrong

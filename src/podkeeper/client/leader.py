@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +25,7 @@ from podkeeper.api.meta import v1 as meta
 from podkeeper.api.timestamps import format_micro_time
 from podkeeper.client.api import Api, ConnectionFailed
 from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.foundation.exposition import Family
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,11 @@ class LeaderElector:
 
     def __repr__(self) -> str:
         return f"<LeaderElector {self._config.name} as {self._config.identity} leading={self.leading}>"
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells: 1 while this candidate leads."""
+        labels, text = {"name": self._config.name}, "1 in the process that leads."
+        return (Family("leader_election_master_status", "gauge", text, lambda: [(labels, int(self.leading))]),)
 
     @property
     def leader(self) -> str:

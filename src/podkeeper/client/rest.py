@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -21,6 +21,7 @@ from podkeeper.client.frames import FrameReader, decode_list, error_of, to_event
 from podkeeper.client.identity import key_of
 from podkeeper.client.transport import Answer, Transport
 from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.foundation.exposition import Family
 
 if TYPE_CHECKING:
     import aiohttp
@@ -108,6 +109,10 @@ class RestApi:
     async def websocket(self, path: str, protocols: tuple[str, ...]) -> aiohttp.ClientWebSocketResponse:
         """A WebSocket, for exec, attach and port-forward. Raises ApiError, ConnectionFailed."""
         return await self._transport.websocket(path, protocols)
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of the requests."""
+        return self._transport.figures.families()
 
     async def close(self) -> None:
         """Closes every connection. Safe to call twice."""

@@ -14,6 +14,7 @@ from podkeeper.client.config import ClientConfig, ssl_context
 from podkeeper.client.connection import HttpConnection
 from podkeeper.client.failures import from_answer
 from podkeeper.client.pool import ConnectionPool
+from podkeeper.client.request_figures import RequestFigures
 
 if TYPE_CHECKING:
     import aiohttp
@@ -34,31 +35,35 @@ class Transport:
         self._pool: ConnectionPool | None = None
         self._websockets: aiohttp.ClientSession | None = None
         self._closed = False
+        self.figures = RequestFigures(parts.netloc)
 
     def __repr__(self) -> str:
         return f"<Transport to {self._config.server}>"
 
     async def request(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """One exchange with the whole answer read. ``path`` carries its query, encoded."""
-        request = self._compose(method, path, headers, body)
+        request, started = self._compose(method, path, headers, body), time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
                 try:
-                    return await self._exchange(request, fresh=False)
+                    answer = await self._exchange(request, fresh=False)
                 except _Stale:
                     # The server closed an idle connection while the request was on its way: it was not read.
                     if method != "GET":
                         raise
-                    return await self._exchange(request, fresh=True)
+                    answer = await self._exchange(request, fresh=True)
         except (ConnectionFailed, TimeoutError) as error:
+            self.figures.note(method, 0, time.perf_counter() - started)
             raise self._failed(method, path, error) from error
+        self.figures.note(method, answer[0], time.perf_counter() - started)
+        return answer
 
     @asynccontextmanager
     async def stream(
         self, method: str, path: str, headers: Mapping[str, str]
     ) -> AsyncIterator[tuple[int, Mapping[str, str], AsyncIterator[bytes]]]:
         """An exchange whose answer is read as it comes; leaving the context ends it. No timeout once it has begun."""
-        request, pool = self._compose(method, path, headers, None), self._open_pool()
+        request, pool, started = self._compose(method, path, headers, None), self._open_pool(), time.perf_counter()
         try:
             async with asyncio.timeout(self._timeout):
                 connection = await pool.acquire(unlimited=True, fresh=True)
@@ -68,7 +73,9 @@ class Transport:
                     pool.release(connection, unlimited=True)
                     raise
         except (ConnectionFailed, TimeoutError) as error:
+            self.figures.note(method, 0, time.perf_counter() - started)
             raise self._failed(method, path, error) from error
+        self.figures.note(method, connection.status, time.perf_counter() - started)
         try:
             yield connection.status, connection.headers, self._chunks(connection, method, path)
         finally:

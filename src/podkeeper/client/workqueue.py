@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
+from podkeeper.client.queue_figures import QueueTally
 from podkeeper.foundation.backoff import BackOff
 from podkeeper.foundation.clock import Clock, SystemClock
 
@@ -34,7 +35,10 @@ class QueueShutDown(Exception):
 class WorkQueue(Generic[K]):
     """Lives on one event loop. ``run`` must be running somewhere for delayed keys to arrive."""
 
-    def __init__(self, *, clock: Clock | None = None, backoff: BackOff | None = None) -> None:
+    def __init__(
+        self, *, clock: Clock | None = None, backoff: BackOff | None = None, tally: QueueTally | None = None
+    ) -> None:
+        """``tally`` is where it is counted."""
         self._clock = clock or SystemClock()
         self._backoff = backoff or BackOff(BASE_DELAY, LONGEST_DELAY)
         self._queue: deque[K] = deque()
@@ -46,6 +50,7 @@ class WorkQueue(Generic[K]):
         self._tickets = itertools.count()
         self._sooner = asyncio.Event()
         self._shut_down = False
+        self._tally = tally or QueueTally(self._clock)
 
     def __repr__(self) -> str:
         state = " shut down" if self._shut_down else ""
@@ -62,6 +67,7 @@ class WorkQueue(Generic[K]):
         if self._shut_down or key in self._dirty:
             return
         self._dirty.add(key)
+        self._tally.added(key)
         if key not in self._processing:
             self._queue.append(key)
             self._wake_one()
@@ -81,6 +87,7 @@ class WorkQueue(Generic[K]):
 
     def add_rate_limited(self, key: K) -> None:
         """Queues ``key`` after its back-off, which grows with every call until ``forget``."""
+        self._tally.retries += 1
         self.add_after(key, self._backoff.next_delay(key))
 
     def forget(self, key: K) -> None:
@@ -100,11 +107,13 @@ class WorkQueue(Generic[K]):
         key = self._queue.popleft()
         self._processing.add(key)
         self._dirty.discard(key)
+        self._tally.taken(key)
         return key
 
     def done(self, key: K) -> None:
         """The worker is through with ``key``, however it went."""
         self._processing.discard(key)
+        self._tally.done(key)
         if key in self._dirty:
             self._queue.append(key)
             self._wake_one()

@@ -45,9 +45,10 @@ def _parser(name: str) -> argparse.ArgumentParser:
     parser.add_argument("--data-dir", default=str(DEFAULT_DATA_DIR), help="where the cluster keeps everything")
     parser.add_argument("--verbose", action="store_true", help="log details too")
     if name in ("controllers", "scheduler"):
-        from podkeeper.cluster.election import add_flags
+        from podkeeper.cluster import election, observed
 
-        add_flags(parser)
+        election.add_flags(parser)
+        observed.add_flags(parser, *(("controllers", "scheduler") if name == "controllers" else ("scheduler",)))
     if name == "controllers":
         parser.add_argument("--no-scheduler", action="store_true", help="leave scheduling to another process")
     return parser

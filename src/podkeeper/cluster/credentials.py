@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ class Credentials:
     apiserver: KeyPair
     kubelet_client: KeyPair
     kubelet_server: KeyPair
+    #: What controllers and scheduler serve their figures with.
+    components: Mapping[str, KeyPair]
     service_accounts: Path
     admin_token: Path
     encryption: Path
@@ -34,6 +37,7 @@ class Credentials:
             apiserver=pair("apiserver"),
             kubelet_client=pair("apiserver-kubelet-client"),
             kubelet_server=pair("kubelet"),
+            components={name: pair(f"{name}-server") for name in ("controllers", "scheduler")},
             service_accounts=pki / "sa.key",
             admin_token=pki / "admin.token",
             encryption=pki / "encryption.json",

@@ -36,6 +36,8 @@ def make_credentials(layout: Layout, settings: Settings) -> Credentials:
     kubelet_names = [settings.node_name, "localhost", "127.0.0.1", settings.node_ip]
     node_user = f"system:node:{settings.node_name}"
     authority.issue_server(made.kubelet_server, node_user, kubelet_names, organizations=("system:nodes",))
+    for component, served in made.components.items():
+        authority.issue_server(served, CLIENTS[component][0], kubelet_names)
     authority.issue_client(made.kubelet_client, "kube-apiserver-kubelet-client", ("kubeadm:cluster-admins",))
     if not made.service_accounts.exists():
         write_private(made.service_accounts, private_key_pem(new_private_key()))

@@ -17,6 +17,7 @@ from podkeeper.api.errors import ApiError
 from podkeeper.client.api import Api, ConnectionFailed
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import Informer, InformerFactory, Lister
+from podkeeper.client.queue_figures import QueueTally
 from podkeeper.client.workqueue import WorkQueue
 from podkeeper.foundation.clock import Clock
 
@@ -110,9 +111,10 @@ def namespace_key(old: Any, new: Any) -> Iterable[Key]:
     return (Key("", (new or old).metadata.namespace),)
 
 
-async def run_controller(controller: Controller, clock: Clock) -> None:
-    """Runs one controller until cancelled. Its informers are run by whoever made them."""
-    queue: WorkQueue[Key] = WorkQueue(clock=clock)
+async def run_controller(controller: Controller, clock: Clock, tally: QueueTally | None = None) -> None:
+    """Runs one controller until cancelled; its queue is counted in ``tally``. Its informers are run by whoever made
+    them."""
+    queue: WorkQueue[Key] = WorkQueue(clock=clock, tally=tally)
     watches = controller.watches()
     for watch in watches:
         watch.informer.add_handler(_feed(queue, watch.mapper))

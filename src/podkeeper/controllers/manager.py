@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from podkeeper.client.api import Api
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import InformerFactory
+from podkeeper.client.queue_figures import QueueFigures
 from podkeeper.controllers.bootstrap_tokens import BootstrapTokenCleaning
 from podkeeper.controllers.certificates.approving import CertificateApproval
 from podkeeper.controllers.certificates.cleaning import CertificateCleaning
@@ -36,7 +37,33 @@ from podkeeper.controllers.stale_disruption import StaleDisruptions
 from podkeeper.controllers.taint_eviction import TaintEviction
 from podkeeper.controllers.token_secrets import TokenSecrets
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Family, Sample
 from podkeeper.foundation.keyfiles import KeyPair
+
+#: Upstream's names of the controllers' queues, by class; the others' are their controllers' names.
+QUEUES = {
+    "AttributesClassProtection": "vacprotection",
+    "CertificateApproval": "certificate_approving",
+    "CertificateSigning": "certificate",
+    "ClaimProtection": "pvcprotection",
+    "Deployments": "deployment",
+    "DisruptionBudgets": "disruption",
+    "EndpointMirroring": "endpoint_slice_mirroring",
+    "EndpointSlices": "endpoint_slice",
+    "EndpointsObjects": "endpoint",
+    "GarbageCollector": "garbage_collector_attempt_to_delete",
+    "Namespaces": "namespace",
+    "NodeLifecycle": "node_lifecycle_controller",
+    "PodGarbage": "orphaned_pods_nodes",
+    "ReplicaSets": "replicaset",
+    "ReplicationControllers": "replicationmanager",
+    "RootCertificates": "root_ca_cert_publisher",
+    "ServiceAccounts": "serviceaccount",
+    "StaleDisruptions": "stale_pod_disruption",
+    "TaintEviction": "noexec_taint_pod",
+    "TokenSecrets": "serviceaccount_tokens_secret",
+    "VolumeProtection": "pvprotection",
+}
 
 
 class ControllersConfig(Struct, frozen=True):
@@ -88,6 +115,7 @@ class ControllerManager:
 
     def __init__(self, config: ControllersConfig, api: Api, informers: InformerFactory, clock: Clock) -> None:
         self._clock, self._recorders = clock, list[EventRecorder]()
+        self._queues = QueueFigures(clock)
 
         def tools(name: str) -> Tools:
             self._recorders.append(EventRecorder(api, name, clock=clock))
@@ -95,10 +123,23 @@ class ControllerManager:
 
         self.controllers = default_controllers(config, tools)
 
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of the controllers."""
+        labels = [{"manager": "kube-controller-manager", "name": each.name} for each in self.controllers]
+        running = Family("running_managed_controllers", "gauge", "1 for what runs.", lambda: _each_once(labels))
+        return (*self._queues.families(), running)
+
     async def run(self) -> None:
         """One task a controller."""
         async with asyncio.TaskGroup() as tasks:
             for recorder in self._recorders:
                 tasks.create_task(recorder.run(), name=repr(recorder))
             for controller in self.controllers:
-                tasks.create_task(run_controller(controller, self._clock), name=controller.name)
+                tally = self._queues.of(QUEUES.get(type(controller).__name__, controller.name))
+                tasks.create_task(run_controller(controller, self._clock, tally), name=controller.name)
+
+
+def _each_once(labels: Sequence[Mapping[str, str]]) -> Iterator[Sample]:
+    """A gauge of 1 by labels; a name that two share counts once."""
+    for values in {each["name"]: each for each in labels}.values():
+        yield values, 1

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 Labels = Mapping[str, str]
 #: A value and its labels.
 Sample = tuple[Labels, float]

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct, field
 
@@ -41,18 +42,33 @@ class SchedulingQueue:
         self._ready: set[str] = set()
         self._waiting: set[str] = set()
         self._timers: list[tuple[float, int, str, Callable[[], None]]] = []
+        self._since: dict[str, float] = {}
         self._backoff = BackOff(BASE_SECONDS, MAX_SECONDS)
         self._count = 0
+        #: Pods that came, by (event, queue).
+        self.incoming: Counter[tuple[str, str]] = Counter()
         self._news, self._sooner = asyncio.Event(), asyncio.Event()
 
     def __repr__(self) -> str:
         backing_off = len(self._entries) - len(self._ready) - len(self._waiting)
         return f"<SchedulingQueue active={len(self._ready)} backing_off={backing_off} waiting={len(self._waiting)}>"
 
+    def pending(self) -> Mapping[str, int]:
+        """How many pods wait, by upstream's names of the queues."""
+        active, waiting = len(self._ready), len(self._waiting)
+        return {"active": active, "backoff": len(self._entries) - active - waiting, "unschedulable": waiting}
+
+    def history(self, uid: str) -> tuple[int, float]:
+        """How often a pod has failed, and since when (monotonic seconds) it has been known here."""
+        return self._backoff.failures(uid), self._since.get(uid, self._clock.monotonic())
+
     def add(self, facts: PodFacts) -> None:
         """A pod to be placed, new or changed; a changed one is tried at once."""
         uid = facts.pod.metadata.uid
         present = self._entries.get(uid)
+        self._since.setdefault(uid, self._clock.monotonic())
+        if uid not in self._ready:
+            self.incoming["PodAdd" if present is None else "PodUpdate", "active"] += 1
         self._count += 1
         order = present.order if present else (-facts.priority, self._clock.monotonic(), self._count)
         self._entries[uid] = _Entry(facts, (-facts.priority, *order[1:]))
@@ -64,6 +80,7 @@ class SchedulingQueue:
         self._ready.discard(uid)
         self._waiting.discard(uid)
         self._backoff.reset(uid)
+        self._since.pop(uid, None)
 
     async def pop(self) -> PodFacts:
         """The next pod, which leaves the queue; ``fail`` brings it back."""
@@ -86,6 +103,7 @@ class SchedulingQueue:
         due = now + self._backoff.next_delay(uid)
         self._entries[uid] = entry = _Entry(facts, (-facts.priority, now, self._count), due, frozenset(plugins))
         self._waiting.add(uid)
+        self.incoming["ScheduleAttemptFailure", "unschedulable"] += 1
         self._at(now + LONGEST_WAIT, uid, lambda: self._retry(uid, entry))
 
     def retry_later(self, facts: PodFacts) -> None:
@@ -138,12 +156,15 @@ class SchedulingQueue:
             return
         self._waiting.discard(uid)
         if entry.due <= self._clock.monotonic():
+            self.incoming["EventOccurred", "active"] += 1
             self._activate(uid)
         else:
+            self.incoming["EventOccurred", "backoff"] += 1
             self._at(entry.due, uid, lambda: self._back_off_over(uid, entry))
 
     def _back_off_over(self, uid: str, entry: _Entry) -> None:
         if self._entries.get(uid) is entry and uid not in self._ready:
+            self.incoming["BackoffComplete", "active"] += 1
             self._activate(uid)
 
     def _at(self, when: float, uid: str, action: Callable[[], None]) -> None:

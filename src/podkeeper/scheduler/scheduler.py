@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from random import Random
+from time import perf_counter
 
 from msgspec import Struct
 
@@ -20,8 +22,10 @@ from podkeeper.client.api import Api, ConnectionFailed, PatchKind
 from podkeeper.client.events import EventRecorder
 from podkeeper.client.informer import InformerFactory
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Family
 from podkeeper.scheduler.columns import Columns
 from podkeeper.scheduler.cycle import Cycle, Unschedulable
+from podkeeper.scheduler.figures import ERROR, SCHEDULED, UNSCHEDULABLE, SchedulerFigures
 from podkeeper.scheduler.plugins import default_filters, default_scores
 from podkeeper.scheduler.pod_facts import PodFacts, pod_facts
 from podkeeper.scheduler.queue import SchedulingQueue
@@ -52,7 +56,8 @@ class Scheduler:
     ) -> None:
         self._config, self._api, self._clock = config, api, clock
         self._columns, self._queue = Columns(), SchedulingQueue(clock)
-        self._cycle = Cycle(default_filters(), default_scores(), dice)
+        self.figures = SchedulerFigures(config.name, self._queue)
+        self._cycle = Cycle(default_filters(), default_scores(), dice, self.figures.note_point)
         self._recorder = EventRecorder(api, config.name, clock=clock)
         self._pods, self._nodes = informers.informer(v1.Pod), informers.informer(v1.Node)
         self._assumed: dict[str, str] = {}
@@ -60,6 +65,12 @@ class Scheduler:
 
     def __repr__(self) -> str:
         return f"<Scheduler {self._config.name} {self._columns!r} {self._queue!r}>"
+
+    def resources(self) -> Sequence[Family]:
+        """What /metrics/resources tells of all pods."""
+        from podkeeper.scheduler import pod_resources  # few monitoring programs ask for it
+
+        return pod_resources.families(self._pods.lister.list())
 
     async def run(self) -> None:
         """Schedules until cancelled. The informers are run by whoever made them."""
@@ -80,23 +91,28 @@ class Scheduler:
                 await asyncio.sleep(0)
 
     def _schedule(self, tasks: asyncio.TaskGroup, facts: PodFacts) -> None:
+        started = perf_counter()
         if asked := refusal(facts):
             self._give_up(tasks, facts, asked, frozenset({PLUGIN}))
+            self.figures.note_attempt(UNSCHEDULABLE, started)
             return
         outcome = self._cycle.decide(facts, self._columns)
+        self.figures.note_decision(started)
         if isinstance(outcome, Unschedulable):
             self._give_up(tasks, facts, outcome.message, outcome.plugins)
+            self.figures.note_attempt(UNSCHEDULABLE, started)
             return
         self._assumed[facts.pod.metadata.uid] = outcome
         self._columns.put_pod(outcome, facts)
-        tasks.create_task(self._bind(facts, outcome), name=f"bind {facts.pod.metadata.name}")
+        tasks.create_task(self._bind(facts, outcome, started), name=f"bind {facts.pod.metadata.name}")
 
     def _give_up(self, tasks: asyncio.TaskGroup, facts: PodFacts, why: str, plugins: frozenset[str]) -> None:
         self._queue.fail(facts, plugins)
         tasks.create_task(self._tell_unschedulable(facts, why), name=f"report {facts.pod.metadata.name}")
 
-    async def _bind(self, facts: PodFacts, node: str) -> None:
+    async def _bind(self, facts: PodFacts, node: str, started: float) -> None:
         metadata = facts.pod.metadata
+        failures, since = self._queue.history(metadata.uid)
         binding = {
             "apiVersion": "v1",
             "kind": "Binding",
@@ -108,7 +124,10 @@ class Scheduler:
                 await self._api.of(v1.Pod).connect_create(metadata.name, "binding", binding, metadata.namespace)
         except (ApiError, ConnectionFailed) as error:
             self._take_back(facts, error)
+            self.figures.note_attempt(ERROR, started)
             return
+        self.figures.note_attempt(SCHEDULED, started)
+        self.figures.note_placed(failures + 1, self._clock.monotonic() - since)
         message = f"Successfully assigned {metadata.namespace}/{metadata.name} to {node}"
         self._recorder.event(facts.pod, "Normal", "Scheduled", message, action="Binding")
 

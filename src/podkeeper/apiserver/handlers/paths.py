@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from podkeeper.apiserver import responses, version
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.metrics import RequestMetrics
+from podkeeper.foundation.exposition import CONTENT_TYPE
 from podkeeper.foundation.http import Answer, Response
 from podkeeper.foundation.signing_keys import SigningKey
 
-_METRICS_HEAD = b"Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+_METRICS_HEAD = f"Content-Type: {CONTENT_TYPE}\r\n".encode()
 _CACHED = b"Cache-Control: public, max-age=3600\r\n"
 
 

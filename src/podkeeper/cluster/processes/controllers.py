@@ -15,6 +15,7 @@ from podkeeper.cluster import election
 from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.ending import until_stopped
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.observed import Observed
 from podkeeper.cluster.pipes import tell_ready
 from podkeeper.cluster.processes.connection import connected
 from podkeeper.cluster.settings import Settings
@@ -36,6 +37,7 @@ async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) 
         manager = ControllerManager(config, api, informers, clock)
         candidate = election.elector(api, clock, election.CONTROLLERS, own, options) if own else None
         work = [(candidate, manager.run)]
+        shown = [Observed("controllers", api, candidate, manager.families)]
         if not options.no_scheduler:
             from podkeeper.scheduler.scheduler import Scheduler, SchedulerConfig
 
@@ -43,9 +45,12 @@ async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) 
             scheduler = Scheduler(SchedulerConfig(), theirs, informers, clock, SystemRandom())
             candidate = election.elector(theirs, clock, election.SCHEDULER, own, options) if own else None
             work.append((candidate, scheduler.run))
+            shown.append(Observed("scheduler", theirs, candidate, scheduler.figures.families, scheduler.resources))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(informers.run(), name="informers")
             await informers.wait_for_sync()
             for each in work:
                 tasks.create_task(election.lead(*each))
+            for component in shown:
+                tasks.create_task(component.serve(options, made, clock), name=f"figures of the {component.component}")
             tell_ready()

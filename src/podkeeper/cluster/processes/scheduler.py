@@ -9,8 +9,10 @@ from random import SystemRandom
 
 from podkeeper.client.informer import InformerFactory
 from podkeeper.cluster import election
+from podkeeper.cluster.credentials import Credentials
 from podkeeper.cluster.ending import until_stopped
 from podkeeper.cluster.layout import Layout
+from podkeeper.cluster.observed import Observed
 from podkeeper.cluster.pipes import tell_ready
 from podkeeper.cluster.processes.connection import connected
 from podkeeper.cluster.settings import Settings
@@ -33,4 +35,6 @@ async def run(layout: Layout, _settings: Settings, options: argparse.Namespace) 
             tasks.create_task(informers.run(), name="informers")
             await informers.wait_for_sync()
             tasks.create_task(election.lead(candidate, scheduler.run), name="scheduler")
+            shown = Observed("scheduler", api, candidate, scheduler.figures.families, scheduler.resources)
+            tasks.create_task(shown.serve(options, Credentials.of(layout), clock), name="figures")
             tell_ready()

@@ -1,0 +1,137 @@
+r"""What controllers and scheduler serve over HTTPS: health to everyone, figures and settings to those who may.
+
+listening --first connection--> HTTP loaded --request--> health
+                                                  \--who? (certificate, TokenReview) > may they? (review) > answer
+
+Until somebody connects there is a socket and nothing else: what HTTP needs is loaded then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from msgspec import Struct
+
+from podkeeper.client.delegation import NOBODY, DelegatedAccess, Question, ReviewFailed, Unauthenticated
+from podkeeper.foundation.exposition import CONTENT_TYPE, Family, render
+from podkeeper.foundation.keyfiles import KeyPair
+
+if TYPE_CHECKING:
+    from podkeeper.foundation.http import Answer, Request, Response
+
+log = logging.getLogger(__name__)
+
+_HEALTH = ("healthz", "livez", "readyz")
+_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_FORBIDDEN, _UNAUTHORIZED, _FAILED = (403, "Forbidden"), (401, "Unauthorized"), (500, "InternalError")
+
+#: A check says whether all is well.
+Check = Callable[[], bool]
+
+
+class Shown(Struct, frozen=True):
+    """What a component shows. ``checks`` by name; ``settings`` is the document of /configz; ``resources`` are the
+    figures of /metrics/resources."""
+
+    families: Callable[[], Sequence[Family]]
+    checks: Mapping[str, Check]
+    settings: Callable[[], Mapping[str, Any]]
+    resources: Callable[[], Sequence[Family]] | None = None
+
+
+class ComponentServer:
+    """Serves one component. ``serving`` is its certificate, ``client_ca`` signs its clients'."""
+
+    def __init__(self, shown: Shown, access: DelegatedAccess, serving: KeyPair, client_ca: Path) -> None:
+        self._shown, self._access = shown, access
+        self._serving, self._client_ca = serving, client_ca
+
+    async def serve(self, listener: socket.socket) -> None:
+        """Answers on ``listener``, which is closed in the end, until cancelled."""
+        with listener:
+            await _readable(listener)
+            from podkeeper.foundation.http import HttpServer
+            from podkeeper.foundation.http.server import server_tls
+
+            tls = server_tls(str(self._serving.certificate), str(self._serving.key), str(self._client_ca))
+            await HttpServer(self.handle).serve(listener, tls, asyncio.Event())
+
+    async def handle(self, request: Request) -> Answer:
+        """One request."""
+        path, _, query = request.target.decode("latin-1").partition("?")
+        endpoint, _, single = path.strip("/").partition("/")
+        if endpoint in _HEALTH:
+            return self._health(endpoint, single, parse_qs(query, keep_blank_values=True))
+        refusal = await self._refusal(request, path)
+        if refusal is not None:
+            return refusal
+        if path == "/metrics":
+            return _text(200, render(self._shown.families()), CONTENT_TYPE)
+        if path == "/metrics/resources" and self._shown.resources is not None:
+            return _text(200, render(self._shown.resources()), CONTENT_TYPE)
+        if path == "/configz":
+            return _text(200, json.dumps(self._shown.settings()), "application/json")
+        return _text(404, "404 page not found\n")
+
+    def _health(self, endpoint: str, single: str, query: Mapping[str, Sequence[str]]) -> Response:
+        from podkeeper.foundation.health_report import report
+
+        checks = {"ping": lambda: True, **self._shown.checks}
+        if single:
+            if single not in checks:
+                return _text(404, "404 page not found\n")
+            checks = {single: checks[single]}
+        excluded = query.get("exclude", ())
+        results = {name: None if name in excluded else check() for name, check in checks.items()}
+        return _text(*report(endpoint, results, excluded, verbose="verbose" in query and not single))
+
+    async def _refusal(self, request: Request, path: str) -> Response | None:
+        """The answer to somebody who may not; None for those who may."""
+        verb, user = _VERBS.get(request.method, request.method.lower()), NOBODY
+        try:
+            user = await self._access.user(request.peer.certificate, request.header(b"authorization"))
+            if await self._access.allows(user, Question(verb, path)):
+                return None
+        except Unauthenticated:
+            return _status(_UNAUTHORIZED, "Unauthorized")
+        except ReviewFailed as error:
+            log.warning("nobody can say who may ask for %s: %s", path, error)
+            return _status(_FAILED, "Internal error occurred: it could not be found out who asks and may")
+        return _status(_FORBIDDEN, f'forbidden: User "{user.name}" cannot {verb} path "{path}"')
+
+
+async def _readable(listener: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    knocked: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(listener, _resolver(knocked))
+    try:
+        await knocked
+    finally:
+        loop.remove_reader(listener)
+
+
+def _resolver(future: asyncio.Future[None]) -> Callable[[], None]:
+    def resolve() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return resolve
+
+
+def _text(status: int, text: str, kind: str = "text/plain; charset=utf-8") -> Response:
+    from podkeeper.foundation.http import Response
+
+    return Response(status, f"Content-Type: {kind}\r\nX-Content-Type-Options: nosniff\r\n".encode(), text.encode())
+
+
+def _status(kind: tuple[int, str], message: str) -> Response:
+    code, reason = kind
+    head = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
+    return _text(code, json.dumps({**head, "reason": reason, "code": code}) + "\n", "application/json")
