@@ -329,10 +329,16 @@ class TestOthers:
         )
         assert (made["spec"]["username"], made["spec"]["uid"], made["spec"]["groups"]) == ("tester", "u1", ["makers"])
         approved = {"status": {"conditions": [{"type": "Approved", "status": "True", "reason": "r"}]}}
-        changed = await shop.patch("certificatesigningrequests", "c", approved, "certificates.k8s.io", "status")
-        assert not changed["status"].get("conditions")
+        with pytest.raises(ApiError, match='updates may not add a condition of type "Approved"'):
+            await shop.patch("certificatesigningrequests", "c", approved, "certificates.k8s.io", "status")
         changed = await shop.patch("certificatesigningrequests", "c", approved, "certificates.k8s.io", "approval")
-        assert changed["status"]["conditions"][0]["type"] == "Approved"
+        (approval,) = changed["status"]["conditions"]
+        assert approval["type"] == "Approved"
+        failed = {"type": "Failed", "status": "True", "reason": "r"}
+        told = {"status": {"conditions": [failed, approval | {"reason": "another"}]}}
+        changed = await shop.patch("certificatesigningrequests", "c", told, "certificates.k8s.io", "status")
+        assert [each["type"] for each in changed["status"]["conditions"]] == ["Failed", "Approved"]
+        assert changed["status"]["conditions"][1] == approval
 
     async def test_daemon_sets_count_their_templates(self, shop: Any) -> None:
         labels = {"a": "b"}

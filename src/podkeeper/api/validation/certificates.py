@@ -100,6 +100,9 @@ def status_update(
     if changed and after.certificate and (why := _wrong_with_certificate(after.certificate)):
         found.invalid("status.certificate", "<certificate data>", why)
     _lasting(found, after.conditions, before.conditions)
+    for name in _APPROVALS:
+        if _count(after.conditions, name) > _count(before.conditions, name):
+            found.forbidden("status.conditions", f'updates may not add a condition of type "{name}"')
     if before.certificate and changed:
         found.forbidden("status.certificate", "updates may not modify existing certificate content")
 
@@ -141,8 +144,12 @@ def _conditions(found: Found, conditions: Sequence[Condition]) -> None:
 
 def _lasting(found: Found, new: Sequence[Condition], old: Sequence[Condition]) -> None:
     for name in _LASTING:
-        if sum(each.type == name for each in new) < sum(each.type == name for each in old):
+        if _count(new, name) < _count(old, name):
             found.forbidden("status.conditions", f'updates may not remove a condition of type "{name}"')
+
+
+def _count(conditions: Sequence[Condition], name: str) -> int:
+    return sum(each.type == name for each in conditions)
 
 
 def _wrong_with_request(request: str) -> str:

@@ -33,33 +33,37 @@ class CertificateSigningRequestStrategy(Strategy):
         keep(new, old, "status")
 
     def prepare_for_status_update(self, new: Tree, old: Tree) -> None:
-        """The certificate is set here; approval and denial are not."""
+        """The certificate is set here. Approval and denial stay as they are; where there are more or fewer of them,
+        validation refuses it."""
         keep(new, old, "spec")
-        status = new.setdefault("status", {})
-        status["conditions"] = [
-            *_conditions(old, approval=True),
-            *_conditions(new, approval=False),
-        ]
-        _date(status["conditions"], old)
+        conditions = list(_conditions(new))
+        for approval in _APPROVAL_CONDITIONS:
+            before = [each for each in _conditions(old) if each.get("type") == approval]
+            after = [index for index, each in enumerate(conditions) if each.get("type") == approval]
+            if len(before) == len(after):
+                for index, condition in zip(after, before, strict=True):
+                    conditions[index] = condition
+        _date(conditions, old)
+        new["status"] = (new.get("status") or {}) | {"conditions": conditions}
 
     def prepare_for_subresource(self, subresource: str, new: Tree, old: Tree) -> None:
         """``approval``: only conditions change."""
         keep(new, old, "spec")
-        conditions = (new.get("status") or {}).get("conditions") or []
+        conditions = _conditions(new)
         _date(conditions, old)
         new["status"] = dict(old.get("status") or {}) | {"conditions": conditions}
 
 
-def _conditions(tree: Tree, approval: bool) -> list[Tree]:
-    conditions = (tree.get("status") or {}).get("conditions") or []
-    return [each for each in conditions if (each.get("type") in _APPROVAL_CONDITIONS) is approval]
+def _conditions(tree: Tree) -> list[Tree]:
+    return (tree.get("status") or {}).get("conditions") or []
 
 
 def _date(conditions: list[Tree], old: Tree) -> None:
     """Conditions without times get them; one that was there with the same status keeps its time of transition."""
-    before = (old.get("status") or {}).get("conditions") or []
     for condition in conditions:
-        same = [each for each in before if all(each.get(key) == condition.get(key) for key in ("type", "status"))]
+        same = [
+            each for each in _conditions(old) if all(each.get(key) == condition.get(key) for key in ("type", "status"))
+        ]
         if not condition.get("lastUpdateTime"):
             condition["lastUpdateTime"] = timestamps.now()
         if not condition.get("lastTransitionTime"):
