@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import msgspec
+
 from podkeeper.api.apply import elements
 from podkeeper.api.apply.fieldsets import LEAF, SELF, FieldSet, as_member, packed
 from podkeeper.api.apply.nodes import ANY, Node
@@ -113,6 +115,7 @@ def compare(old: Tree, new: Tree, node: Node) -> Comparison:
 _Changes = tuple[FieldSet | None, FieldSet | None, FieldSet | None]
 _NOTHING: _Changes = (None, None, None)
 _MODIFIED: _Changes = (None, None, {})
+_CONTAINERS = frozenset({dict, list})
 
 
 def _compare(old: Any, new: Any, node: Node) -> _Changes:
@@ -129,6 +132,15 @@ def _compare(old: Any, new: Any, node: Node) -> _Changes:
         return (_everything(new, node), None, None) if old is None else (None, _everything(old, node), None)
     if node.atomic or not (is_granular(old, node) and is_granular(new, node)) or type(old) is not type(new):
         return _MODIFIED
+    if old:
+        return _compare_parts(old, new, node)
+    # Of a new object most parts are compared with nothing, and many objects have the same.
+    key = (msgspec.json.encode(new),)
+    changes: _Changes = node.known(key) or node.remember(key, _compare_parts(old, new, node))
+    return changes
+
+
+def _compare_parts(old: Any, new: Any, node: Node) -> _Changes:
     found: tuple[FieldSet, FieldSet, FieldSet] = ({}, {}, {})
     if isinstance(old, list):
         _compare_members(members(old, node), members(new, node), node.member or ANY, found)
@@ -165,18 +177,29 @@ def _note(found: tuple[FieldSet, FieldSet, FieldSet], element: str, changes: _Ch
 
 
 def _everything(value: Any, node: Node) -> FieldSet:
-    """Every place in a value, itself included."""
+    """Every place in a value, itself included. The set may be shared with that of other values.
+
+    Objects that are made of one template have the same parts, and parts that hold leaves alone are of a few shapes:
+    their sets are worked out once.
+    """
     if not value or node.atomic or not is_granular(value, node):
         return LEAF
+    is_flat = isinstance(value, dict) and _CONTAINERS.isdisjoint(map(type, value.values()))
+    key = tuple(value) if is_flat else msgspec.json.encode(value)
+    found: FieldSet = node.known(key) or node.remember(key, _places_in(value, node))
+    return found
+
+
+def _places_in(value: Any, node: Node) -> FieldSet:
+    found: FieldSet = {SELF: LEAF}
     if isinstance(value, list):
         member = node.member or ANY
-        below = sorted(members(value, node).items())
-        return {SELF: LEAF} | {element: _everything(items[0], member) for element, items in below}
-    found: FieldSet = {SELF: LEAF}
+        return found | {
+            element: _everything(items[0], member) for element, items in sorted(members(value, node).items())
+        }
     for name in sorted(value.keys() | node.always) if node.always else sorted(value):
         inner, child = value.get(name), node.child(name)
         if child is None or (not inner and child.omit_empty):
             continue
-        # Most places are leaves: they are told at sight, not by a call.
         found[f"f:{name}"] = _everything(inner, child) if isinstance(inner, dict | list) else LEAF
     return packed(found)

@@ -26,6 +26,8 @@ def of_member(item: Any, node: Node) -> str:
         return "v:" + text(_scalar(item))
     if not isinstance(item, dict):
         raise UnkeyedMember("associative list with keys may not have non-map elements")
+    if len(node.keys) == 1 and type(value := item.get(node.keys[0])) is str:
+        return node.known(value) or node.remember(value, "k:" + text({node.keys[0]: value}))  # type: ignore[no-any-return]
     return "k:" + text({key: _key(item, key, node) for key in sorted(node.keys)})
 
 

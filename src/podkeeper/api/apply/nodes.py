@@ -6,7 +6,7 @@ custom one. Types that refer to themselves are taken apart as far as a walk goes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cache
 from typing import Any, Literal
 
@@ -20,6 +20,10 @@ from podkeeper.api.structural.schema import Schema
 Form = Literal["scalar", "struct", "map", "list", "any"]
 
 
+#: At each place of a type.
+_RESULTS_KEPT = 256
+
+
 class Node(Struct, frozen=True, eq=False):
     """One place in a type.
 
@@ -28,6 +32,7 @@ class Node(Struct, frozen=True, eq=False):
     by_value: something that is always there for upstream's types, so that its absence is an empty one.
     omit_empty: a list or map that upstream's types leave out when it is empty, so that the two are one.
     always: a struct's fields that are structs by value.
+    results: what was worked out of values here, by what it depends on of them: their content or their names.
     """
 
     form: Form
@@ -39,10 +44,22 @@ class Node(Struct, frozen=True, eq=False):
     always: tuple[str, ...] = ()
     member: Node | None = None
     find: Callable[[str], Node | None] = lambda name: None
+    results: dict[Hashable, Any] = field(default_factory=dict)
 
     def child(self, name: str) -> Node | None:
         """The node of a field or key; None for a field that a struct has not."""
         return self.find(name) if self.form == "struct" else self.member or self
+
+    def known(self, key: Hashable) -> Any:
+        """What ``remember`` was told of this key, None without."""
+        return self.results.get(key)
+
+    def remember(self, key: Hashable, result: Any) -> Any:
+        """Keeps a result for a while, and returns it."""
+        if len(self.results) >= _RESULTS_KEPT:
+            self.results.clear()
+        self.results[key] = result
+        return result
 
 
 SCALAR = Node("scalar")

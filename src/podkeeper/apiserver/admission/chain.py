@@ -45,13 +45,24 @@ from podkeeper.apiserver.webhooks.mutating import MutatingAdmissionWebhook
 from podkeeper.apiserver.webhooks.relevance import Relevance
 from podkeeper.apiserver.webhooks.validating import ValidatingAdmissionWebhook
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Histogram
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.verbs import Registry
 
 _Key = tuple[Operation, str, str, str]
-_WORDS = ("false", "true")
-#: A plugin's name, and what it does at this point.
-_Steps = tuple[tuple[str, Callable[[Attributes], Awaitable[None]]], ...]
+#: A plugin's name, what it does at this point, and where it is noted how long that takes.
+_Step = tuple[str, Callable[[Attributes], Awaitable[None]], Histogram]
+#: What figures call the two ways in which a plugin is asked, and how that may end.
+_KINDS = {"mutate": "admit", "validate": "validate"}
+_ACCEPTED, _REFUSED = "false", "true"
+
+
+class Pass(Struct, frozen=True):
+    """The plugins that one kind of write concerns, in their order."""
+
+    kind: str
+    steps: tuple[_Step, ...]
+    figure: Histogram
 
 
 class Surroundings(Struct, frozen=True):
@@ -104,8 +115,8 @@ class AdmissionChain:
     def __init__(self, config: AdmissionConfig | None = None) -> None:
         self._config = config or AdmissionConfig()
         self._plugins: Sequence[Plugin] = ()
-        self._mutating: dict[_Key, _Steps] = {}
-        self._validating: dict[_Key, _Steps] = {}
+        self._mutating: dict[_Key, Pass] = {}
+        self._validating: dict[_Key, Pass] = {}
         self.figures = AdmissionFigures()
         self._webhooks: WebhookClient | None = None
 
@@ -124,50 +135,46 @@ class AdmissionChain:
 
     async def mutate(self, attributes: Attributes) -> None:
         """Asks every plugin that this kind of write concerns and that changes things; a second time if that is due."""
-        await self._pass(attributes)
+        await self._take(self._mutating, "mutate", attributes)
         if take_second_pass(attributes):
-            await self._pass(attributes)
-
-    async def _pass(self, attributes: Attributes) -> None:
-        key = _key(attributes)
-        chosen = self._mutating.get(key)
-        if chosen is None:
-            chosen = self._mutating[key] = tuple(
-                (each.name, each.mutate)
-                for each in self._plugins
-                if _overrides(each, "mutate") and each.interest.covers(attributes)
-            )
-        await self._take(chosen, "admit", attributes)
+            await self._take(self._mutating, "mutate", attributes)
 
     async def validate(self, attributes: Attributes) -> None:
         """Asks every plugin that this kind of write concerns and that only judges."""
-        key = _key(attributes)
-        chosen = self._validating.get(key)
-        if chosen is None:
-            chosen = self._validating[key] = tuple(
-                (each.name, each.validate)
-                for each in self._plugins
-                if _overrides(each, "validate") and each.interest.covers(attributes)
-            )
-        await self._take(chosen, "validate", attributes)
+        await self._take(self._validating, "validate", attributes)
 
-    async def _take(self, steps: _Steps, kind: str, attributes: Attributes) -> None:
-        """One plugin after the other, each with a look at the clock."""
-        begun, refused = time.perf_counter(), True
+    async def _take(self, known: dict[_Key, Pass], method: str, attributes: Attributes) -> None:
+        """One plugin after the other, with a look at the clock after each."""
+        key = _key(attributes)
+        chosen = known.get(key)
+        if chosen is None:
+            chosen = known[key] = self._choose(method, attributes)
+        begun = last = time.perf_counter()
+        asked = ""
         try:
-            for name, judge in steps:
-                started, rejected = time.perf_counter(), True
-                try:
-                    await judge(attributes)
-                    rejected = False
-                finally:
-                    took = time.perf_counter() - started
-                    self.figures.plugins.of(name, attributes.operation, _WORDS[rejected], kind).observe(took)
-            refused = False
+            for asked, judge, figure in chosen.steps:  # noqa: B007 - the one that refuses is named
+                await judge(attributes)
+                now = time.perf_counter()
+                figure.observe(now - last)
+                last = now
+            chosen.figure.observe(last - begun)
+        except BaseException:
+            now = time.perf_counter()
+            self.figures.plugins.of(asked, attributes.operation, _REFUSED, chosen.kind).observe(now - last)
+            self.figures.steps.of(attributes.operation, _REFUSED, chosen.kind).observe(now - begun)
+            raise
         finally:
-            took = time.perf_counter() - begun
-            self.figures.steps.of(attributes.operation, _WORDS[refused], kind).observe(took)
             annotate(attributes.annotations)
+
+    def _choose(self, method: str, attributes: Attributes) -> Pass:
+        kind, operation = _KINDS[method], attributes.operation
+        figures = self.figures.plugins
+        steps = tuple(
+            (each.name, getattr(each, method), figures.of(each.name, operation, _ACCEPTED, kind))
+            for each in self._plugins
+            if _overrides(each, method) and each.interest.covers(attributes)
+        )
+        return Pass(kind, steps, self.figures.steps.of(operation, _ACCEPTED, kind))
 
 
 def _overrides(plugin: Plugin, method: str) -> bool:
