@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
+from podkeeper.foundation.exposition import Family
 
 T = TypeVar("T")
 
@@ -131,6 +132,10 @@ class Api(Protocol):
         accept: str = "application/json",
     ) -> tuple[int, Mapping[str, str], bytes]:
         """One raw request; any status is an answer. Raises ConnectionFailed."""
+        ...
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of the requests."""
         ...
 
     async def close(self) -> None: ...

@@ -14,8 +14,8 @@ from msgspec import Struct
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 Labels = Mapping[str, str]
-#: A value and its labels.
-Sample = tuple[Labels, float]
+#: A value and its labels; a moment in milliseconds since the epoch where it is not that of the question.
+Sample = tuple[Labels, float] | tuple[Labels, float, int]
 
 
 class Histogram:
@@ -46,6 +46,11 @@ class Counters:
 
     def __setitem__(self, values: tuple[str, ...], count: int) -> None:
         self._counts[values] = count
+
+    def drop(self, gone: Callable[[tuple[str, ...]], bool]) -> None:
+        """Forgets those whose values are of something that is no more."""
+        for values in [each for each in self._counts if gone(each)]:
+            del self._counts[values]
 
     def family(self) -> Family:
         """How they are shown. A counter without labels is there from the beginning."""
@@ -92,7 +97,7 @@ class Family(Struct, frozen=True):
     def lines(self) -> Iterator[str]:
         """The family as text, nothing where it has no sample."""
         headed = False
-        for labels, value in self.read():
+        for labels, value, *moment in self.read():
             if not headed:
                 headed = True
                 yield f"# HELP {self.name} {self.help}"
@@ -100,7 +105,7 @@ class Family(Struct, frozen=True):
             if isinstance(value, Histogram):
                 yield from _buckets(self.name, labels, value)
             else:
-                yield f"{self.name}{_braced(labels)} {_number(value)}"
+                yield " ".join([f"{self.name}{_braced(labels)}", _number(value), *map(str, moment)])
 
 
 def single(name: str, kind: str, text: str, read: Callable[[], float]) -> Family:

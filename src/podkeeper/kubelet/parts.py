@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from podkeeper.api.core import v1
 from podkeeper.client.api import Api
@@ -15,6 +15,7 @@ from podkeeper.kubelet.image_puller import ImagePuller
 from podkeeper.kubelet.objects import PodObjects
 from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.pod_events import EventSink
+from podkeeper.kubelet.probes.figures import ProbeFigures
 from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import ImageService, RuntimeService
 
@@ -35,3 +36,4 @@ class KubeletParts(Struct, frozen=True):
     node: NodeFacts
     services: Callable[[], Iterable[v1.Service]]
     memory_capacity: int
+    probes: ProbeFigures = field(default_factory=ProbeFigures)

@@ -93,7 +93,7 @@ class PodWorker:
         starter = ContainerStarter(parts, self._events, terminator, self._ending, self._show_progress, self._hooking)
         self._actor = PodActor(parts, self._events, starter, terminator, self._ending)
         self._retry = BackOff(0.5, 10.0)
-        self._probes = PodProbes(parts.runtime, parts.clock, self._events, self.nudge)
+        self._probes = PodProbes(parts.runtime, parts.clock, self._events, self.nudge, parts.probes)
         if pod.metadata.deletion_timestamp or is_terminal(pod.status) or verdict is not None:
             self._end_within(grace_period(pod))
 

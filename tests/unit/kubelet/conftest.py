@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import struct
 import zlib
 from collections import defaultdict
@@ -117,10 +118,29 @@ class FakeApi:
         self.deletions: list[tuple[str, str, int | None]] = []
         self.tokens: list[Any] = []
         self.on_patch: Callable[[Any], Any] | None = None
+        self.allowed: set[str] = set()
+        self.reviews: list[Any] = []
         self._queues: dict[type, list[asyncio.Queue[Any]]] = defaultdict(list)
 
     def of(self, kind: type) -> FakeClient:
         return FakeClient(self, kind)
+
+    def families(self) -> list[Any]:
+        return []
+
+    async def request(
+        self, method: str, path: str, *, body: bytes = b"", **_: Any
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Reviews: the token knows-me is somebody's, who may what ``allowed`` says."""
+        review = json.loads(body)
+        spec = review["spec"]
+        if review["kind"] == "TokenReview":
+            known = spec["token"] == "knows-me"
+            status: Any = {"authenticated": known, "user": {"username": "somebody", "groups": ["x"]} if known else {}}
+        else:
+            status = {"allowed": spec["resourceAttributes"]["subresource"] in self.allowed}
+        self.reviews.append(spec)
+        return 201, {}, json.dumps({**review, "status": status}).encode()
 
     def subscribe(self, kind: type) -> asyncio.Queue[Any]:
         queue: asyncio.Queue[Any] = asyncio.Queue()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from aiohttp import web
 from podkeeper.api.core import v1
 from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.kubelet.probes.outcome import Verdict
 from podkeeper.kubelet.server import channels, spdy, tunnel
 from podkeeper.kubelet.server.access import tls_context
 from podkeeper.kubelet.server.server import NodeServer
@@ -333,6 +335,63 @@ async def test_pods_and_numbers_are_told(served: Served, make_pod: Make) -> None
     assert summary["pods"][0]["podRef"]["name"] == "web"
     assert [each["name"] for each in summary["pods"][0]["containers"]] == ["app"]
     assert "kubelet_running_pods 1" in (await served.get("/metrics"))[1]
+    told = (await served.get("/metrics/resource"))[1]
+    for name, labels in (
+        ("container_cpu_usage_seconds_total", 'container="app",namespace="default",pod="web"'),
+        ("container_memory_working_set_bytes", 'container="app",namespace="default",pod="web"'),
+        ("pod_cpu_usage_seconds_total", 'namespace="default",pod="web"'),
+    ):
+        assert re.search(rf"^{name}{{{labels}}} [0-9.e-]+ [0-9]{{13}}$", told, re.MULTILINE)
+    assert re.search(r"^node_cpu_usage_seconds_total [0-9.e-]+ [0-9]{13}$", told, re.MULTILINE)
+    assert "\nresource_scrape_error 0\n" in told
+
+
+async def test_probes_are_counted_until_the_pod_is_gone(served: Served, make_pod: Make) -> None:
+    figures = served.node.kubelet.parts.probes
+    pod = make_pod()
+    for verdict in (Verdict.SUCCESS, Verdict.SUCCESS, Verdict.FAILURE):
+        figures.note(pod, "app", "readiness", verdict)
+    whose = f'container="app",namespace="default",pod="web",pod_uid="{pod.metadata.uid}",probe_type="Readiness"'
+    told = (await served.get("/metrics/probes"))[1]
+    assert f'prober_probe_total{{{whose},result="successful"}} 2\n' in told
+    assert f'prober_probe_total{{{whose},result="failed"}} 1\n' in told
+    figures.forget(pod.metadata.uid)
+    assert (await served.get("/metrics/probes"))[1] == ""
+
+
+@pytest.mark.parametrize(
+    ("path", "token", "status", "asked"),
+    [
+        ("/metrics/resource", "knows-me", 200, ["metrics"]),
+        ("/stats/summary", "knows-me", 403, ["stats"]),
+        ("/pods", "knows-me", 200, ["pods", "proxy"]),
+        ("/containerLogs/default/web/app", "knows-me", 404, ["proxy"]),
+        ("/metrics", "wrong", 401, []),
+    ],
+)
+async def test_the_api_server_says_who_may_else(
+    node: Any, tmp_path: Path, path: str, token: str, status: int, asked: list[str]
+) -> None:
+    authority = Authority.open(tmp_path / "pki")
+    serving = KeyPair(tmp_path / "serving.crt", tmp_path / "serving.key")
+    authority.issue_server(serving, "system:node:node", ["127.0.0.1"])
+    node.api.allowed |= {"metrics", "proxy"}
+    tls = tls_context(serving, str(authority.pair.certificate))
+    runner, port = await listen(NodeServer(node.kubelet.parts, node.kubelet.workers, tls), tls)
+    context = ssl.create_default_context(cafile=str(authority.pair.certificate))
+    try:
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"}) as session:
+            for _ in range(2):  # what was said is believed for a while
+                answer = await session.get(f"https://127.0.0.1:{port}{path}", ssl=context)
+                assert answer.status == status
+            if status == 403:
+                what = "user=somebody, verb=get, resource=nodes, subresource(s)=[stats]"
+                assert await answer.text() == f"Forbidden ({what})\n"
+    finally:
+        await runner.cleanup()
+    attributes = [each["resourceAttributes"] for each in node.api.reviews if "resourceAttributes" in each]
+    assert [each["subresource"] for each in attributes] == asked
+    assert all(each["name"] == node.kubelet.config.node_name for each in attributes)
 
 
 @pytest.mark.parametrize(

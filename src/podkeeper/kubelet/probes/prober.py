@@ -23,6 +23,7 @@ from podkeeper.kubelet.plan import NANOSECONDS, ProbeFailure, ProbeFindings
 from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pods import sidecars
 from podkeeper.kubelet.probes.ask import ProbeTarget, ask
+from podkeeper.kubelet.probes.figures import ProbeFigures
 from podkeeper.kubelet.probes.outcome import Outcome, Tally, Timing, Verdict
 from podkeeper.kubelet.runtime_state import PodRuntime
 from podkeeper.runtime.cri import ContainerState, ContainerStatus, RuntimeService
@@ -33,6 +34,7 @@ MAX_TRIES = 3
 class _Watched(Struct):
     """One running container's probes and what they found."""
 
+    pod: v1.Pod
     target: ProbeTarget
     began: float
     started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -56,10 +58,11 @@ class PodProbes:
         clock: Clock,
         events: PodEvents,
         on_change: Callable[[], None],
+        figures: ProbeFigures,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._runtime, self._clock, self._events = runtime, clock, events
-        self._on_change, self._jitter = on_change, jitter
+        self._on_change, self._jitter, self._figures = on_change, jitter, figures
         self._group = asyncio.TaskGroup()
         self._watched: dict[str, _Watched] = {}
         self._killing = True
@@ -104,9 +107,10 @@ class PodProbes:
         """Ends all probing."""
         for watched in self._watched.values():
             watched.cancel()
+            self._figures.forget(watched.pod.metadata.uid)
 
     def _watch(self, pod: v1.Pod, target: ProbeTarget, current: ContainerStatus) -> None:
-        watched = self._watched[target.container_id] = _Watched(target, current.started_at / NANOSECONDS)
+        watched = self._watched[target.container_id] = _Watched(pod, target, current.started_at / NANOSECONDS)
         known = _known_status(pod, target)
         watched.ready = target.container.readiness_probe is None or bool(known and known.ready)
         if target.container.startup_probe is None or bool(known and known.started):
@@ -141,6 +145,7 @@ class PodProbes:
             if outcome.verdict is not Verdict.UNKNOWN:
                 break
         name = watched.target.container.name
+        self._figures.note(watched.pod, name, kind, outcome.verdict)
         if outcome.verdict is Verdict.FAILURE:
             self._events.warning("Unhealthy", f"{kind.capitalize()} probe failed: {outcome.output}", name)
         elif outcome.verdict is Verdict.UNKNOWN:

@@ -1,31 +1,47 @@
-"""Who may talk to the node's server: clients with a certificate of the cluster's CA, and of those only the API server.
+r"""Who may talk to the node's server: the API server, and whom the API server lets.
 
-Upstream asks the API server for every request (webhook authorization); here the certificate's name and groups decide.
+certificate of the cluster's CA, or bearer token (TokenReview) --> the API server itself: yes
+                                                               \-> anybody else: SubjectAccessReview on this node
+
+Which subresource of the node a path needs is upstream's (kubernetes/pkg/kubelet/server/auth.go).
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
+from podkeeper.api.user import ANONYMOUS, UserInfo
+from podkeeper.client.delegation import DelegatedAccess, Question, ReviewFailed, Unauthenticated
 from podkeeper.kubelet.config import KubeletConfig
 
 if TYPE_CHECKING:
     from podkeeper.foundation.keyfiles import KeyPair
 
+_VERBS = {"POST": "create", "GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "HEAD": "get"}
+_BY_PATH = {
+    "stats": ("stats",),
+    "metrics": ("metrics",),
+    "logs": ("log",),
+    "checkpoint": ("checkpoint",),
+    "pods": ("pods", "proxy"),
+    "runningpods": ("pods", "proxy"),
+    "healthz": ("healthz", "proxy"),
+    "configz": ("configz", "proxy"),
+}
 
-class Client(Struct, frozen=True):
-    """Who a certificate says that it is."""
 
-    name: str
-    groups: tuple[str, ...]
+class Refusal(Exception):
+    """The code and the text of an answer to somebody who may not."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
 
 
 def tls_context(serving: KeyPair, client_ca: str) -> ssl.SSLContext:
-    """TLS 1.2 and newer; certificates of clients are checked against the CA, their absence is answered with 401."""
+    """TLS 1.2 and newer; certificates of clients are checked against the CA, their absence is no mistake."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(serving.certificate, serving.key)
@@ -35,16 +51,39 @@ def tls_context(serving: KeyPair, client_ca: str) -> ssl.SSLContext:
     return context
 
 
-def client_of(certificate: Mapping[str, Any] | None) -> Client | None:
-    """The client of a verified certificate, as ``ssl.getpeercert`` gives it."""
-    if not certificate:
-        return None
-    fields = [pair for relative in certificate.get("subject", ()) for pair in relative]
-    names = [value for key, value in fields if key == "commonName"]
-    groups = tuple(value for key, value in fields if key == "organizationName")
-    return Client(names[0], groups) if names else None
+class NodeAccess:
+    """Judges requests to one node."""
+
+    def __init__(self, config: KubeletConfig, delegated: DelegatedAccess) -> None:
+        self._config, self._delegated = config, delegated
+
+    async def check(self, certificate: Mapping[str, Any] | None, authorization: str, method: str, path: str) -> None:
+        """Raises Refusal: 401 without credentials or with wrong ones, 403 for what one may not."""
+        try:
+            user = await self._delegated.user(certificate, authorization)
+            if user.name == ANONYMOUS:
+                raise Unauthenticated
+            await self._authorize(user, _VERBS.get(method, ""), subresources(path))
+        except Unauthenticated:
+            raise Refusal(401, "Unauthorized") from None
+        except ReviewFailed as error:
+            raise Refusal(500, f"Internal Error: {error}") from error
+
+    async def _authorize(self, user: UserInfo, verb: str, wanted: Sequence[str]) -> None:
+        if is_own(self._config, user):
+            return
+        for subresource in wanted:
+            if await self._delegated.allows(user, Question(verb, node=self._config.node_name, subresource=subresource)):
+                return
+        what = f"user={user.name}, verb={verb}, resource=nodes, subresource(s)=[{' '.join(wanted)}]"
+        raise Refusal(403, f"Forbidden ({what})\n")
 
 
-def may(config: KubeletConfig, client: Client) -> bool:
-    """Whether the client is the API server or an administrator of the cluster."""
-    return client.name in config.allowed_users or bool(set(client.groups) & set(config.allowed_groups))
+def subresources(path: str) -> Sequence[str]:
+    """The subresources of the node of which one must be allowed for a path."""
+    return _BY_PATH.get(path.strip("/").partition("/")[0], ("proxy",))
+
+
+def is_own(config: KubeletConfig, user: UserInfo) -> bool:
+    """Whether it is the API server, or an administrator of the cluster: nobody needs to be asked about them."""
+    return user.name in config.allowed_users or bool(set(user.groups) & set(config.allowed_groups))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
 from podkeeper.api import codec
 from podkeeper.api.core import v1
+from podkeeper.client.delegation import DelegatedAccess
+from podkeeper.foundation.exposition import CONTENT_TYPE, Family, render
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_workers import PodWorkers
-from podkeeper.kubelet.server.access import client_of, may
+from podkeeper.kubelet.server.access import NodeAccess, Refusal
 from podkeeper.kubelet.server.log_handler import LogHandler
-from podkeeper.kubelet.server.metrics import metrics_text
+from podkeeper.kubelet.server.metrics import kubelet_families, resource_families
 from podkeeper.kubelet.server.stats import stats_summary
 from podkeeper.kubelet.server.stream_handlers import StreamHandlers
 
@@ -26,6 +28,7 @@ class NodeServer:
     def __init__(self, parts: KubeletParts, workers: PodWorkers, tls: ssl.SSLContext | None) -> None:
         self._parts, self._workers, self._tls = parts, workers, tls
         self._runner: web.AppRunner | None = None
+        self._access = NodeAccess(parts.config, DelegatedAccess(parts.api, parts.clock))
 
     def application(self) -> web.Application:
         """The routes."""
@@ -33,7 +36,7 @@ class NodeServer:
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            self._check_client(request)
+            await self._check_client(request)
             return await handler(request)
 
         app = web.Application(middlewares=[guard])
@@ -49,6 +52,8 @@ class NodeServer:
         app.router.add_get("/pods", self._pods)
         app.router.add_get("/stats/summary", self._stats)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/metrics/probes", self._probes)
+        app.router.add_get("/metrics/resource", self._resource)
         return app
 
     async def serve(self, stopped: Awaitable[object]) -> None:
@@ -62,16 +67,15 @@ class NodeServer:
         finally:
             await runner.cleanup()
 
-    def _check_client(self, request: web.Request) -> None:
+    async def _check_client(self, request: web.Request) -> None:
         if self._tls is None:
             return
-        transport = request.transport
-        client = client_of(transport.get_extra_info("peercert") if transport else None)
-        if client is None:
-            raise web.HTTPUnauthorized(text="Unauthorized")
-        if not may(self._parts.config, client):
-            verb = "get" if request.method == "GET" else "create"
-            raise web.HTTPForbidden(text=f"Forbidden (user={client.name}, verb={verb}, resource=nodes)")
+        certificate = request.transport.get_extra_info("peercert") if request.transport else None
+        header = request.headers.get("Authorization", "")
+        try:
+            await self._access.check(certificate, header, request.method, request.path)
+        except Refusal as refusal:
+            raise _ANSWERS[refusal.code](text=refusal.text) from None
 
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok")
@@ -84,4 +88,17 @@ class NodeServer:
         return web.json_response(await stats_summary(self._parts, self._workers))
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        return web.Response(text=metrics_text(self._workers), content_type="text/plain")
+        return _figures(kubelet_families(self._parts, self._workers))
+
+    async def _probes(self, request: web.Request) -> web.Response:
+        return _figures(self._parts.probes.families())
+
+    async def _resource(self, request: web.Request) -> web.Response:
+        return _figures(await resource_families(self._parts, self._workers))
+
+
+_ANSWERS = {401: web.HTTPUnauthorized, 403: web.HTTPForbidden, 500: web.HTTPInternalServerError}
+
+
+def _figures(families: Sequence[Family]) -> web.Response:
+    return web.Response(body=render(families).encode(), headers={"Content-Type": CONTENT_TYPE})

@@ -9,6 +9,7 @@ from podkeeper.kubelet.machine import disk_space, meminfo
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_worker import PodWorker
 from podkeeper.kubelet.pod_workers import PodWorkers
+from podkeeper.kubelet.server.metrics import machine_cpu_seconds
 from podkeeper.runtime.cri import Usage
 from podkeeper.runtime.failures import NotFound
 
@@ -25,6 +26,7 @@ def _node(parts: KubeletParts) -> Tree:
     memory, disk = meminfo(), disk_space(parts.config.root_dir)
     return {
         "nodeName": parts.config.node_name,
+        "cpu": {"time": now, "usageCoreNanoSeconds": int(machine_cpu_seconds() * 1e9)},
         "memory": {
             "time": now,
             "availableBytes": memory.get("MemAvailable", 0),
