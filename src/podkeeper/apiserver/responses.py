@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -23,6 +23,8 @@ WATCH_HEADS = {
 TEXT_HEAD = _NO_CACHE + b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
 
 _PLAIN = Rendering()
+#: Characters of all warnings together, and of each where that is too little.
+_MOST_WARNED, _MOST_OF_ONE = 4096, 256
 
 
 def json_body(body: bytes, status: int = 200, headers: Headers = ()) -> Response:
@@ -97,8 +99,22 @@ def success(name: str, group: str, resource: str, uid: str) -> dict[str, Any]:
 
 
 def warnings(messages: Iterable[str]) -> Headers:
-    """Warning headers (RFC 7234, code 299), each message once."""
-    return tuple((b"Warning", f'299 - "{_quoted(message)}"'.encode()) for message in dict.fromkeys(messages))
+    """Warning headers (RFC 7234, code 299), each message once. Where it is too much, each is cut, and the last ones go;
+    the figures are upstream's."""
+    told = list(dict.fromkeys(messages))
+    if sum(map(len, told)) > _MOST_WARNED:
+        told = list(_within_bounds(told))
+    return tuple((b"Warning", f'299 - "{_quoted(message)}"'.encode()) for message in told)
+
+
+def _within_bounds(messages: Iterable[str]) -> Iterator[str]:
+    length = 0
+    for message in messages:
+        if length >= _MOST_WARNED:
+            return
+        cut = message[:_MOST_OF_ONE]
+        length += len(cut)
+        yield cut
 
 
 def _quoted(message: str) -> str:

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from podkeeper.api import codec, validation
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, modified, not_found
-from podkeeper.registry import deleting
+from podkeeper.registry import deleting, owner_references
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.creating import refuse
 from podkeeper.registry.documents import blaming_types, check_kind, take_in, typed
@@ -172,6 +172,7 @@ class _Turn:
                 face.put(tree, shown)
             else:
                 await kind.backing.admission.mutate(attributes)
+            owner_references.keep_each_once(tree["metadata"], self.context.warnings, owner_references.AFTER_ADMISSION)
             new, old = kind.view.to_storage(tree), self._before
             carry_over(new["metadata"], old["metadata"])
             self._prepare(new, old)
@@ -256,6 +257,8 @@ class _Turn:
             *kind.strategy.mistakes(new, old, subresource),
         ]
         refuse(kind, self.target.name, mistakes)
+        if not subresource:
+            self.context.warnings.extend(kind.strategy.warnings(kind.stored, obj, before))
         return obj  # type: ignore[no-any-return]
 
     def _typed_before(self, old: Tree) -> msgspec.Struct:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from podkeeper.api import codec, names, timestamps, validation
 from podkeeper.api.errors import ApiError, Cause, already_exists, bad_request, invalid
+from podkeeper.registry import owner_references
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.documents import blaming_types, check_kind, take_in, typed
 from podkeeper.registry.item import StoredItem
@@ -46,6 +47,7 @@ async def create(
     check_kind(kind.resource, tree)
     tree = take_in(kind, context, tree)
     metadata = tree["metadata"]
+    owner_references.keep_each_once(metadata, context.warnings, owner_references.IN_REQUEST)
     _settle_namespace(kind, metadata, namespace)
     if metadata.get("resourceVersion"):
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
@@ -98,11 +100,12 @@ async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree
     now = timestamps.format_time(kind.backing.clock.time())
     with blaming_types(kind, tree):
         await kind.backing.admission.mutate(attributes)
+        owner_references.keep_each_once(tree["metadata"], context.warnings, owner_references.AFTER_ADMISSION)
         _settle_name(kind, tree["metadata"])
         attributes.name = tree["metadata"].get("name", "")
         stored = kind.view.to_storage(tree)
         _stamp(stored["metadata"], now, strategy.rules.generation)
-        strategy.prepare_for_create(stored, Origin(now, context.user))
+        strategy.prepare_for_create(stored, Origin(now, context.user, context.warnings))
     reservation = None
     try:
         with blaming_types(kind, tree):
@@ -110,6 +113,7 @@ async def _draft(kind: ServedKind, context: RequestContext, namespace: str, tree
         obj = strategy.complete(typed(kind.stored, kind.stored_class, stored))
         mistakes = _mistakes(kind, stored, obj) or _name_missing(stored["metadata"])
         refuse(kind, stored["metadata"].get("name", ""), mistakes)
+        context.warnings.extend(strategy.warnings(kind.stored, obj, None))
         if kind.converted:
             attributes.tree = kind.view.from_storage(stored)
         await kind.backing.admission.validate(attributes)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from podkeeper.api.errors import Cause, conflict, not_found
-from podkeeper.registry import creating
+from podkeeper.registry import creating, owner_references
 from podkeeper.registry.changing import Proposal, Target, change, check_identity
 from podkeeper.registry.creating import refuse
 from podkeeper.registry.documents import check_kind
@@ -28,6 +28,7 @@ async def update(kind: ServedKind, context: RequestContext, target: Target, tree
     if not metadata.get("resourceVersion") and not kind.strategy.rules.unconditional_update:
         text = "Invalid value: 0: must be specified for an update"
         refuse(kind, target.name, [Cause("FieldValueInvalid", text, "metadata.resourceVersion")])
+    owner_references.keep_each_once(metadata, context.warnings, owner_references.IN_REQUEST)
     body = msgspec.json.encode(tree)
     # What one turn did to a tree must not be seen by the next.
     return await change(kind, context, target, lambda _: Proposal(msgspec.json.decode(body))), False

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from podkeeper.apiserver import responses
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
@@ -158,3 +160,39 @@ async def test_patches_that_cannot_be_applied(api: Any, patch: Any, media: str, 
     reply = await api("PATCH", f"{CONFIG_MAPS}/patched", json.dumps(patch).encode(), content_type=media)
     assert (reply.status, reply.tree["code"]) == (status, status), reply.body
     assert (await api("GET", f"{CONFIG_MAPS}/patched")).tree == before.tree
+
+
+async def test_warnings_are_told_with_the_answer(api: Any) -> None:
+    variables = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    template = {
+        "metadata": {"labels": {"a": "b"}},
+        "spec": {"containers": [{"name": "c", "image": "i", "env": variables}]},
+    }
+    spec = {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "warned"}, "spec": spec}
+    at = "/apis/apps/v1/namespaces/default/deployments"
+    hidden = 'hides previous definition of \\"A\\", which may be dropped when using apply'
+    told = f'299 - "spec.template.spec.containers[0].env[1]: {hidden}"'
+    made = await api("POST", at, body)
+    assert (made.status, made.headers["warning"]) == (201, told)
+    scaled = await api("PATCH", f"{at}/warned", {"spec": {"replicas": 1}}, content_type="application/merge-patch+json")
+    assert scaled.headers["warning"] == told
+    labels = {"metadata": {"labels": {"x": "y"}}}
+    assert (
+        "warning"
+        not in (await api("PATCH", f"{at}/warned", labels, content_type="application/merge-patch+json")).headers
+    )
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": "1"}
+    config = {"metadata": {"name": "owned", "ownerReferences": [owner, owner]}}
+    kept = await api("POST", "/api/v1/namespaces/default/configmaps", config)
+    assert len(kept.tree["metadata"]["ownerReferences"]) == 1
+    assert "duplicate UID(s) observed: [1]" in kept.headers["warning"]
+    for path in (f"{at}/warned", "/api/v1/namespaces/default/configmaps/owned"):
+        await api("DELETE", path)
+
+
+async def test_too_many_warnings_are_cut() -> None:
+    few = responses.warnings(["a", "b", "a"])
+    assert [value for _, value in few] == [b'299 - "a"', b'299 - "b"']
+    many = responses.warnings(f"{number:03}" + "x" * 300 for number in range(50))
+    assert (len(many), {len(value) for _, value in many}) == (16, {len('299 - ""') + 256})

@@ -14,9 +14,11 @@ import msgspec
 from podkeeper.api import structural
 from podkeeper.api.errors import ApiError, Cause
 from podkeeper.api.structural import Definition, Version
+from podkeeper.api.warnings import finalizers
 from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree
 
 if TYPE_CHECKING:
+    from podkeeper.api.catalogue import Resource
     from podkeeper.api.structural.rules import RuleBook
 
 
@@ -64,6 +66,10 @@ class CustomStrategy(Strategy):
         if any(each.reason in _BLOCKING for each in found):
             return [*found, _UNCHECKED]
         return [*found, *self._rules.judge(tree, old)]
+
+    def warnings(self, resource: Resource, new: Any, old: Any) -> Sequence[str]:
+        """Those about finalizers."""
+        return list(finalizers.of_custom_object(new, old))
 
     @cached_property
     def _rules(self) -> RuleBook:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from podkeeper.api import warnings
 from podkeeper.api.user import UserInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from podkeeper.api.catalogue import Resource
     from podkeeper.api.errors import Cause
 
 Tree = dict[str, Any]
@@ -43,10 +45,11 @@ class Rules(Struct, frozen=True):
 
 
 class Origin(Struct, frozen=True):
-    """Who creates an object, and when (an RFC 3339 time)."""
+    """Who creates an object, and when (an RFC 3339 time); ``warnings`` is what he is told with the answer."""
 
     now: str
     user: UserInfo
+    warnings: list[str]
 
 
 class Reservation:
@@ -107,6 +110,10 @@ class Strategy:
     def mistakes(self, tree: Tree, old: Tree | None, subresource: str) -> Sequence[Cause]:
         """What only this registry can judge, beside ``api.validation``."""
         return ()
+
+    def warnings(self, resource: Resource, new: msgspec.Struct, old: msgspec.Struct | None) -> Sequence[str]:
+        """What the client is told about a good object, new or (with ``old``) changed through the main resource."""
+        return warnings.of(resource, new, old)
 
     def reserve(self, tree: Tree, old: Tree | None, dry_run: bool) -> Reservation | None:
         """Claims what the object needs outside itself and writes it into ``tree``. Raises ApiError."""

@@ -11,7 +11,7 @@ import msgspec
 
 from podkeeper.api.pods import qos
 from podkeeper.registry.strategies.base import Origin, Rules, Strategy, Tree, keep, keep_metadata
-from podkeeper.registry.strategies.core import pod_label_keys
+from podkeeper.registry.strategies.core import pod_apparmor, pod_label_keys
 
 #: The DELETE that names a negative grace means "soon", not "at once".
 _NEGATIVE_GRACE = 1
@@ -37,6 +37,7 @@ class PodStrategy(Strategy):
             ]
         tree["status"] = status
         pod_label_keys.merge(tree)
+        pod_apparmor.take_over(tree, origin.warnings)
 
     def complete(self, obj: msgspec.Struct) -> msgspec.Struct:
         """With its QoS class."""
