@@ -55,6 +55,13 @@ class GoType:
         flags, kind, text = binary.numbers("<20xB2xB16xi", address)
         self.kind = _KINDS.get(kind & 31, "other")
         self.name = self._full_name(flags, text) if flags & _NAMED and self.kind not in _UNNAMED else ""
+        self._flags, self._text = flags, text
+
+    @property
+    def text(self) -> str:
+        """The type as Go's reflection writes it: ``[]v1.Container``, ``v1.ResourceList``."""
+        text, _ = self._binary.name_and_tag(self._binary.base + self._text)
+        return text.removeprefix("*") if self._flags & _EXTRA_STAR else text
 
     def __repr__(self) -> str:
         return f"<GoType {self.name or self.kind}>"
