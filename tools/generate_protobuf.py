@@ -7,8 +7,8 @@ KUBECTL and HELM are programs of the release wanted, as tools/fetch_clients.py g
 Go types of the API lie in them with their fields' JSON names and protobuf numbers, and with what no published schema
 tells: which fields are pointers, that is, on the wire only when they are set, which JSON leaves out when they are
 empty, and what Go calls their types. The tables are ``podkeeper/api/protobuf/messages.json`` and, with which decoding
-errors are worded, ``podkeeper/api/gojson/types.json``. helm adds the types of custom resource definitions; kubectl's types win where both have them. The output is
-committed, and the same programs give the same bytes.
+errors are worded, ``podkeeper/api/gojson/types.json``. helm adds the types of custom resource definitions; kubectl's
+types win where both have them. The output is committed, and the same programs give the same bytes.
 """
 
 from __future__ import annotations

@@ -9,9 +9,7 @@ Errors: ``MalformedJson`` when the bytes are no JSON, ``WrongType`` when they do
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any, TypeVar
@@ -30,9 +28,9 @@ __all__ = (
     "MalformedJson",
     "WrongType",
     "decode",
-    "duplicate_keys",
     "encode",
     "from_tree",
+    "load_class",
     "parse",
     "struct_class",
     "to_tree",
@@ -115,7 +113,7 @@ def to_tree(obj: msgspec.Struct) -> dict[str, Any]:
 
 def struct_class(resource: Resource) -> type[msgspec.Struct]:
     """The class of a resource's objects; ``CustomObject`` for those of a custom resource."""
-    return _load_class(resource.type_name) if resource.type_name else CustomObject
+    return load_class(resource.type_name) if resource.type_name else CustomObject
 
 
 def _custom_from_tree(tree: Any) -> CustomObject:
@@ -133,44 +131,11 @@ def _custom_from_tree(tree: Any) -> CustomObject:
 
 
 @cache
-def _load_class(type_name: str) -> type[msgspec.Struct]:
+def load_class(type_name: str) -> type[msgspec.Struct]:
+    """The class that a row's ``type_name`` locates."""
     module, name = type_name.split(":")
     cls: type[msgspec.Struct] = getattr(import_module(module), name)
     return cls
-
-
-def duplicate_keys(data: bytes) -> list[str]:
-    """Paths of the fields that a JSON document holds more than once, in the document's order. Raises MalformedJson."""
-    tree = parse(data)
-    if len(msgspec.json.encode(tree)) == len(data.rstrip()):
-        return []  # nothing was lost between text and tree: the usual case, compact JSON from a program
-    paired = json.loads(data, object_pairs_hook=_Pairs)
-    return list(_duplicates(paired))
-
-
-class _Pairs(dict[str, Any]):
-    """A JSON object that remembers which keys it was given twice."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        self.repeated: set[str] = set()
-        if len(self) < len(pairs):
-            seen: set[str] = set()
-            for key, _ in pairs:
-                (self.repeated if key in seen else seen).add(key)
-
-
-def _duplicates(tree: Any) -> Iterator[str]:
-    pending: list[tuple[Any, str, bool]] = [(tree, "", False)]
-    while pending:
-        value, path, repeated = pending.pop()
-        if repeated:
-            yield path
-        if isinstance(value, _Pairs):
-            members = [(each, f"{path}.{key}" if path else key, key in value.repeated) for key, each in value.items()]
-            pending.extend(reversed(members))
-        elif isinstance(value, list):
-            pending.extend(reversed([(each, f"{path}[{index}]", False) for index, each in enumerate(value)]))
 
 
 def _read_custom(kind: type[Any], value: Any) -> Any:

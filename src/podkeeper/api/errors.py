@@ -39,11 +39,14 @@ class ApiError(Exception):
         uid: str = "",
         causes: Sequence[Cause] = (),
         retry_after: int = 0,
+        detailed: bool = False,
     ) -> None:
         super().__init__(message)
         self.code, self.reason, self.message = code, reason, message
         self.group, self.kind, self.name, self.uid = group, kind, name, uid
         self.causes, self.retry_after = tuple(causes), retry_after
+        #: Details stand in the Status also when they are empty.
+        self.detailed = detailed
 
     def details(self) -> dict[str, Any]:
         """StatusDetails; ``kind`` there is the resource's plural for most reasons and the Kind for Invalid."""
@@ -69,7 +72,8 @@ class ApiError(Exception):
             "details": self.details(),
             "code": self.code,
         }
-        return {key: value for key, value in tree.items() if value or key == "metadata"}
+        shown = ("metadata", "details") if self.detailed else ("metadata",)
+        return {key: value for key, value in tree.items() if value or key in shown}
 
 
 def qualified(resource: str, group: str) -> str:

@@ -12,10 +12,13 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, too_large, unsupported_media_type
 from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, body_type
 from podkeeper.foundation.http import Request
+from podkeeper.registry.undecodable import other_kind
 
 #: Upstream's MaxRequestBodyBytes.
 LIMIT = 3 << 20
 _SUMMARY = 30
+#: What Go calls the part of a body that is read first.
+_TYPE_META = 'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
 _SPACE = b" \t\r\n"
 _decode = msgspec.json.Decoder().decode
 #: An escape of half a surrogate pair. Escaped backslashes and whole pairs are matched first, to be left as they are.
@@ -48,9 +51,7 @@ def _decode_json(body: bytes, kind: str) -> Any:
         mended = with_replacements(body)
         if mended != body:
             return _decode_json(mended, kind)
-        raise _unrecognized(
-            body, kind, f"couldn't get version/kind; json parse error: {_json_complaint(body)}"
-        ) from None
+        raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {_complaint(body)}") from None
 
 
 def with_replacements(body: bytes) -> bytes:
@@ -59,11 +60,19 @@ def with_replacements(body: bytes) -> bytes:
     return _ESCAPES.sub(lambda found: found[1] or rb"\ufffd", text)
 
 
-def is_complete(decoded: Any, body: bytes) -> bool:
-    """Nothing was lost between a JSON body and its tree, so no key stood there twice.
+def is_whole(decoded: Any, body: bytes) -> bool:
+    """Nothing was lost between a JSON body and its tree: no field stood there twice."""
+    if len(msgspec.json.encode(decoded).translate(None, _SPACE)) == len(body.translate(None, _SPACE)):
+        return True
+    # The client may also have escaped characters or written numbers in another way.
+    repeated = False
 
-    False may also mean that the client escapes or writes numbers in another way; a closer look tells."""
-    return len(msgspec.json.encode(decoded).translate(None, _SPACE)) == len(body.translate(None, _SPACE))
+    def look(members: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated = repeated or len(members) != len(dict(members))
+
+    json.loads(with_replacements(body), object_pairs_hook=look)
+    return not repeated
 
 
 def _decode_yaml(body: bytes, kind: str) -> Any:
@@ -72,8 +81,7 @@ def _decode_yaml(body: bytes, kind: str) -> Any:
     try:
         return yamls.load(body)
     except (yamls.YamlError, RecursionError) as error:
-        text = f"yaml: {error}"
-        raise _unrecognized(body, kind, f"couldn't get version/kind; json parse error: {text}") from None
+        raise _unrecognized(body, kind, str(error)) from None
 
 
 def _decode_protobuf(body: bytes, kind: str, api_version: str) -> Any:
@@ -87,6 +95,13 @@ def _decode_protobuf(body: bytes, kind: str, api_version: str) -> Any:
         raise _unrecognized(body, kind, str(error)) from None
 
 
+def _complaint(body: bytes) -> str:
+    """What is wrong with a malformed body, in the words of Go's encoding/json."""
+    from podkeeper.api import gojson  # nobody needs it as long as bodies are right
+
+    return gojson.complaint(body) or "invalid character in numeric literal"
+
+
 def _unrecognized(body: bytes, kind: str, why: str) -> ApiError:
     return bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({_summary(body)})")
 
@@ -98,66 +113,41 @@ def _summary(body: bytes) -> str:
     return (cut.decode("utf-8", "replace") if body[:1] == b"{" else cut.hex()) + more
 
 
-def _json_complaint(body: bytes) -> str:
-    """What is wrong with a malformed body, in the words of Go's encoding/json."""
-    try:
-        json.loads(body.decode())
-    except RecursionError:
-        return "exceeded max depth"
-    except json.JSONDecodeError as error:
-        if error.pos >= len(error.doc.rstrip()):
-            return "unexpected end of JSON input"
-        character = error.doc[error.pos]
-        return f"invalid character {character!r} {_looking_for(error.msg)}"
-    except ValueError:  # a number with more digits than Python converts
-        return "number out of range"
-    return "invalid character in numeric literal"
+def identify(
+    tree: Any, resource: Resource, kind: str = "", api_version: str = "", body: bytes | None = None
+) -> dict[str, Any]:
+    """Checks apiVersion and kind against what the path expects, fills them in where they are missing. Raises 400.
 
-
-def _looking_for(message: str) -> str:
-    if message.startswith("Expecting property name"):
-        return "looking for beginning of object key string"
-    if message.startswith("Expecting ':'"):
-        return "after object key"
-    if message.startswith("Expecting ','"):
-        return "after object key:value pair"
-    if message.startswith("Extra data"):
-        return "after top-level value"
-    if message.startswith("Invalid control"):
-        return "in string literal"
-    if message.startswith("Invalid \\"):
-        return "in string escape code"
-    return "looking for beginning of value"
-
-
-def identify(tree: Any, resource: Resource, kind: str = "", api_version: str = "") -> dict[str, Any]:
-    """Checks apiVersion and kind against what the path expects, fills them in where they are missing. Raises 400."""
+    ``body`` is what messages show of it."""
     expected_kind, expected_version = kind or resource.kind, api_version or resource.api_version
     if tree is None:
         tree = {}  # to Go, null is an object without members
     if not isinstance(tree, dict):
-        found = _go_type(tree)
-        raise bad_request(
-            f"the object provided is unrecognized (must be of type {expected_kind}): couldn't get version/kind; "
-            f"json parse error: json: cannot unmarshal {found} into Go value of type struct "
-            f'{{ APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }} '
-            f"({_summary(_again(tree))})"
-        )
+        raise _unread(f"Go value of type {_TYPE_META}", tree, expected_kind, _again(tree) if body is None else body)
     found_version, found_kind = tree.get("apiVersion"), tree.get("kind")
     if found_version == expected_version and found_kind == expected_kind:
         return tree
-    for name, value in (("apiVersion", found_version), ("kind", found_kind)):
-        if value is not None and not isinstance(value, str):
-            why = f"json: cannot unmarshal {_go_type(value)} into Go struct field .{name} of type string"
-            raise _unrecognized(_again(tree), expected_kind, f"couldn't get version/kind; json parse error: {why}")
+    shown = _again(tree) if body is None else body
+    for name, value in tree.items():
+        if name in ("apiVersion", "kind") and value is not None and not isinstance(value, str):
+            raise _unread(f"Go struct field .{name} of type string", value, expected_kind, shown)
     found_version, found_kind = found_version or expected_version, found_kind or expected_kind
+    if found_version.count("/") > 1:
+        raise _unrecognized(shown, expected_kind, f"unexpected GroupVersion string: {found_version}")
     if found_kind != expected_kind or not _is_known(found_kind, found_version, expected_version):
-        raise _wrong_kind(found_kind, found_version, expected_kind)
+        why = other_kind(tree, found_kind, found_version, (expected_kind, expected_version))
+        short = found_version.rpartition("/")[2]
+        raise bad_request(f'{found_kind} in version "{short}" cannot be handled as a {expected_kind}: {why}')
     if found_version != expected_version:
         why = f"does not match the expected API version ({expected_version})"
         raise bad_request(f"the API version in the data ({found_version}) {why}")
     tree["apiVersion"], tree["kind"] = found_version, found_kind
     return tree
+
+
+def _unread(where: str, value: Any, expected_kind: str, shown: bytes) -> ApiError:
+    why = f"json: cannot unmarshal {_go_type(value)} into {where}"
+    return _unrecognized(shown, expected_kind, f"couldn't get version/kind; json parse error: {why}")
 
 
 def _again(tree: Any) -> bytes:
@@ -177,22 +167,3 @@ def _is_known(kind: str, version: str, expected_version: str) -> bool:
 
     group, _, short = version.rpartition("/")
     return version == expected_version or resources.for_kind(group, short, kind) is not None
-
-
-def _wrong_kind(kind: str, version: str, expected: str) -> ApiError:
-    short = version.rpartition("/")[2]
-    if not _is_known(kind, version, ""):
-        why = f'no kind "{kind}" is registered for version "{version}" in scheme "pkg/api/legacyscheme/scheme.go:30"'
-    else:
-        why = f"converting ({short}.{kind}) to ({short}.{expected}): unknown conversion"
-    return bad_request(f'{kind} in version "{short}" cannot be handled as a {expected}: {why}')
-
-
-def decode_patch(body: bytes, *, yaml: bool) -> Any:
-    """A patch as a tree; apply patches may be YAML. Raises 400."""
-    if yaml:
-        return _decode_yaml(body, "apply patch")
-    try:
-        return _decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise bad_request(f"error decoding patch: {_json_complaint(body)}") from None

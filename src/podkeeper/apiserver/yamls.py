@@ -3,14 +3,18 @@ present."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
+from yaml.scanner import ScannerError
+
+from podkeeper.api.gojson.quoting import quoted
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
+_SEVERAL = "yaml: unmarshal errors:\n"
 
 #: Levels of a document, and values of it when every alias is written out. A text with fewer bytes than there may be
 #: levels needs no look.
@@ -18,7 +22,7 @@ MOST_LEVELS, MOST_VALUES = 400, 500_000
 
 
 class YamlError(Exception):
-    """The text is no YAML, or holds what JSON cannot."""
+    """The text is no YAML, or holds what JSON cannot. Its own text is go-yaml's."""
 
 
 class _JsonLoader(_Loader):  # type: ignore[misc]
@@ -37,8 +41,59 @@ def load(text: bytes) -> Any:
         if len(text) > MOST_LEVELS or b"*" in text:
             _check(text)
         return _json_tree(yaml.load(text, Loader=_JsonLoader))  # noqa: S506 - a safe loader with fewer types
+    except yaml.MarkedYAMLError as error:
+        raise YamlError(_told(error, text)) from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
-        raise YamlError(str(error).replace("\n", " ")) from None
+        raise YamlError(f"yaml: {error}".replace("\n", " ")) from None
+
+
+def _told(error: yaml.MarkedYAMLError, text: bytes) -> str:
+    """The error as go-yaml words it, whose reader descends from the same library."""
+    mark = error.problem_mark
+    if isinstance(error, ComposerError) and mark is not None:
+        lines = text.decode("utf-8", "replace").splitlines()
+        return f"yaml: unknown anchor '{lines[mark.line][mark.column + 1 :].partition(' ')[0]}' referenced"
+    line = 0
+    if mark is not None and mark.line:
+        line = mark.line + isinstance(error, ScannerError)
+    elif error.context_mark is not None and error.context_mark.line:
+        line = error.context_mark.line
+    return f"yaml: line {line}: {error.problem}" if line else f"yaml: {error.problem}"
+
+
+def repeated(text: bytes) -> str:
+    """What go-yaml's strict reader says of keys that stand twice in their mapping; empty if none does.
+
+    ``text`` is one that ``load`` has read."""
+    found: list[str] = []
+    _find_repeated(yaml.compose(text, Loader=_JsonLoader), found, set())
+    return _SEVERAL + "\n".join(f"  {each}" for each in found) if found else ""
+
+
+def lines(complaint: str) -> list[str]:
+    """The single mistakes in such a text, and any other complaint as it is."""
+    if not complaint.startswith(_SEVERAL):
+        return [complaint]
+    return [line.strip() for line in complaint.removeprefix(_SEVERAL).split("\n")]
+
+
+def _find_repeated(node: Any, found: list[str], seen: set[int]) -> None:
+    """Inner mappings come first, as they are complete first."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.SequenceNode):
+        for each in node.value:
+            _find_repeated(each, found, seen)
+    elif isinstance(node, yaml.MappingNode):
+        keys: set[tuple[str, str]] = set()
+        for key, value in node.value:
+            _find_repeated(value, found, seen)
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in keys:
+                    shown = quoted(key.value) if key.tag.endswith(":str") else key.value
+                    found.append(f"line {value.start_mark.line + 1}: key {shown} already set in map")
+                keys.add((key.tag, key.value))
 
 
 def _check(text: bytes) -> None:
@@ -52,7 +107,7 @@ def _check(text: bytes) -> None:
     for event in yaml.parse(text, Loader=_JsonLoader):
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in parents):
-                raise YamlError(f"anchor '{event.anchor}' value contains itself")
+                raise YamlError(f"yaml: anchor '{event.anchor}' value contains itself")
             values += sizes.get(event.anchor or "", 0)
         elif isinstance(event, yaml.ScalarEvent):
             values += 1
@@ -64,9 +119,9 @@ def _check(text: bytes) -> None:
             anchor, before = parents.pop()
             sizes |= {anchor: values - before + 1} if anchor else {}
         if len(parents) > MOST_LEVELS:
-            raise YamlError(f"exceeded max depth of {MOST_LEVELS}")
+            raise YamlError(f"yaml: exceeded max depth of {MOST_LEVELS}")
         if values > MOST_VALUES:
-            raise YamlError("document contains excessive aliasing")
+            raise YamlError("yaml: document contains excessive aliasing")
 
 
 def _json_tree(value: Any) -> Any:
@@ -76,7 +131,7 @@ def _json_tree(value: Any) -> Any:
         return [_json_tree(each) for each in value]
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise YamlError(f"cannot represent a {type(value).__name__} in JSON")
+    raise YamlError(f"yaml: cannot represent a {type(value).__name__} in JSON")
 
 
 def _key(key: Any) -> str:
@@ -86,29 +141,7 @@ def _key(key: Any) -> str:
         return "true" if key else "false"
     if isinstance(key, int | float):
         return str(key)
-    raise YamlError("mapping keys must be scalars")
-
-
-def repeated_keys(text: bytes) -> list[str]:
-    """What Go's strict reader says of keys that stand twice in a map of a text that ``load`` reads, in its order."""
-    found: list[str] = []
-    _note_repeated(yaml.compose(text, Loader=_JsonLoader), found)
-    return found
-
-
-def _note_repeated(node: Any, found: list[str]) -> None:
-    if isinstance(node, yaml.SequenceNode):
-        for each in node.value:
-            _note_repeated(each, found)
-    elif isinstance(node, yaml.MappingNode):
-        seen = set()
-        for key, value in node.value:
-            _note_repeated(value, found)
-            name = (key.tag, str(key.value))
-            if name in seen:
-                shown = json.dumps(key.value) if key.tag == "tag:yaml.org,2002:str" else key.value
-                found.append(f"line {value.start_mark.line + 1}: key {shown} already set in map")
-            seen.add(name)
+    raise YamlError("yaml: mapping keys must be scalars")
 
 
 def dump(tree: Any) -> bytes:

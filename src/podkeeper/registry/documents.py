@@ -13,10 +13,11 @@ import msgspec
 
 from podkeeper.api import codec, defaults, shapes
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.errors import ApiError, bad_request
+from podkeeper.api.errors import bad_request
 from podkeeper.registry import unknown_fields
 from podkeeper.registry.custom.view import CustomView
 from podkeeper.registry.served import ServedKind
+from podkeeper.registry.undecodable import Undecodable, wrong_type
 from podkeeper.registry.verbs import FieldValidation, RequestContext
 
 Tree = dict[str, Any]
@@ -38,8 +39,8 @@ _OVERWRITTEN = (
 def check_kind(resource: Resource, tree: Any) -> None:
     """The body must be an object of the resource's kind; a missing apiVersion or kind is filled in. Raises 400."""
     if not isinstance(tree, dict):
-        why = f"json: cannot unmarshal {_json_type(tree)} into Go value of type {resource.kind}"
-        raise _cannot_handle(resource, why)
+        why = f"json: cannot unmarshal {_json_type(tree)} into Go value of type {resource.version}.{resource.kind}"
+        raise Undecodable(resource.kind, resource.version, why)
     api_version = tree.setdefault("apiVersion", resource.api_version) or resource.api_version
     kind = tree.setdefault("kind", resource.kind) or resource.kind
     if api_version != resource.api_version:
@@ -50,7 +51,9 @@ def check_kind(resource: Resource, tree: Any) -> None:
         raise bad_request(f'{kind} in version "{version}" cannot be handled as a {resource.kind}')
     tree["apiVersion"], tree["kind"] = api_version, kind
     if not isinstance(tree.setdefault("metadata", {}), dict | None):
-        raise _cannot_handle(resource, f"json: cannot unmarshal {_json_type(tree['metadata'])} into field metadata")
+        found = f"json: cannot unmarshal {_json_type(tree['metadata'])}"
+        where = f"Go struct field {resource.kind}.metadata" if resource.schema is None else "Go value"
+        raise Undecodable(resource.kind, resource.version, f"{found} into {where} of type v1.ObjectMeta")
 
 
 def take_in(kind: ServedKind, context: RequestContext, tree: Tree, vouched: bool = False) -> Tree:
@@ -111,26 +114,24 @@ def typed(resource: Resource, cls: type[msgspec.Struct], tree: Tree) -> msgspec.
     try:
         return codec.from_tree(cls, tree)
     except codec.WrongType as error:
-        where = f"{resource.kind}.{error.path}" if error.path else resource.kind
-        raise _cannot_handle(
-            resource, f"json: cannot unmarshal into Go struct field {where}: {error.reason}"
-        ) from error
-
-
-def _cannot_handle(resource: Resource, why: str) -> ApiError:
-    return bad_request(f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}')
+        raise wrong_type(resource, cls, tree, error) from error
 
 
 def _report_unknown(kind: ServedKind, context: RequestContext, tree: Tree) -> None:
-    _report(kind, context, [f'unknown field "{path}"' for path in unknown_fields.paths(kind.served_class, tree)])
+    paths = unknown_fields.paths(kind.served_class, tree)
+    if paths and context.field_validation is FieldValidation.STRICT:
+        typed(kind.resource, kind.served_class, tree)  # a value of a wrong type is told before unknown fields
+    _report(kind, context, [f'unknown field "{path}"' for path in paths])
 
 
 def _report(kind: ServedKind, context: RequestContext, unknown: list[str]) -> None:
-    if not unknown or context.field_validation is FieldValidation.IGNORE:
+    complaints = [*context.complaints, *unknown]
+    if not complaints or context.field_validation is FieldValidation.IGNORE:
         return
     if context.field_validation is FieldValidation.STRICT:
-        raise _cannot_handle(kind.resource, f"strict decoding error: {', '.join(unknown)}")
-    context.warnings.extend(unknown)
+        why = f"strict decoding error: {', '.join(complaints)}"
+        raise Undecodable(kind.resource.kind, kind.resource.version, why)
+    context.warnings.extend(complaints)
 
 
 def _json_type(value: Any) -> str:

@@ -41,6 +41,7 @@ class RequestContext(Struct):
     """Who writes and how. ``warnings`` collects what becomes Warning headers.
 
     ``require_create`` raises ApiError 403 unless the user may create the object that an update or patch is about.
+    ``complaints`` are those that strict decoding has of a custom object's text, which the tree does not show.
     """
 
     user: UserInfo
@@ -50,6 +51,7 @@ class RequestContext(Struct):
     user_agent: str = ""
     warnings: list[str] = field(default_factory=list)
     require_create: Callable[[], Awaitable[None]] | None = None
+    complaints: Sequence[str] = ()
 
 
 class Item(Protocol):

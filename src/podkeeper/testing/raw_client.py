@@ -102,7 +102,9 @@ class RawClient:
         exchange = await self._send(method, path, lines, data, pair)
         parts = [piece async for piece in exchange.pieces()]
         exchange.close()
-        names = {name.decode(): value.decode() for name, value in exchange.headers}
+        names: dict[str, str] = {}
+        for name, value in exchange.headers:  # what stands there several times is one list
+            names[name.decode()] = ", ".join(filter(None, (names.get(name.decode()), value.decode())))
         return Reply(exchange.status, names, b"".join(parts))
 
     async def watch(self, path: str, **headers: str) -> RawWatch:

@@ -94,11 +94,6 @@ def test_unknown_fields_are_found_with_their_paths() -> None:
     assert sorted(codec.unknown_fields(v1.Pod, tree)) == ["spec.containers[0].imagee", "spec.containerz"]
 
 
-def test_duplicate_keys_are_found() -> None:
-    assert list(codec.duplicate_keys(b'{"a":1,"b":{"c":1,"c":2}}'))
-    assert not list(codec.duplicate_keys(b'{"a":1,"b":{"a":1}}'))
-
-
 def test_objects_begin_with_version_kind_and_metadata() -> None:
     assert codec.encode(v1.ConfigMap()).startswith(b'{"apiVersion":"v1","kind":"ConfigMap","metadata":{')
 

@@ -61,7 +61,7 @@ def test_null_is_a_zero_value_in_lists_and_maps_and_stays_in_free_form_json() ->
 
 @pytest.mark.parametrize("data", [b"", b"{", b'"\xff"', b"{}{}", b"[" * 5000 + b"]" * 5000, b"\xef\xbb\xbf{}"])
 def test_bytes_that_are_not_json_are_refused(data: bytes) -> None:
-    for read in (codec.parse, codec.duplicate_keys, lambda each: codec.decode(v1.Pod, each)):
+    for read in (codec.parse, lambda each: codec.decode(v1.Pod, each)):
         with pytest.raises(codec.MalformedJson):
             read(data)
 
@@ -80,18 +80,12 @@ def nested_schema(depth: int) -> dict[str, Any]:
 def test_deep_nesting_is_walked_without_a_deep_stack() -> None:
     tree = nested_schema(400)
     assert list(codec.unknown_fields(apiextensions.JSONSchemaProps, tree)) == ["properties.a." * 400 + "titel"]
-    assert codec.duplicate_keys(json.dumps(tree).encode()) == []
 
 
 @pytest.mark.parametrize("extra", [{}, {"title": None}])
 def test_nesting_too_deep_for_a_struct_is_refused(extra: dict[str, Any]) -> None:
     with pytest.raises(codec.WrongType, match="nested too deeply"):
         codec.from_tree(apiextensions.JSONSchemaProps, {**nested_schema(5000), **extra})
-
-
-def test_a_field_given_twice_is_named_by_its_path_in_the_documents_order() -> None:
-    data = b'{"a": 1, "list": [{"b": 1, "b": 2}], "a": {"c": 1, "c": 1}}'
-    assert codec.duplicate_keys(data) == ["a", "a.c", "list[0].b"]
 
 
 def test_unknown_fields_come_in_the_documents_order_and_wrong_types_are_passed_over() -> None:

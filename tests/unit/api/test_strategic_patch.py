@@ -99,7 +99,10 @@ def test_what_the_patch_changes_must_stand_in_the_order() -> None:
     patch = {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "b"}]}
     with pytest.raises(ApiError) as caught:
         pod(patch, containers=TWO)
-    assert (caught.value.code, caught.value.message) == (400, "invalid patch format of setElementOrder list")
+    assert caught.value.code == 500
+    assert caught.value.message == (
+        "The order in patch list:\n[map[name:b]]\n doesn't match $setElementOrder list:\n[map[name:a]]\n"
+    )
 
 
 def test_retain_keys_drops_the_union_members_that_are_not_meant() -> None:
@@ -118,20 +121,32 @@ def test_service_ports_merge_by_port() -> None:
 
 
 @pytest.mark.parametrize(
-    ("patch", "code"),
+    ("patch", "code", "message"),
     [
-        ({"containers": [{"image": "x"}]}, 422),
-        ({"containers": [["a"]]}, 422),
-        ({"containers": [{"name": "a", "$patch": "explode"}]}, 400),
-        ({"containers": [{"$patch": "delete"}]}, 422),
-        ({"$patch": "explode"}, 400),
-        ({"$deleteFromPrimitiveList/x": "y"}, 400),
+        ({"containers": [{"image": "x"}]}, 500, "map: map[image:x] does not contain declared merge key: name"),
+        ({"containers": [["a"]]}, 500, "list element types are not identical: [[map[name:a] map[name:b]] [[a]]]"),
+        (
+            {"containers": [{"name": "a", "$patch": "explode"}]},
+            500,
+            "unknown patch type: explode in map: map[$patch:explode name:a]",
+        ),
+        (
+            {"containers": [{"$patch": "delete"}]},
+            500,
+            "map: map[$patch:delete] does not contain declared merge key: name",
+        ),
+        ({"containers": [{"$patch": "merge"}]}, 500, "merging lists cannot yet be specified in the patch"),
+        ({"$patch": "explode"}, 500, "unknown patch type: explode in map: map[$patch:explode]"),
+        ({"$patch": "merge"}, 500, "unknown patch type: merge in map: map[$patch:merge]"),
+        ({"$setElementOrder/containers": "a"}, 500, "expected a []interface {}, but received a string"),
+        ({"$deleteFromPrimitiveList/x": "y"}, 400, "invalid patch format of primitive list"),
+        ({"$retainKeys": "y"}, 400, "invalid patch format of retainKeys"),
     ],
 )
-def test_refusals(patch: Any, code: int) -> None:
+def test_refusals(patch: Any, code: int, message: str) -> None:
     with pytest.raises(ApiError) as caught:
-        pod(patch, containers=TWO)
-    assert caught.value.code == code
+        pod(patch, containers=[{"name": "a"}, {"name": "b"}])
+    assert (caught.value.code, caught.value.message) == (code, message)
 
 
 def test_a_patch_must_be_an_object() -> None:

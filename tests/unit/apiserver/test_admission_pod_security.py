@@ -72,8 +72,10 @@ async def test_a_stricter_label_tells_of_the_pods_that_are_there(api: Any, make_
     change = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "baseline"}}}
     reply = await api("PATCH", path, change, content_type="application/merge-patch+json")
     assert reply.status == 200
-    # Of several warnings the last is at hand here.
-    assert reply.headers["warning"] == '299 - "a (and 2 other pods): host namespaces"'
+    level = r"violate the new PodSecurity enforce level \"baseline:latest\""
+    assert reply.headers["warning"] == (
+        rf'299 - "existing pods in namespace \"tightened\" {level}", 299 - "a (and 2 other pods): host namespaces"'
+    )
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -26,7 +26,7 @@ def config_map(name: str, **metadata: Any) -> dict[str, Any]:
         (
             {"kind": 3},
             "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse "
-            'error: json: cannot unmarshal number into Go struct field .kind of type string ({"kind":3})',
+            'error: json: cannot unmarshal number into Go struct field .kind of type string ({"kind": 3})',
         ),
         (
             {"kind": "ConfigMap", "apiVersion": "example.com/v9"},
@@ -143,14 +143,14 @@ async def test_lists_that_cannot_be_understood(api: Any, query: str, message: st
         ([{"op": "no such", "path": "/a"}], JSON_PATCH, 422),
         ([{"op": "test", "path": "/kind", "value": "x"}], JSON_PATCH, 422),
         ([{"op": "remove", "path": "/nothing"}], JSON_PATCH, 422),
-        ([{"op": "add", "path": "/data", "value": 3}], JSON_PATCH, 400),
+        ([{"op": "add", "path": "/data", "value": 3}], JSON_PATCH, 422),
         ([{"op": "test", "path": "/kind", "value": "ConfigMap"}] * 10001, JSON_PATCH, 413),
         ([], MERGE_PATCH, 400),
-        ({"kind": "Secret"}, MERGE_PATCH, 400),
-        ({"data": 3}, MERGE_PATCH, 400),
+        ({"kind": "Secret"}, MERGE_PATCH, 422),
+        ({"data": 3}, MERGE_PATCH, 422),
         ({"metadata": {"uid": "other"}}, MERGE_PATCH, 409),
         ({"metadata": {"resourceVersion": "1"}}, MERGE_PATCH, 409),
-        ({"$patch": "no such"}, "application/strategic-merge-patch+json", 400),
+        ({"$patch": "no such"}, "application/strategic-merge-patch+json", 500),
         ({}, "application/json", 415),
     ],
 )

@@ -68,7 +68,7 @@ async def test_a_collection_is_deleted_by_label(api: Any, make_config_map: Any) 
         (
             b'{"kind":"Secret","apiVersion":"v1"}',
             'Secret in version "v1" cannot be handled as a ConfigMap: '
-            "converting (v1.Secret) to (v1.ConfigMap): unknown conversion",
+            "converting (v1.Secret) to (core.ConfigMap): unknown conversion",
         ),
         (
             b'{"kind":"Nonsense","apiVersion":"v1"}',
@@ -78,7 +78,7 @@ async def test_a_collection_is_deleted_by_label(api: Any, make_config_map: Any) 
         (
             b'{"kind":"Event","apiVersion":"events.k8s.io/v1"}',
             'Event in version "v1" cannot be handled as a ConfigMap: '
-            "converting (v1.Event) to (v1.ConfigMap): unknown conversion",
+            "converting (v1.Event) to (core.ConfigMap): unknown conversion",
         ),
     ],
 )

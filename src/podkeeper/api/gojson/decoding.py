@@ -33,6 +33,12 @@ def judge(document: Any, struct: str) -> Verdict:
     return _Decoding().run(types.struct(struct), document)
 
 
+def judge_all(document: Any, struct: str) -> Verdict:
+    """The same of a document as a list of structs."""
+    member = types.struct(struct)
+    return _Decoding().run(Type("slice", f"[]{member.text}", member), document)
+
+
 def judge_free(document: Any) -> Verdict:
     """The same of a document without a schema: only that it must be an object, and fields that stand twice."""
     return _Decoding().run(types.FREE, document)
@@ -88,6 +94,8 @@ class _Decoding:
             self._value(type_, document, _Place())
         except _Ended as ended:
             self.error, self._place = ended.error, ended.place
+        except RecursionError:
+            return Verdict("")  # too deep for everybody; others refuse it
         if self.error is None:
             return Verdict("", tuple(self._complaints))
         return Verdict(self._place.told(self.error))

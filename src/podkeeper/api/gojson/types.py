@@ -58,6 +58,10 @@ class Field(Struct, frozen=True):
     within: tuple[str, ...] = ()
 
 
+#: What the handlers of the server decode into, which no program shows.
+_HANDLERS = {
+    "endpoints/handlers.jsonPatchOp": {"op": "string", "path": "string", "from": "string", "value": "interface"},
+}
 #: What has no schema: ``map[string]interface {}``.
 FREE = Type("map", "map[string]interface {}", Type("interface", "interface {}"))
 
@@ -101,5 +105,5 @@ def _type(form: str) -> Type:
 
 @cache
 def _table() -> Mapping[str, Mapping[str, str]]:
-    table: Mapping[str, Mapping[str, str]] = json.loads(files(__package__).joinpath("types.json").read_bytes())
-    return table
+    table: dict[str, Mapping[str, str]] = json.loads(files(__package__).joinpath("types.json").read_bytes())
+    return table | _HANDLERS

@@ -17,16 +17,17 @@ from podkeeper.api.patches.trees import copied, equal, unprocessable
 
 MAX_OPERATIONS = 10_000
 MAX_COPIED_BYTES = 3 * 1024 * 1024
-_INDEX = re.compile(r"-?(0|[1-9][0-9]*)\Z")
+_INDEX = re.compile(r"[+-]?[0-9]+\Z")
 _MISSING = object()
 
 
 def apply(tree: Any, patch: Any) -> Any:
     """The patched tree. ApiError 400: no patch at all; 413: too many operations; 422: one does not apply."""
     if not isinstance(patch, list) or not all(isinstance(step, dict) for step in patch):
-        raise bad_request("a JSON patch must be a list of operations")
+        raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(patch) > MAX_OPERATIONS:
-        raise too_large(f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}")
+        told = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(patch)}"
+        raise too_large(f"Request entity too large: {told}")
     document = _Document(copied(tree))
     for step in patch:
         document.run(step)
@@ -42,6 +43,8 @@ class _Document:
 
     def run(self, step: dict[str, Any]) -> None:
         operation, path = step.get("op"), _pointer(step.get("path"))
+        if not path and operation != "replace":
+            raise unprocessable()  # only a replacement may be of the whole
         if operation == "test":
             found = self._get(path, _MISSING)
             if not equal(None if found is _MISSING else found, step.get("value")):
@@ -57,8 +60,8 @@ class _Document:
             self._add(path, value)
         elif operation == "copy":
             self._add(path, self._limited_copy(self._get(_pointer(step.get("from")))))
-        elif operation in ("add", "replace") and "value" in step:
-            self._put(operation, path, copied(step["value"]))
+        elif operation in ("add", "replace"):
+            self._put(operation, path, copied(step.get("value")))
         else:
             raise unprocessable()
 
@@ -68,6 +71,8 @@ class _Document:
             return
         self._get(path)
         if not path:
+            if not isinstance(value, dict | list):
+                raise unprocessable()
             self.root = value
             return
         parent = self._get(path[:-1])
@@ -94,9 +99,6 @@ class _Document:
         return at
 
     def _add(self, path: list[str], value: Any) -> None:
-        if not path:
-            self.root = value
-            return
         parent = self._get(path[:-1])
         if isinstance(parent, dict):
             parent[path[-1]] = value
@@ -108,15 +110,14 @@ class _Document:
 
     def _remove(self, path: list[str]) -> None:
         self._get(path)
-        if not path:
-            raise unprocessable()
         parent = self._get(path[:-1])
         del parent[_index(path[-1], len(parent)) if isinstance(parent, list) else path[-1]]
 
 
 def _pointer(text: Any) -> list[str]:
-    if not isinstance(text, str) or (text and not text.startswith("/")):
+    if not isinstance(text, str):
         raise unprocessable()
+    # What stands before the first slash means nothing.
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 

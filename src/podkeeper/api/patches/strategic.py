@@ -15,7 +15,9 @@ from typing import Any
 
 from podkeeper.api import schema
 from podkeeper.api.errors import ApiError, bad_request
-from podkeeper.api.patches.trees import copied, unprocessable
+from podkeeper.api.gojson.documents import kind_of
+from podkeeper.api.gojson.printing import printed, type_name
+from podkeeper.api.patches.trees import copied, failed, unprocessable
 from podkeeper.api.schema import Property, TypeSchema
 
 _DIRECTIVE = "$patch"
@@ -32,9 +34,9 @@ Tree = dict[str, Any]
 
 def apply(tree: Tree, patch: Any, kind: TypeSchema) -> Tree:
     """The patched tree of an object of that kind (``schema.for_kind``). ApiError 400: the patch is no object or a
-    directive is malformed; 422: it cannot be applied."""
+    directive is malformed; 422 and, where upstream takes it for its own failure, 500: it cannot be applied."""
     if not isinstance(patch, dict):
-        raise bad_request("error decoding patch: a strategic merge patch must be a JSON object")
+        raise bad_request(f"json: cannot unmarshal {kind_of(patch)} into Go value of type map[string]interface {{}}")
     return _merge_objects(tree, patch, kind.properties)
 
 
@@ -82,8 +84,6 @@ def _directed(patch: Tree) -> Tree:
         return _plain({key: value for key, value in patch.items() if key != _DIRECTIVE})  # type: ignore[no-any-return]
     if directive == "delete":
         return {}
-    if directive == "merge":
-        raise bad_request("merging of an object cannot be specified in the patch")
     raise _unknown_directive(directive, patch)
 
 
@@ -113,8 +113,11 @@ def _order_lists(result: Tree, patch: Tree, properties: Mapping[str, Property]) 
         if deleted is not None:
             _delete_scalars(result, field, deleted)
         place = properties.get(field) or Property("list")
-        if not isinstance(order, list) or not isinstance(named, list):
+        if "/" not in _ORDER_PREFIX + field or not field:
             raise bad_request(_BAD_ORDER)
+        for each in (order, named):
+            if not isinstance(each, list):
+                raise failed(f"expected a []interface {{}}, but received a {type_name(each)}")
         _check_order(order, named, place.merge_key)
         old = result.get(field)
         combined = _merge_lists(old, named, place) if isinstance(old, list) else _plain(named)
@@ -126,27 +129,29 @@ def _order_lists(result: Tree, patch: Tree, properties: Mapping[str, Property]) 
 def _check_order(order: Sequence[Any], named: Sequence[Any], merge_key: str) -> None:
     """What the patch adds or changes must stand in the order list, in that order."""
     wanted = [_identity(each, merge_key) for each in order]
-    position = -1
+    position = 0
     for each in named:
         if isinstance(each, dict) and _DIRECTIVE in each:
             continue
         identity = _identity(each, merge_key)
-        if identity not in wanted:
-            raise bad_request(_BAD_ORDER)
-        found = wanted.index(identity)
+        found = wanted.index(identity) if identity in wanted else -1
         if found < position:
-            raise bad_request(_BAD_ORDER)
+            lists = f"{printed(named)}\n doesn't match {_ORDER_PREFIX[:-1]} list:\n{printed(order)}"
+            raise failed(f"The order in patch list:\n{lists}\n")
         position = found
 
 
 def _merge_lists(old: list[Any], patch: list[Any], place: Property) -> list[Any]:
     members = [*old, *patch]
-    if any(isinstance(each, list) for each in members):
+    if members and isinstance(members[0], list):
         raise unprocessable()  # lists of lists have no merge
-    if not any(isinstance(each, dict) for each in members):
+    if len({type_name(each) for each in members}) > 1:
+        raise failed(f"list element types are not identical: [{printed(old)} {printed(patch)}]")
+    if not members or not isinstance(members[0], dict):
         return _merge_scalars(old, patch)
-    if not place.merge_key or not all(isinstance(each, dict) for each in members):
-        raise unprocessable()
+    if not place.merge_key:
+        kind = place.member.form if place.member else "interface"
+        raise failed(f"cannot merge lists without merge key for type {kind}")
     kept, named, replaced = _take_directives(old, patch, place.merge_key)
     if replaced:
         return _plain(named)  # type: ignore[no-any-return]
@@ -174,7 +179,7 @@ def _take_directives(old: list[Any], patch: list[Any], merge_key: str) -> tuple[
         elif directive == "replace":
             replaced = True
         elif directive == "merge":
-            raise unprocessable()
+            raise failed("merging lists cannot yet be specified in the patch")
         else:
             raise _unknown_directive(directive, each)
     return [each for each in old if each.get(merge_key) not in deleted], named, replaced
@@ -224,8 +229,8 @@ def _identity(member: Any, merge_key: str) -> Any:
     """What tells a list's member from the others: the value of its merge key, or the scalar itself."""
     if not isinstance(member, dict):
         return member
-    if not merge_key or merge_key not in member:
-        raise unprocessable()
+    if merge_key not in member:
+        raise failed(f"map: {printed(member)} does not contain declared merge key: {merge_key}")
     return member[merge_key]
 
 
@@ -250,4 +255,5 @@ def _is_directive(key: str) -> bool:
 
 
 def _unknown_directive(directive: Any, where: Tree) -> ApiError:
-    return bad_request(f"unknown patch type: {directive} in map: {where}")
+    shown = directive if isinstance(directive, str) else f"%!s({type_name(directive)}={printed(directive)})"
+    return failed(f"unknown patch type: {shown} in map: {printed(where)}")

@@ -27,4 +27,9 @@ def equal(left: Any, right: Any) -> bool:
 
 def unprocessable() -> ApiError:
     """422 for a patch that is well formed and cannot be applied; upstream says no more than this."""
-    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request")
+    return ApiError(422, "Invalid", "the server rejected our request due to an error in our request", detailed=True)
+
+
+def failed(message: str) -> ApiError:
+    """500 for a patch that contradicts itself or the schema, which upstream takes for a mistake of its own."""
+    return ApiError(500, "", message)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from podkeeper.api.catalogue import Resource
-from podkeeper.apiserver import bodies, responses
+from podkeeper.apiserver import received, responses
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.handlers.dispatch import SpecialKey
 from podkeeper.apiserver.options import write_options
@@ -15,8 +15,12 @@ from podkeeper.registry.verbs import Registry
 
 Tree = dict[str, Any]
 
-_BINDING = Resource("", "v1", "bindings", "Binding", "binding", True, ("create",))
-_EVICTION = Resource("policy", "v1", "evictions", "Eviction", "eviction", True, ("create",))
+_BINDING = Resource(
+    "", "v1", "bindings", "Binding", "binding", True, ("create",), type_name="podkeeper.api.core.v1:Binding"
+)
+_EVICTION = Resource(
+    "policy", "v1", "evictions", "Eviction", "eviction", True, ("create",), type_name="podkeeper.api.policy.v1:Eviction"
+)
 _SUCCESS = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
@@ -38,7 +42,7 @@ class PodWrites:
         """Names the node of a pod."""
         rendering = call.plain_rendering()  # 406 before anything is changed
         context = call.context(write_options(call.info, "CreateOptions"))
-        tree = bodies.identify(bodies.decode(call.request, "Binding"), _BINDING)
+        tree = received.read_typed(call.request, _BINDING, context)
         name = call.info.name or (tree.get("metadata") or {}).get("name", "")
         await self._registry.bind_pod(context, call.info.namespace, name, tree)
         return responses.tree(_SUCCESS, rendering, 201, responses.warnings(context.warnings))
@@ -47,6 +51,6 @@ class PodWrites:
         """Deletes a pod as far as its disruption budgets allow."""
         rendering = call.plain_rendering()  # 406 before anything is changed
         context = call.context(write_options(call.info, "CreateOptions"))
-        tree = bodies.identify(bodies.decode(call.request, "Eviction"), _EVICTION)
+        tree = received.read_typed(call.request, _EVICTION, context)
         await self._registry.evict_pod(context, call.info.namespace, call.info.name, tree)
         return responses.tree(_SUCCESS, rendering, 201, responses.warnings(context.warnings))

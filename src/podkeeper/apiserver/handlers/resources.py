@@ -7,18 +7,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from podkeeper.api import codec
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, unsupported_media_type
-from podkeeper.apiserver import bodies, responses
+from podkeeper.apiserver import bodies, patch_bodies, received, responses
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import Renderer
-from podkeeper.apiserver.negotiation import JSON, body_type
 from podkeeper.apiserver.options import delete_options, list_options, write_options
+from podkeeper.apiserver.received import Expected
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation.http import Answer, Response, Takeover
-from podkeeper.registry.verbs import Deleted, FieldValidation, Listing, PatchType, RequestContext, ResourceVerbs
+from podkeeper.registry.verbs import Deleted, Listing, PatchType, ResourceVerbs
 
 Tree = dict[str, Any]
 _Handler = Callable[[Call, ResourceVerbs], Awaitable[Answer]]
@@ -91,16 +90,24 @@ class ResourceHandlers:
 
     async def _create(self, call: Call, verbs: ResourceVerbs) -> Answer:
         context = call.context(write_options(call.info, "CreateOptions"))
-        tree = self._body(call, verbs.resource, context)
-        item = await verbs.create(context, namespace_of(call, verbs.resource), tree)
+        expected = Expected.of(verbs.resource)
+        tree = received.read(call.request, expected, context)
+        try:
+            item = await verbs.create(context, namespace_of(call, verbs.resource), tree)
+        except ApiError as error:
+            raise received.mistake(call.request, expected, context) or error from None
         return self._renderer.item(call, verbs.resource, item, call.rendering(verbs.resource), 201, context.warnings)
 
     async def _update(self, call: Call, verbs: ResourceVerbs) -> Answer:
         info = call.info
         context = call.context(write_options(info, "UpdateOptions"))
-        tree = self._body(call, verbs.resource, context)
+        expected = Expected.of(verbs.resource, info.subresource)
+        tree = received.read(call.request, expected, context)
         namespace = namespace_of(call, verbs.resource)
-        item, created = await verbs.update(context, namespace, info.name, tree, info.subresource)
+        try:
+            item, created = await verbs.update(context, namespace, info.name, tree, info.subresource)
+        except ApiError as error:
+            raise received.mistake(call.request, expected, context) or error from None
         status = 201 if created else 200
         return self._renderer.item(call, verbs.resource, item, call.rendering(verbs.resource), status, context.warnings)
 
@@ -109,11 +116,14 @@ class ResourceHandlers:
         patch_type = _patch_type(request.headers.get(b"content-type", b""))
         options = write_options(info, "PatchOptions", apply=patch_type is PatchType.APPLY)
         bodies.check_size(request)
-        patch = bodies.decode_patch(request.body, yaml=patch_type is PatchType.APPLY)
         context = call.context(options)
-        if patch_type is PatchType.APPLY and context.field_validation is not FieldValidation.IGNORE:
-            _report_repeated_keys(request.body, patch, context)
         namespace = namespace_of(call, verbs.resource)
+        try:
+            patch = patch_bodies.read(request.body, patch_type, context)
+        except ApiError:
+            if patch_type is not PatchType.APPLY:
+                await verbs.get(namespace, info.name)  # what is not there is told first
+            raise
         forced = bool(options.force)
         item, created = await verbs.patch(context, namespace, info.name, patch, patch_type, info.subresource, forced)
         status = 201 if created else 200
@@ -142,18 +152,6 @@ class ResourceHandlers:
         rendering = call.rendering(resource)
         answer = await self._renderer.listing(call, resource, _deleted_listing(resource, outcomes), rendering)
         return replace(answer, headers=(*answer.headers, *responses.warnings(context.warnings)))
-
-    def _body(self, call: Call, resource: Resource, context: RequestContext) -> Tree:
-        """The object in the body, of the kind that the path speaks."""
-        kind, version = resource.kind, resource.api_version
-        sub = resource.subresources.get(call.info.subresource)
-        if sub is not None:
-            kind = sub.kind
-            version = f"{sub.group}/{sub.version}" if sub.group else sub.version
-        decoded = bodies.decode(call.request, kind, version)
-        if context.field_validation is not FieldValidation.IGNORE:
-            _report_duplicates(call, decoded, (kind, resource.version), context)
-        return bodies.identify(decoded, resource, kind, version)
 
 
 def check_path(call: Call, resource: Resource) -> None:
@@ -199,36 +197,6 @@ def _patch_type(header: bytes) -> PatchType:
         return PatchType(media)
     except ValueError:
         raise unsupported_media_type([each.value for each in PatchType]) from None
-
-
-def _report_duplicates(call: Call, decoded: Any, kind: tuple[str, str], context: RequestContext) -> None:
-    """Duplicate keys in a JSON body: an error or a warning. Other formats are checked as they are read."""
-    if body_type(call.request.headers.get(b"content-type", b"")) != JSON or bodies.is_complete(
-        decoded, call.request.body
-    ):
-        return
-    text = bodies.with_replacements(call.request.body)
-    found = [f'duplicate field "{path}"' for path in codec.duplicate_keys(text)]
-    if found and context.field_validation is FieldValidation.STRICT:
-        name, version = kind
-        why = f"strict decoding error: {', '.join(found)}"
-        raise bad_request(f'{name} in version "{version}" cannot be handled as a {name}: {why}')
-    context.warnings.extend(found)
-
-
-def _report_repeated_keys(body: bytes, decoded: Any, context: RequestContext) -> None:
-    """Keys that stand twice in an apply patch: an error or a warning."""
-    if body[:1] == b"{" and bodies.is_complete(decoded, body):
-        return
-    from podkeeper.apiserver import yamls
-
-    found = yamls.repeated_keys(body)
-    if not found:
-        return
-    text = "\n  ".join(("error converting YAML to JSON: yaml: unmarshal errors:", *found))
-    if context.field_validation is FieldValidation.STRICT:
-        raise bad_request(f"error strict decoding YAML: {text}")
-    context.warnings.append(text)
 
 
 def _delete_body(call: Call) -> Mapping[str, Any] | None:

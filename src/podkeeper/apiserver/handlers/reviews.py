@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from podkeeper.api import codec, resources
+from podkeeper.api import resources
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import Cause, bad_request, invalid
 from podkeeper.api.user import UserInfo
-from podkeeper.apiserver import bodies, responses
+from podkeeper.apiserver import received, responses
 from podkeeper.apiserver.authentication.authenticator import Authenticator
 from podkeeper.apiserver.authentication.service_accounts import InvalidToken
 from podkeeper.apiserver.authorization.authorizer import Authorizer
@@ -18,7 +18,6 @@ from podkeeper.apiserver.handlers.dispatch import SpecialKey
 from podkeeper.apiserver.options import write_options
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer
-from podkeeper.registry.documents import typed
 
 Tree = dict[str, Any]
 _AUTHENTICATION = "authentication.k8s.io"
@@ -121,11 +120,10 @@ class Reviews:
 
 def _read(call: Call) -> tuple[Tree, Resource]:
     info = call.info
-    write_options(info, "CreateOptions")
+    context = call.context(write_options(info, "CreateOptions"))
     row = resources.lookup(info.group, info.version, info.resource)
     assert row is not None
-    tree = bodies.identify(bodies.decode(call.request, row.kind), row)
-    typed(row, codec.struct_class(row), tree)  # below, types are taken for granted
+    tree = received.read_typed(call.request, row, context)
     tree.setdefault("metadata", {})
     return tree, row
 

@@ -12,7 +12,7 @@ from typing import Any
 from podkeeper.api import resources
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, invalid, not_found
-from podkeeper.apiserver import bodies, responses
+from podkeeper.apiserver import received, responses
 from podkeeper.apiserver.authentication.service_accounts import BoundObject, TokenIssuer
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.live import Lookup
@@ -25,7 +25,16 @@ _MIN, _MAX, _DEFAULT = 600, 1 << 32, 3600
 #: What the API server itself asks for in pods it completes; such tokens live a year and warn after an hour.
 WARN_AFTER = 3607
 _YEAR = 365 * 24 * 3600
-_ROW = Resource("authentication.k8s.io", "v1", "tokenrequests", "TokenRequest", "tokenrequest", True, ("create",))
+_ROW = Resource(
+    "authentication.k8s.io",
+    "v1",
+    "tokenrequests",
+    "TokenRequest",
+    "tokenrequest",
+    True,
+    ("create",),
+    type_name="podkeeper.api.authentication.v1:TokenRequest",
+)
 _BOUND = {("v1", "Pod"): "pod", ("v1", "Secret"): "secret", ("v1", "Node"): "node"}
 
 
@@ -42,7 +51,7 @@ class TokenRequests:
         """A TokenRequest with its token in the status."""
         info = call.info
         options = write_options(info, "CreateOptions")
-        tree = bodies.identify(bodies.decode(call.request, "TokenRequest"), _ROW)
+        tree = received.read_typed(call.request, _ROW, call.context(options))
         metadata = tree.get("metadata") or {}
         _check_identity(metadata, info.namespace, info.name)
         spec = tree.get("spec") or {}

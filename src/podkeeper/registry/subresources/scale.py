@@ -10,20 +10,24 @@ from typing import Any
 
 import msgspec
 
+from podkeeper.api import codec
 from podkeeper.api.errors import ApiError, Cause, bad_request, invalid
 from podkeeper.api.selectors import labels as label_selectors
 from podkeeper.api.structural.definition import ScalePaths
 from podkeeper.registry.applying import proposing
 from podkeeper.registry.changing import Face, Proposal, Target, change
 from podkeeper.registry.item import Shape, StoredItem
-from podkeeper.registry.patching import apply
+from podkeeper.registry.patching import outcome, refused
 from podkeeper.registry.served import ServedKind
+from podkeeper.registry.undecodable import Undecodable
 from podkeeper.registry.verbs import Item, PatchType, RequestContext
 
 Tree = dict[str, Any]
 
 #: Where built-in kinds keep it.
 BUILT_IN = ScalePaths(selector=("spec", "selector"))
+#: The type in the schema.
+_SCALE = "autoscaling/v1.Scale"
 _SHAPE_READS = "a Scale has no labels or fields to select by"
 
 
@@ -54,9 +58,23 @@ async def patch(
     def patched(current: Item) -> Tree:
         base = scale_of(current.tree(), paths_of(kind))
         base["metadata"]["resourceVersion"] = str(current.revision)
-        return apply(kind, base, body, plain)
+        return _checked(outcome(kind, base, body, plain), body, patch_type)
 
     return await _write(kind, context, target, patched)
+
+
+def _checked(scale: Any, body: Any, patch_type: PatchType) -> Tree:
+    """The patched Scale. Raises 422 for something else."""
+    try:
+        codec.from_tree(codec.load_class("podkeeper.api.autoscaling.v1:Scale"), scale)
+    except codec.WrongType:
+        from podkeeper.api import gojson  # nobody needs it as long as patches are right
+
+        if patch_type is PatchType.STRATEGIC:
+            raise refused(gojson.printed(body), gojson.misfit(scale, _SCALE)) from None
+        raise refused(msgspec.json.encode(scale).decode(), gojson.judge(scale, _SCALE).error) from None
+    found: Tree = scale
+    return found
 
 
 async def _write(kind: ServedKind, context: RequestContext, target: Target, make: Any) -> Item:
@@ -142,10 +160,9 @@ def selector_text(selector: Tree | str | None) -> str:
 def _replicas(target: Target, scale: Tree) -> int:
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if not isinstance(replicas, int) or isinstance(replicas, bool):
-        raise bad_request(
-            'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal into Go struct field '
-            "ScaleSpec.spec.replicas of type int32"
-        )
+        from podkeeper.api import gojson  # nobody needs it as long as bodies are right
+
+        raise Undecodable("Scale", "v1", gojson.judge(scale, _SCALE).error)
     if replicas < 0:
         text = f"Invalid value: {replicas}: must be greater than or equal to 0"
         raise invalid("Scale", "autoscaling", target.name, [Cause("FieldValueInvalid", text, "spec.replicas")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -57,13 +58,15 @@ def test_published_examples_are_the_same_byte_for_byte_in_both_directions(facts:
 
 
 @pytest.mark.skipif(not all(map(Path.exists, PROGRAMS)), reason="tools/fetch_clients.py .cache/clients was not run")
-def test_the_table_is_what_the_programs_tell(tmp_path: Path) -> None:
-    target = tmp_path / "podkeeper" / "api" / "protobuf"
-    target.mkdir(parents=True)
+def test_the_tables_are_what_the_programs_tell(tmp_path: Path) -> None:
+    api, written = Path(table.__file__).parent.parent, tmp_path / "podkeeper" / "api"
+    for package in ("protobuf", "gojson", "data"):
+        (written / package).mkdir(parents=True)
+    shutil.copy(api / "data" / "schema.json", written / "data")
     tool = [sys.executable, str(ROOT / "tools" / "generate_protobuf.py"), *map(str, PROGRAMS)]
     subprocess.run([*tool, "--source-root", str(tmp_path)], check=True)
-    committed = Path(table.__file__).with_name("messages.json")
-    assert (target / "messages.json").read_bytes() == committed.read_bytes()
+    for name in ("protobuf/messages.json", "gojson/types.json"):
+        assert (written / name).read_bytes() == (api / name).read_bytes()
 
 
 def test_the_table_has_every_published_message_with_its_numbers(facts: Path) -> None:
