@@ -1,15 +1,16 @@
 """Watch streams: events of the registry onto connections, each frame made once for all of them.
 
-opened --run--> sending <--congested / drained--> waiting --(timeout, cache's end, server's stop)--> ended
-                   \\--too many events waiting--> cut off
+opened --run--> sending <--others' turn, congested / our turn, drained--> waiting --(timeout, the end)--> ended
+                                                                              \\--too many events--> cut off
 """
 
 from __future__ import annotations
 
 import asyncio
+import operator
 import random
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -23,6 +24,7 @@ from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, Rendering
 from podkeeper.apiserver.options import list_options
+from podkeeper.apiserver.pacing import Pacer
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer, BodyWriter, Streaming
 from podkeeper.foundation.http.messages import frame_chunk
@@ -32,10 +34,13 @@ from podkeeper.registry.verbs import ListOptions, ResourceVerbs, Watch, WatchEve
 WAITING_EVENTS = 10_000
 #: Events that are framed together when a client catches up.
 _SLICE = 64
+#: Chunks of which the next stream probably needs one, too.
+_CHUNKS_KEPT = 4
 #: Seconds that a watch without timeoutSeconds lasts: at least this, at most twice.
 MIN_TIMEOUT = 1800.0
 
 Encode = Callable[[WatchEvent], bytes]
+Batch = Sequence[WatchEvent]
 
 
 class Sent:
@@ -53,6 +58,7 @@ class WatchStreams:
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
         self._framers = {JSON: Framer(attrgetter("frame")), PROTOBUF: Framer(attrgetter("protobuf"))}
+        self._pacer = Pacer()
         self._open: set[WatchStream] = set()
         #: What has been sent so far, by (group, version, plural).
         self.sent: dict[tuple[str, str, str], Sent] = {}
@@ -69,7 +75,7 @@ class WatchStreams:
         timeout = options.timeout or random.uniform(MIN_TIMEOUT, 2 * MIN_TIMEOUT)  # noqa: S311 - spreads reconnects
         resource = verbs.resource
         sent = self.sent.setdefault((resource.group, resource.version, resource.name), Sent())
-        stream = WatchStream(framer, encode, timeout, self._open, sent)
+        stream = WatchStream(framer or encode, timeout, self._open, self._pacer, sent)
         head = responses.WATCH_HEADS.get(rendering.media_type, responses.JSON_HEAD)
         try:
             stream.watch = await verbs.watch(namespace, options, stream.take, stream.end)
@@ -130,61 +136,65 @@ def _options(info: RequestInfo) -> ListOptions:
 
 
 class Framer:
-    """The chunk of a batch of events, made once although the batch goes to many watches one after the other.
+    """The chunk of a batch of events, made once although it goes to many watches one after the other.
 
     ``form`` gives an event's frame in one form.
     """
 
     def __init__(self, form: Callable[[WatchEvent], bytes]) -> None:
         self._form = form
-        self._events: Sequence[WatchEvent] = ()
-        self._chunk = b""
+        self._made: deque[tuple[list[Batch], bytes]] = deque(maxlen=_CHUNKS_KEPT)
 
-    def join(self, events: Sequence[WatchEvent]) -> bytes:
-        """All events of the batch."""
-        frames = [self._form(event) for event in events]
-        return frames[0] if len(frames) == 1 else b"".join(frames)
+    def join(self, batches: Iterable[Batch]) -> bytes:
+        """All events."""
+        return b"".join([self._form(event) for events in batches for event in events])
 
-    def frame(self, events: Sequence[WatchEvent]) -> bytes:
-        """All events of the batch as one chunk."""
-        if events is not self._events:
-            self._chunk = frame_chunk(self.join(events))
-            self._events = events
-        return self._chunk
+    def frame(self, batches: list[Batch]) -> bytes:
+        """All events as one chunk."""
+        for known, chunk in self._made:
+            if len(known) == len(batches) and all(map(operator.is_, known, batches)):
+                return chunk
+        chunk = frame_chunk(self.join(batches))
+        self._made.appendleft((batches, chunk))
+        return chunk
 
 
 class WatchStream:
-    """One client's watch. Its frames come from ``framer``, which others share, or else from ``encode``."""
+    """One client's watch. Its frames come from a Framer, which others share, or are encoded for it alone."""
 
     def __init__(
-        self, framer: Framer | None, encode: Encode, timeout: float, open_streams: set[WatchStream], sent: Sent
+        self, frames: Framer | Encode, timeout: float, open_streams: set[WatchStream], pacer: Pacer, sent: Sent
     ) -> None:
-        self._framer, self._encode, self._timeout = framer, encode, timeout
+        self._frames, self._timeout, self._pacer = frames, timeout, pacer
         self._open, self._sent = open_streams, sent
-        self._waiting: deque[Sequence[WatchEvent]] = deque()
+        self._waiting: deque[Batch] = deque()
         self._count = 0
+        self._queued = False
         self._last_words = b""
         self._writer: BodyWriter | None = None
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.watch: Watch | None = None
         self._open.add(self)
 
-    def take(self, events: Sequence[WatchEvent]) -> None:
-        """The registry's sink: writes at once, or keeps the events while the client is slow."""
+    def take(self, events: Batch) -> None:
+        """The registry's sink: writes at once if it is this stream's turn, else keeps the events."""
         writer = self._writer
-        if writer is not None and not self._waiting and not writer.congested:
-            self._write(writer, events)
-            return
-        if writer is None or len(events) > _SLICE:
+        if writer is None:  # the state that the watch begins with
             self._waiting.extend(events[start : start + _SLICE] for start in range(0, len(events), _SLICE))
-        else:
-            self._waiting.append(events)
-        if writer is not None:
-            self._count += len(events)
-            if self._count > WAITING_EVENTS:
-                self._sent.cut_off += 1
-                self.stop()
-                writer.abort()
+            return
+        if not self._waiting and not writer.congested and self._pacer.may_write():
+            self._write(writer, [events])
+            return
+        self._waiting.append(events)
+        self._count += len(events)
+        if self._count > WAITING_EVENTS:
+            self._sent.cut_off += 1
+            self._waiting.clear()
+            self.stop()
+            writer.abort()
+        elif not self._queued and not writer.congested:
+            self._queued = True
+            self._pacer.enqueue(self)
 
     def fail(self, last_words: bytes) -> None:
         """The stream will consist of this error's frame."""
@@ -206,29 +216,37 @@ class WatchStream:
     async def run(self, writer: BodyWriter) -> None:
         """Sends until the timeout, the cache's end or the server's stop."""
         self._writer = writer
-        writer.on_drained(self._catch_up)
+        writer.on_drained(self.catch_up)
         timer = asyncio.get_running_loop().call_later(self._timeout, self.end)
         try:
-            self._catch_up()
+            self.catch_up()
             await self._ended
+            self.catch_up()
             if self._last_words:
                 writer.write(self._last_words)
         finally:
+            self._writer = None
             timer.cancel()
             self.stop()
 
-    def _catch_up(self) -> None:
-        writer = self._writer
-        while self._waiting and writer is not None and not writer.congested:
-            self._write(writer, self._waiting.popleft())
-        if not self._waiting:
+    def catch_up(self) -> None:
+        """Writes what waits, as far as the client takes it: what is new in one piece, a long state in several."""
+        self._queued = False
+        writer, waiting = self._writer, self._waiting
+        while waiting and writer is not None and not writer.congested:
+            batches = [waiting.popleft()]
+            size = len(batches[0])
+            while waiting and (size := size + len(waiting[0])) <= _SLICE:
+                batches.append(waiting.popleft())
+            self._write(writer, batches)
+        if not waiting:
             self._count = 0
 
-    def _write(self, writer: BodyWriter, events: Sequence[WatchEvent]) -> None:
-        self._sent.events += len(events)
-        if self._framer is None:
-            writer.write(b"".join([self._encode(event) for event in events]))
+    def _write(self, writer: BodyWriter, batches: list[Batch]) -> None:
+        self._sent.events += sum(map(len, batches))
+        if not isinstance(self._frames, Framer):
+            writer.write(b"".join([self._frames(event) for events in batches for event in events]))
         elif writer.chunked:
-            writer.write_framed(self._framer.frame(events))
+            writer.write_framed(self._frames.frame(batches))
         else:
-            writer.write(self._framer.join(events))
+            writer.write(self._frames.join(batches))

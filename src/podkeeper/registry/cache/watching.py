@@ -151,6 +151,7 @@ class RunningWatch:
     def __init__(self, table: WatchTable, group: _Group, subscriber: Subscriber) -> None:
         self._table, self._group, self._subscriber = table, group, subscriber
         self._stopped = False
+        self._after = subscriber.after
 
     @property
     def bookmarks(self) -> bool:
@@ -167,9 +168,8 @@ class RunningWatch:
         """Hands events to the sink. A sink that raises loses its watch, nothing else."""
         if self._stopped:
             return
-        after = self._subscriber.after
-        if after:
-            events = [event for event in events if event.item is None or event.item.revision > after]
+        if self._after:
+            events = self._not_yet_seen(events)
         try:
             if events:
                 self._subscriber.sink(events)
@@ -177,6 +177,13 @@ class RunningWatch:
             # One broken connection must not stop the cache for all others.
             logger.exception("a watch of %s failed and is ended", self._group.view.kind)
             self.end()
+
+    def _not_yet_seen(self, events: Sequence[WatchEvent]) -> Sequence[WatchEvent]:
+        news = [event for event in events if event.item is None or event.item.revision > self._after]
+        if len(news) < len(events):
+            return news
+        self._after = 0  # everything from now on is new
+        return events  # the very batch that the others of the group get, so that it is framed once
 
     def end(self) -> None:
         """Stops from the cache's side and says so."""
