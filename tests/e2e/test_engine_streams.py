@@ -156,9 +156,27 @@ async def test_attach_reaches_the_containers_own_streams(scratch: ScratchEngine)
     await process.write(b"hello\n")
     assert await read_until(process, b"got hello\n") == b"got hello\n"
     await process.close_stdin()
-    assert await asyncio.wait_for(process.wait(), 20) == 6
     assert await read_all(process) == {1: b"", 2: b""}
+    assert await process.wait() == 0
     await process.close()
+    async with asyncio.timeout(20):
+        while (await scratch.engine.container_status(container.id)).exit_code != 6:
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("options", [{}, {"stdin_once": True, "tty": True}], ids=["for-many", "terminal"])
+async def test_the_end_of_its_input_lets_a_client_go(scratch: ScratchEngine, options: dict[str, bool]) -> None:
+    container = await running(scratch, "while read line; do echo got $line; done", stdin=True, **options)
+    first = await scratch.engine.attach(container.id)
+    await first.write(b"one\n")
+    await read_until(first, b"got one")
+    await first.close_stdin()
+    await asyncio.wait_for(read_all(first), 20)
+    await first.close()
+    second = await scratch.engine.attach(container.id)
+    await second.write(b"two\n")
+    await read_until(second, b"got two")
+    await second.close()
 
 
 async def test_letting_go_of_an_attached_container_leaves_it_running(scratch: ScratchEngine) -> None:

