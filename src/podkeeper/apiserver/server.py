@@ -22,7 +22,7 @@ from podkeeper.apiserver.audit.auditor import auditor_of
 from podkeeper.apiserver.authentication.assembly import Authentication
 from podkeeper.apiserver.authentication.service_accounts import TokenIssuer, TokenReader
 from podkeeper.apiserver.authorization.aggregation import RoleAggregator
-from podkeeper.apiserver.authorization.assembly import make_authorizer
+from podkeeper.apiserver.authorization.assembly import Authorization
 from podkeeper.apiserver.authorization.node import NodeAuthorizer
 from podkeeper.apiserver.authorization.rbac import RbacIndex
 from podkeeper.apiserver.bootstrap import ensure, policy
@@ -94,7 +94,10 @@ class ApiServer:
         self._authentication = Authentication(config, reader, self._live, self._clock)
         self._authenticator = self._authentication.authenticator
         node = NodeAuthorizer(self._live, policy.cluster_role("system:node"))
-        self._authorizer = make_authorizer(self.rbac, node, config.authorization, self._clock)
+        self._authorization = Authorization(
+            self.rbac, node, config.authorization, self._clock, config.advertise_address
+        )
+        self._authorizer = self._authorization.authorizer
         admission.connect(registry, self._authorizer, self._clock)
         limits = config.limits
         count = storage_metrics.counter(registry)
@@ -105,7 +108,8 @@ class ApiServer:
         self._metrics = RequestMetrics(registry.resources)
         self._metrics.add(process_metrics.families(version.info()))
         self._metrics.add(registry.families())
-        self._metrics.add(self._authenticator.families())
+        self._metrics.add(self._authentication.families())
+        self._metrics.add(self._authorization.families())
         self._metrics.add(self._aggregation.families())
         self._metrics.add(admission.figures.families())
         self._metrics.add(figures.families(self._fairness))
@@ -159,6 +163,7 @@ class ApiServer:
                 self._definitions,
                 self._fairness_keeper,
                 self._authentication,
+                self._authorization,
                 self._aggregation,
             )
             keeping = [tasks.create_task(each.run()) for each in keepers]

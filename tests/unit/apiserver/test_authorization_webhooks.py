@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 from podkeeper.api.user import UserInfo
-from podkeeper.apiserver.authorization.configuration import ConfigurationError, Webhook, load, parse
+from podkeeper.apiserver.authorization.assembly import Authorization
+from podkeeper.apiserver.authorization.configuration import ConfigurationError, Webhook, parse
+from podkeeper.apiserver.authorization.rbac import RbacIndex
 from podkeeper.apiserver.authorization.webhook import WebhookAuthorizer
 from podkeeper.apiserver.requestinfo import parse as request
 from podkeeper.foundation.certificates import Authority
@@ -21,7 +24,7 @@ from podkeeper.foundation.clock import SystemClock
 from podkeeper.foundation.http import HttpServer, Request, Response
 from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.keyfiles import KeyPair
-from podkeeper.testing.api_server import running_api_server
+from podkeeper.testing.api_server import ADVERTISED, running_api_server
 
 JANE = UserInfo("jane", groups=("dev",))
 
@@ -50,11 +53,14 @@ class Judge:
     def __init__(self) -> None:
         self.status: Any = {"allowed": False}
         self.asked: list[Any] = []
+        #: What it answers about single resources.
+        self.about: dict[str, Any] = {}
 
     async def answer(self, message: Request) -> Response:
         review = json.loads(message.body)
         self.asked.append(review["spec"])
-        body = json.dumps(review | {"status": self.status}).encode()
+        resource = (review["spec"].get("resourceAttributes") or {}).get("resource")
+        body = json.dumps(review | {"status": self.about.get(resource, self.status)}).encode()
         return Response(200, b"Content-Type: application/json\r\n", body)
 
 
@@ -194,4 +200,94 @@ def test_a_wrong_file_is_refused_in_words(authorizers: Any, why: str) -> None:
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="nowhere"):
-        load(tmp_path / "nowhere")
+        Authorization(RbacIndex(), nodes(), tmp_path / "nowhere", SystemClock())
+
+
+def nodes() -> Any:
+    """A node authorizer that nobody asks."""
+    return None
+
+
+def uncached(tmp_path: Path) -> dict[str, Any]:
+    """The webhook of this machine, asked each time."""
+    connection = {"type": "KubeConfigFile", "kubeConfigFile": str(tmp_path / "judge.kubeconfig")}
+    own = webhook(connectionInfo=connection, cacheAuthorizedRequests=False, cacheUnauthorizedRequests=False)
+    return {"type": "Webhook", "name": "hook", "webhook": own}
+
+
+USUAL = ({"type": "Node", "name": "n"}, {"type": "RBAC", "name": "r"})
+HASH = "sha256:" + hashlib.sha256(ADVERTISED.encode()).hexdigest()
+
+
+async def test_the_file_is_followed_while_serving(
+    tmp_path: Path, judge: Judge, make_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("podkeeper.foundation.watched_file.PERIOD", 0.01)
+    path, hooked = tmp_path / "authorization.yaml", uncached(tmp_path)
+    path.write_text(json.dumps(tree(*USUAL)))
+    async with running_api_server(tmp_path / "server", authorization=path) as server:
+        client, pair = make_client(server), server.client_pair("jane")
+
+        async def told(name: str) -> float:
+            text = (await client("GET", "/metrics")).body.decode()
+            found = [line for line in text.splitlines() if line.startswith(name)]
+            return float(found[0].rpartition(" ")[2]) if found else 0.0
+
+        async def until(status: str, count: int) -> None:
+            name = "apiserver_authorization_config_controller_automatic_reloads_total"
+            async with asyncio.timeout(20):
+                while await told(f'{name}{{apiserver_id_hash="{HASH}",status="{status}"}}') < count:
+                    pass
+
+        judge.status = {"allowed": True}
+        assert (await client("GET", "/api/v1/pods", pair=pair)).status == 403
+        path.write_text(json.dumps(tree(hooked, *USUAL)))
+        await until("success", 1)
+        assert (await client("GET", "/api/v1/pods", pair=pair)).status == 200
+        assert await told('apiserver_authorization_decisions_total{decision="allowed",name="hook",type="Webhook"}') == 1
+        assert await told('apiserver_authorization_webhook_evaluations_total{name="hook",result="success"}') == 1
+        # Node and RBAC can be neither added nor removed, nor can nonsense be obeyed.
+        for count, wrong in enumerate((json.dumps(tree(hooked)), "{"), start=1):
+            path.write_text(wrong)
+            await until("failure", count)
+            assert (await client("GET", "/api/v1/pods", pair=pair)).status == 200
+        rules = {"spec": {"namespace": "default"}}
+        review = (await client("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", rules, pair=pair)).tree
+        assert review["status"]["incomplete"] is True
+        assert review["status"]["evaluationError"] == "webhook authorizer does not support user rule resolution"
+        path.write_text(json.dumps(tree(*USUAL)))
+        await until("success", 2)
+        assert (await client("GET", "/api/v1/pods", pair=pair)).status == 403
+
+
+async def test_expressions_ask_every_authorizer(tmp_path: Path, judge: Judge, make_client: Any) -> None:
+    path = tmp_path / "authorization.yaml"
+    path.write_text(json.dumps(tree(*USUAL, uncached(tmp_path))))
+    check = "authorizer.group('example.com').resource('breads').namespace('default').check('bake')"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "validations": [{"expression": f"{check}.allowed() || {check}.reason() == 'in a hurry'"}],
+    }
+    policy = {"metadata": {"name": "bakers"}, "spec": spec}
+    binding = {"metadata": {"name": "b"}, "spec": {"policyName": "bakers", "validationActions": ["Deny"]}}
+    async with running_api_server(tmp_path / "server", authorization=path) as server:
+        client, pair = make_client(server), server.client_pair("jane")
+        group = "/apis/admissionregistration.k8s.io/v1"
+        for resource, body in (("validatingadmissionpolicies", policy), ("validatingadmissionpolicybindings", binding)):
+            assert (await client("POST", f"{group}/{resource}", body)).status == 201
+        for number, (status, code) in enumerate(
+            (
+                ({"allowed": True}, 201),
+                ({"allowed": False, "reason": "in a hurry"}, 201),
+                ({"allowed": False, "denied": True, "reason": "no oven"}, 422),
+            )
+        ):
+            judge.about = {"breads": status}
+            judge.status = {"allowed": True}
+            body = {"metadata": {"name": f"c{number}"}}
+            reply = await client("POST", "/api/v1/namespaces/default/configmaps", body, pair=pair)
+            assert reply.status == code, reply.body
+        asked = [each["resourceAttributes"] for each in judge.asked if "resourceAttributes" in each]
+        wanted = {"verb": "bake", "group": "example.com", "resource": "breads", "namespace": "default"}
+        assert [each for each in asked if each.items() >= wanted.items()]

@@ -69,6 +69,7 @@ NS = "/api/v1/namespaces/default"
         ("POST", f"{NS}/serviceaccounts/default/token", True, ""),
         ("POST", f"{NS}/serviceaccounts/other/token", False, UNRELATED),
         ("GET", f"{NS}/pods/web", True, ""),
+        ("GET", f"{NS}/pods/elsewhere", False, UNRELATED),
         ("GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1", True, ""),
         ("GET", "/api/v1/pods", False, "can only list/watch pods with spec.nodeName field selector"),
         ("GET", f"{NS}/pods?fieldSelector=metadata.name%3Dweb&watch=1", True, ""),

@@ -78,7 +78,7 @@ class Surroundings(Struct, frozen=True):
 def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
     """All plugins, in the order in which they are asked: upstream's."""
     live = given.live
-    relevance = Relevance(live, given.authorizer.rbac)
+    relevance = Relevance(live, given.authorizer)
     every: list[Plugin] = [
         NamespaceLifecycle(live),
         LimitRanger(live),
@@ -100,9 +100,9 @@ def plugins(config: AdmissionConfig, given: Surroundings) -> Sequence[Plugin]:
         DefaultIngressClass(live),
         PodTopologyLabels(live),
         RbacEscalation(live, given.authorizer),
-        MutatingAdmissionPolicy(live, given.authorizer.rbac),
+        MutatingAdmissionPolicy(live, given.authorizer),
         MutatingAdmissionWebhook(live, Calls(given.webhooks, given.figures.webhooks, "admit"), relevance),
-        ValidatingAdmissionPolicy(live, given.authorizer.rbac, given.figures),
+        ValidatingAdmissionPolicy(live, given.authorizer, given.figures),
         ValidatingAdmissionWebhook(live, Calls(given.webhooks, given.figures.webhooks, "validate"), relevance),
         ResourceQuota(live, given.clock),
     ]

@@ -26,13 +26,11 @@ from podkeeper.api.cel import (
 )
 from podkeeper.api.cel.declarations import STRING, of_builtin, of_type
 from podkeeper.api.cel.libraries import LIBRARIES
-from podkeeper.api.cel.libraries.authz import AUTHORIZER, RESOURCE_CHECK, Authorizer, Decision, Question, ResourceCheck
+from podkeeper.api.cel.libraries.authz import AUTHORIZER, RESOURCE_CHECK, Authorizer, Question, ResourceCheck
 from podkeeper.api.cel.types import Type
 from podkeeper.api.cel.values import MISSING, MapValue, Value
-from podkeeper.api.user import MASTERS_GROUP, UserInfo
+from podkeeper.apiserver.admission.rights import Rights
 from podkeeper.apiserver.admission.versioned import VersionedWrite
-from podkeeper.apiserver.authorization.rbac import RbacIndex
-from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.apiserver.webhooks import reviews
 
 Tree = Mapping[str, Any]
@@ -182,14 +180,9 @@ def _composed(fields: dict[str, Declaration]) -> Declaration:
     return Declaration(types.object_of("kubernetes.variables"), 2, fields=fields, wire=wire, is_value=True)
 
 
-def activation(write: VersionedWrite, rbac: RbacIndex, namespace: Tree | None = None) -> dict[str, Any]:
-    """The variables of a write."""
-    given = write.attributes
-
-    def decide(question: Question) -> Decision:
-        return allowed(question, given.user, rbac)
-
-    resource = write.resource
+def activation(write: VersionedWrite, rights: Rights, namespace: Tree | None = None) -> dict[str, Any]:
+    """The variables of a write, for evaluations within ``rights.settle``."""
+    given, resource = write.attributes, write.resource
     asked = Question(
         group=resource.group,
         resource=resource.name,
@@ -202,35 +195,9 @@ def activation(write: VersionedWrite, rbac: RbacIndex, namespace: Tree | None = 
         "oldObject": write.old,
         "request": reviews.request(write, ""),
         "namespaceObject": namespace,
-        "authorizer": Authorizer(decide),
-        "authorizer.requestResource": ResourceCheck(decide, asked),
+        "authorizer": Authorizer(rights.decide),
+        "authorizer.requestResource": ResourceCheck(rights.decide, asked),
     }
-
-
-def allowed(question: Question, user: UserInfo, rbac: RbacIndex) -> Decision:
-    """Whether the user, or the account that is asked about, may do something."""
-    if question.service_account is not None:
-        namespace, name = question.service_account
-        groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
-        user = UserInfo(f"system:serviceaccount:{namespace}:{name}", groups=groups)
-    if MASTERS_GROUP in user.groups:
-        return Decision(True)
-    if question.path:
-        asked = RequestInfo(path=question.path, verb=question.verb)
-    else:
-        asked = RequestInfo(
-            path="",
-            verb=question.verb,
-            is_resource=True,
-            group=question.group,
-            version="*",
-            resource=question.resource,
-            subresource=question.subresource,
-            namespace=question.namespace,
-            name=question.name,
-        )
-    grant = rbac.find(user, asked)
-    return Decision(False) if grant is None else Decision(True, grant.reason())
 
 
 class Conditions:

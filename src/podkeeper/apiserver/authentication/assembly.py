@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -16,7 +17,9 @@ from podkeeper.apiserver.authentication.service_accounts import TokenReader
 from podkeeper.apiserver.authentication.token_sources import TokenSource
 from podkeeper.apiserver.config import ApiServerConfig
 from podkeeper.apiserver.live import LiveObjects
+from podkeeper.apiserver.reloads import ReloadFigures
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Family
 from podkeeper.foundation.watched_file import WatchedFile
 
 log = logging.getLogger(__name__)
@@ -38,6 +41,7 @@ class Authentication:
             proxies,
             options.anonymous,
         )
+        self._figures = ReloadFigures("authentication", config.advertise_address)
         self.authenticator = Authenticator(reader, config.audiences, live, clock, self._methods)
 
     async def run(self) -> None:
@@ -49,9 +53,15 @@ class Authentication:
                 self._methods = replace(self._methods, sources=self._sources(self._issuers()))
             except ConfigurationError as error:
                 log.error("the authentication configuration stays as it was: %s", error)
+                self._figures.note(False, self._clock.time())
             else:
                 self.authenticator.use(self._methods)
                 log.info("the authentication configuration is in force")
+                self._figures.note(True, self._clock.time())
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of credentials and of the file."""
+        return (*self.authenticator.families(), *(self._figures.families() if self._file is not None else ()))
 
     def _issuers(self) -> tuple[Issuer, ...]:
         if self._file is None:

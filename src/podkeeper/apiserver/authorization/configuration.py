@@ -48,12 +48,18 @@ DEFAULT = (Layer("Node", "node"), Layer("RBAC", "rbac"))
 
 def load(path: Path) -> tuple[Layer, ...]:
     """Reads the file. Raises ConfigurationError."""
+    try:
+        return read(path.read_bytes(), path)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+
+
+def read(content: bytes, path: Path) -> tuple[Layer, ...]:
+    """What the file ``path`` says. Raises ConfigurationError."""
     import yaml
 
     try:
-        return parse(yaml.safe_load(path.read_bytes()))
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from error
+        return parse(yaml.safe_load(content))
     except yaml.YAMLError:
         raise ConfigurationError(f"{path}: it is neither YAML nor JSON") from None
     except ConfigurationError as error:

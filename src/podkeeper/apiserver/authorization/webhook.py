@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.authorization.configuration import ConfigurationError, Webhook
+from podkeeper.apiserver.authorization.webhook_figures import WebhookFigures
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.client.api import ConnectionFailed
 from podkeeper.client.kubeconfig import KubeconfigInvalid, load
@@ -29,9 +31,11 @@ Opinion = tuple[bool | None, str]
 class WebhookAuthorizer:
     """One webhook."""
 
-    def __init__(self, name: str, webhook: Webhook, clock: Clock) -> None:
-        """Raises ConfigurationError."""
-        self._name, self._webhook, self._clock = name, webhook, clock
+    kind = "Webhook"
+
+    def __init__(self, name: str, webhook: Webhook, clock: Clock, figures: WebhookFigures | None = None) -> None:
+        """Raises ConfigurationError. ``figures`` is where it is counted."""
+        self.name, self._webhook, self._clock = name, webhook, clock
         try:
             config = load(webhook.kubeconfig)
         except KubeconfigInvalid as error:
@@ -40,17 +44,30 @@ class WebhookAuthorizer:
         self._path = "" if config.server.split("://", 1)[-1].count("/") else "/"
         self._conditions = [_compiled(name, text) for text in webhook.conditions]
         self._known: dict[str, tuple[float, Opinion]] = {}
+        self._figures = figures or WebhookFigures()
 
     async def opinion(self, user: UserInfo, info: RequestInfo) -> Opinion:
         """What the server says. One that does not answer has no opinion, or refuses, as its policy is."""
         spec = review_spec(user, info)
         try:
             if not self._concerns(spec):
+                self._figures.excluded(self.name)
                 return None, ""
             return await self._remembered(spec)
         except (ConnectionFailed, ValueError, AttributeError, TypeError) as error:
-            log.warning("authorizer %s: %s", self._name, error)
-            return (False if self._webhook.deny_on_failure else None), ""
+            log.warning("authorizer %s: %s", self.name, error)
+            if self._webhook.deny_on_failure:
+                return False, ""
+            self._figures.ignored(self.name, isinstance(error.__cause__, TimeoutError))
+            return None, ""
+
+    def unresolved(self, user: UserInfo) -> str:
+        """See Layer."""
+        return "webhook authorizer does not support user rule resolution"
+
+    async def close(self) -> None:
+        """Ends its connections."""
+        await self._transport.close()
 
     def _concerns(self, spec: Mapping[str, Any]) -> bool:
         """Whether every condition holds. One that is false settles it, whatever else fails."""
@@ -64,6 +81,7 @@ class WebhookAuthorizer:
             except (EvaluationError, BudgetExceeded) as error:
                 failure = error
         if failure is not None:
+            self._figures.failed(self.name)
             raise ValueError(f"a match condition failed: {failure}")
         return True
 
@@ -89,10 +107,18 @@ class WebhookAuthorizer:
             "status": {"allowed": False},
         }
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        code, _, answer = await self._transport.request("POST", self._path, headers, json.dumps(review).encode())
-        if not 200 <= code < 300:
-            raise ValueError(f"the webhook answers {code}")
-        status: Mapping[str, Any] = json.loads(answer)["status"]
+        started, result = perf_counter(), "error"
+        try:
+            code, _, answer = await self._transport.request("POST", self._path, headers, json.dumps(review).encode())
+            if not 200 <= code < 300:
+                raise ValueError(f"the webhook answers {code}")
+            status: Mapping[str, Any] = json.loads(answer)["status"]
+            result = "success"
+        except ConnectionFailed as error:
+            result = "timeout" if isinstance(error.__cause__, TimeoutError) else "error"
+            raise
+        finally:
+            self._figures.asked(self.name, result, perf_counter() - started)
         return status
 
 

@@ -101,7 +101,11 @@ class Reviews:
                 path_rules.append(_only(rule, "verbs", "nonResourceURLs"))
             else:
                 resource_rules.append(_only(rule, "verbs", "apiGroups", "resources", "resourceNames"))
-        review["status"] = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
+        unresolved = self._authorizer.unresolved(call.user)
+        status: Tree = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": bool(unresolved)}
+        if unresolved:
+            status["evaluationError"] = unresolved[0] if len(unresolved) == 1 else f"[{', '.join(unresolved)}]"
+        review["status"] = status
         return _created(call, review)
 
     def _rules(self, user: UserInfo, namespace: str) -> list[Mapping[str, Any]]:

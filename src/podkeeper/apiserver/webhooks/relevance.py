@@ -6,7 +6,7 @@ from podkeeper.api.errors import ApiError, bad_request
 from podkeeper.apiserver.admission import matching
 from podkeeper.apiserver.admission.plugin import forbidden
 from podkeeper.apiserver.admission.versioned import VersionedWrite, versioned
-from podkeeper.apiserver.authorization.rbac import RbacIndex
+from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.webhooks.configurations import Webhook
 from podkeeper.registry.admission import Attributes
@@ -17,8 +17,8 @@ _HARMLESS = ("None", "NoneOnDryRun")
 class Relevance:
     """Decides for one API server."""
 
-    def __init__(self, live: LiveObjects, rbac: RbacIndex) -> None:
-        self._live, self._rbac = live, rbac
+    def __init__(self, live: LiveObjects, authorizer: Authorizer) -> None:
+        self._live, self._authorizer = live, authorizer
         self._conditions: dict[tuple[tuple[str, str], ...], object] = {}
 
     async def seen(self, hook: Webhook, attributes: Attributes) -> VersionedWrite | None:
@@ -31,20 +31,23 @@ class Relevance:
         if not await matching.namespace_matches(hook.namespaces, attributes, self._live):
             return None
         write = await versioned(attributes, resource, self._live)
-        return write if self._conditions_hold(hook, write) else None
+        return write if await self._conditions_hold(hook, write) else None
 
-    def _conditions_hold(self, hook: Webhook, write: VersionedWrite) -> bool:
+    async def _conditions_hold(self, hook: Webhook, write: VersionedWrite) -> bool:
         if not hook.conditions:
             return True
         from podkeeper.api.cel import Budget  # most webhooks have no conditions
         from podkeeper.apiserver.admission import expressions
+        from podkeeper.apiserver.admission.rights import Rights
 
         found = self._conditions.get(hook.conditions)
         if not isinstance(found, expressions.Conditions):
             environment = expressions.environment_of(expressions.Variables(has_namespace=False))
             found = self._conditions[hook.conditions] = expressions.Conditions(hook.conditions, environment)
+        conditions, rights = found, Rights(self._authorizer, write.attributes.user)
+        names = expressions.activation(write, rights)
         try:
-            return found.hold(expressions.activation(write, self._rbac), Budget())
+            return await rights.settle(lambda: conditions.hold(names, Budget()))
         except expressions.ExpressionFailed as failure:
             if hook.ignores_failures:
                 return False

@@ -6,7 +6,8 @@ Source: Kubernetes reference, Mutating Admission Policy.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from podkeeper.api.errors import ApiError, Cause
@@ -14,15 +15,17 @@ from podkeeper.apiserver.admission.plugin import EVERYTHING, Plugin, forbidden
 from podkeeper.apiserver.admission.policies.definitions import Definitions, Tree
 from podkeeper.apiserver.admission.policies.relevance import Invocation, invocations, namespace_of_write
 from podkeeper.apiserver.admission.reinvocation import Invocations
-from podkeeper.apiserver.admission.versioned import versioned
-from podkeeper.apiserver.authorization.rbac import RbacIndex
+from podkeeper.apiserver.admission.versioned import VersionedWrite, versioned
+from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.webhooks.mutating import put
 from podkeeper.registry.admission import Attributes
 
 if TYPE_CHECKING:
     from podkeeper.api.cel import Budget
+    from podkeeper.apiserver.admission.expressions import Compiled
     from podkeeper.apiserver.admission.policies.changing import Program
+    from podkeeper.apiserver.admission.rights import Rights
 
 
 def _compile(spec: Tree) -> Program:
@@ -36,9 +39,9 @@ class MutatingAdmissionPolicy(Plugin):
 
     interest = EVERYTHING
 
-    def __init__(self, live: LiveObjects, rbac: RbacIndex) -> None:
+    def __init__(self, live: LiveObjects, authorizer: Authorizer) -> None:
         super().__init__(live)
-        self._rbac = rbac
+        self._authorizer = authorizer
         self._definitions = Definitions(live, "mutatingadmissionpolicies", _compile)
 
     async def mutate(self, attributes: Attributes) -> None:
@@ -69,21 +72,24 @@ class MutatingAdmissionPolicy(Plugin):
     ) -> None:
         from podkeeper.api.cel import Budget
         from podkeeper.apiserver.admission.policies.changing import MutationFailed, merged, patched
+        from podkeeper.apiserver.admission.rights import Rights
 
         if given.problem:
             raise MutationFailed(given.problem)
         program = given.definition.program
         if attributes.tree is None:
             return
-        if not program.conditions.hold(await self._names(given, attributes, namespace, Budget()), Budget()):
+        rights = Rights(self._authorizer, attributes.user)
+        write = await versioned(attributes, given.resource, self.live)
+        names = partial(_names, given, rights=rights, namespace=namespace)
+        if not await rights.settle(lambda: program.conditions.hold(names(write, Budget()), Budget())):
             return
         if not turns.is_due(attributes, given.uid):
             return
         changed = False
         for expression, patches in program.mutations:
-            budget = Budget()
             write = await versioned(attributes, given.resource, self.live)
-            value = expression.evaluate(await self._names(given, attributes, namespace, budget), budget)
+            value = await rights.settle(partial(_value, expression, partial(names, write)))
             tree = patched(write, value) if patches else merged(write, value, self.live)
             if tree != write.tree:
                 await put(write, tree, self.live)
@@ -92,15 +98,23 @@ class MutatingAdmissionPolicy(Plugin):
             turns.changed(attributes)
         turns.invoked(given.uid, program.reinvoked)
 
-    async def _names(
-        self, given: Invocation[Program], attributes: Attributes, namespace: Tree | None, budget: Budget
-    ) -> dict[str, Any]:
-        from podkeeper.apiserver.admission import expressions
 
-        write = await versioned(attributes, given.resource, self.live)
-        names = expressions.activation(write, self._rbac, namespace) | {"params": given.param}
-        names["variables"] = expressions.Composed(given.definition.program.variables, names, budget)
-        return names
+def _names(
+    given: Invocation[Program], write: VersionedWrite, budget: Budget, *, rights: Rights, namespace: Tree | None
+) -> dict[str, Any]:
+    """The variables of a write; what the policy's own ones cost comes out of ``budget``."""
+    from podkeeper.apiserver.admission import expressions
+
+    names = expressions.activation(write, rights, namespace) | {"params": given.param}
+    names["variables"] = expressions.Composed(given.definition.program.variables, names, budget)
+    return names
+
+
+def _value(expression: Compiled, names: Callable[[Budget], Mapping[str, Any]]) -> Any:
+    from podkeeper.api.cel import Budget
+
+    budget = Budget()
+    return expression.evaluate(names(budget), budget)
 
 
 def _refusal(attributes: Attributes, problems: Sequence[str]) -> ApiError:

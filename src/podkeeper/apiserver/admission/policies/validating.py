@@ -7,6 +7,7 @@ Source: Kubernetes reference, Validating Admission Policy.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from podkeeper.api.errors import ApiError, Cause
@@ -15,7 +16,7 @@ from podkeeper.apiserver.admission.plugin import EVERYTHING, Plugin, forbidden
 from podkeeper.apiserver.admission.policies.definitions import Definitions, Tree
 from podkeeper.apiserver.admission.policies.relevance import Invocation, invocations, namespace_of_write
 from podkeeper.apiserver.admission.versioned import versioned
-from podkeeper.apiserver.authorization.rbac import RbacIndex
+from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.registry.admission import Attributes
 
@@ -37,9 +38,9 @@ class ValidatingAdmissionPolicy(Plugin):
 
     interest = EVERYTHING
 
-    def __init__(self, live: LiveObjects, rbac: RbacIndex, figures: AdmissionFigures) -> None:
+    def __init__(self, live: LiveObjects, authorizer: Authorizer, figures: AdmissionFigures) -> None:
         super().__init__(live)
-        self._rbac, self._figures = rbac, figures
+        self._authorizer, self._figures = authorizer, figures
         self._definitions = Definitions(live, "validatingadmissionpolicies", _compile)
 
     async def validate(self, attributes: Attributes) -> None:
@@ -49,14 +50,16 @@ class ValidatingAdmissionPolicy(Plugin):
             return
         from podkeeper.apiserver.admission import expressions
         from podkeeper.apiserver.admission.policies.judging import judge
+        from podkeeper.apiserver.admission.rights import Rights
 
         namespace = await namespace_of_write(attributes, self.live)
         denied: list[tuple[Invocation[Program], Denial]] = []
         noted: dict[str, list[str]] = {}
+        rights = Rights(self._authorizer, attributes.user)
         for each in found:
             write = await versioned(attributes, each.resource, self.live)
-            names = expressions.activation(write, self._rbac, namespace)
-            for denial, enforced in judge(each, names, noted):
+            names = expressions.activation(write, rights, namespace)
+            for denial, enforced in await rights.settle(partial(judge, each, names, noted)):
                 if enforced or "Deny" in each.binding.actions:
                     denied.append((each, denial))
                 if not enforced:
