@@ -81,31 +81,19 @@ def _read_yaml(body: bytes, context: RequestContext) -> Any:
     """The configuration that is applied."""
     from podkeeper.apiserver import yamls
 
-    tree, whole = _read_as_json(body)
-    if not whole:
+    tree, is_json = bodies.as_json(body)
+    if not is_json:
         try:
-            tree = yamls.load(body)
+            tree, complaint = yamls.read(body)
         except (yamls.YamlError, RecursionError) as error:
             raise bad_request(f"error decoding YAML: error converting YAML to JSON: {error}") from None
-        _report_repeated(yamls.repeated(body), context)
+        _report_repeated(complaint, context)
     if tree is not None and not isinstance(tree, dict):
         from podkeeper.api import gojson
 
         why = gojson.judge_free(tree).error
         raise bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {why}")
     return tree or {}
-
-
-def _read_as_json(body: bytes) -> tuple[Any, bool]:
-    """Most configurations are JSON, which is YAML too and read much faster. Then, whether this is one that repeats no
-    field."""
-    if not body.startswith(b"{"):
-        return None, False
-    try:
-        tree = _decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return None, False
-    return tree, bodies.is_whole(tree, body)
 
 
 def _report_repeated(complaint: str, context: RequestContext) -> None:

@@ -6,6 +6,7 @@ told of the mistake that upstream's decoder would have found first.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +14,7 @@ from msgspec import Struct
 from podkeeper.api import codec, schema
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver import bodies
-from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, body_type
+from podkeeper.apiserver.negotiation import JSON, PROTOBUF, body_type
 from podkeeper.foundation.http import Request
 from podkeeper.registry import unknown_fields
 from podkeeper.registry.documents import typed
@@ -48,11 +49,13 @@ class Expected(Struct, frozen=True):
 
 def read(request: Request, expected: Expected, context: RequestContext) -> Tree:
     """The object in the body. Raises 400, 413 and 415; what strict decoding complains of is warned of or refused."""
-    decoded = bodies.decode(request, expected.kind, expected.api_version)
-    whole = context.field_validation is FieldValidation.IGNORE or _is_whole(decoded, request)
+    complaints: list[str] = []
+    decoded = bodies.decode(request, expected.kind, expected.api_version, complaints)
+    whole = context.field_validation is FieldValidation.IGNORE or not (complaints or _repeats(decoded, request))
     tree = bodies.identify(decoded, expected.resource, expected.kind, expected.api_version, request.body)
     if not whole:
-        _report(request, expected, context)
+        document = decoded if complaints else _document(request)[0]
+        _report(_judged(document, complaints, expected), expected, context)
     return tree
 
 
@@ -77,29 +80,26 @@ def _unknown(path: str) -> str:
 
 def mistake(request: Request, expected: Expected, context: RequestContext) -> Undecodable | None:
     """What upstream's decoder says of a body whose write has failed; None when it finds nothing wrong."""
-    error, complaints = _judged(request, expected)
+    try:
+        error, complaints = _judged(*_document(request), expected)
+    except (ValueError, RecursionError):
+        return None
     if not error and complaints and context.field_validation is FieldValidation.STRICT:
         error = f"strict decoding error: {', '.join(complaints)}"
     return _undecodable(expected, error) if error else None
 
 
-def _is_whole(decoded: Any, request: Request) -> bool:
-    """No field stands twice in the body."""
-    media = body_type(request.headers.get(b"content-type", b""))
-    if media == JSON:
-        return bodies.is_whole(decoded, request.body)
-    if media == YAML:
-        from podkeeper.apiserver import yamls  # few clients send it
-
-        return not yamls.repeated(request.body)
-    return True
+def _repeats(decoded: Any, request: Request) -> bool:
+    """Whether a field stands twice in a body of JSON."""
+    is_json = body_type(request.headers.get(b"content-type", b"")) == JSON
+    return is_json and not bodies.is_whole(decoded, request.body)
 
 
-def _report(request: Request, expected: Expected, context: RequestContext) -> None:
+def _report(judged: tuple[str, tuple[str, ...]], expected: Expected, context: RequestContext) -> None:
     """Refuses, or warns of, fields that stand twice; those that are unknown are told in the same breath."""
     from podkeeper.apiserver import yamls  # few clients repeat fields
 
-    error, complaints = _judged(request, expected)
+    error, complaints = judged
     if error:
         raise _undecodable(expected, error)
     if not expected.type_name:
@@ -113,16 +113,11 @@ def _report(request: Request, expected: Expected, context: RequestContext) -> No
     context.warnings.extend(line for complaint in complaints for line in yamls.lines(complaint))
 
 
-def _judged(request: Request, expected: Expected) -> tuple[str, tuple[str, ...]]:
-    """The decoding error and the strict reader's complaints."""
+def _judged(document: Any, repeated: Sequence[str], expected: Expected) -> tuple[str, tuple[str, ...]]:
+    """The decoding error and the strict reader's complaints, after those of the reader of YAML."""
     from podkeeper.api import gojson  # nobody needs it as long as bodies are right
 
-    media = body_type(request.headers.get(b"content-type", b""))
-    if media == PROTOBUF:
-        return "", ()
-    try:
-        document, repeated = _document(request.body, media)
-    except (ValueError, RecursionError):
+    if document is None:
         return "", ()
     if expected.type_name:
         found = gojson.judge(document, expected.type_name)
@@ -133,16 +128,22 @@ def _judged(request: Request, expected: Expected) -> tuple[str, tuple[str, ...]]
     return error, (*repeated, *gojson.judge_free(document).strict)
 
 
-def _document(body: bytes, media: str) -> tuple[Any, tuple[str, ...]]:
-    """The body as a document, and what the reader of YAML complains of. Raises ValueError and RecursionError."""
+def _document(request: Request) -> tuple[Any, tuple[str, ...]]:
+    """The body as it was written, and what the reader of YAML complains of. Raises ValueError and RecursionError."""
+    media = body_type(request.headers.get(b"content-type", b""))
+    if media == PROTOBUF:
+        return None, ()  # its fields have types
     if media == JSON:
         from podkeeper.api import gojson
 
-        return gojson.read(bodies.with_replacements(body)), ()
+        return gojson.read(bodies.with_replacements(request.body)), ()
+    tree, is_json = bodies.as_json(request.body)
+    if is_json:
+        return tree, ()
     from podkeeper.apiserver import yamls
 
-    complaint = yamls.repeated(body)
-    return yamls.load(body), (complaint,) if complaint else ()
+    tree, complaint = yamls.read(request.body)
+    return tree, (complaint,) if complaint else ()
 
 
 def _undecodable(expected: Expected, why: str) -> Undecodable:

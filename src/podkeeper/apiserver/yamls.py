@@ -26,7 +26,15 @@ class YamlError(Exception):
 
 
 class _JsonLoader(_Loader):  # type: ignore[misc]
-    """Dates stay text, as in JSON."""
+    """Dates stay text, as in JSON. ``repeats`` tells whether a mapping had fewer keys than stood there."""
+
+    repeats = False
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        """A dict; see ``yaml.SafeLoader``."""
+        found = super().construct_mapping(node, deep)
+        self.repeats = self.repeats or len(found) < len(node.value)
+        return found
 
 
 _JsonLoader.yaml_implicit_resolvers = {
@@ -37,14 +45,22 @@ _JsonLoader.yaml_implicit_resolvers = {
 
 def load(text: bytes) -> Any:
     """The single document in ``text`` as a JSON tree. Raises YamlError."""
+    return read(text)[0]
+
+
+def read(text: bytes) -> tuple[Any, str]:
+    """The same, and what go-yaml's strict reader says of keys that stand twice in their mapping; empty if none does."""
     try:
         if len(text) > MOST_LEVELS or b"*" in text:
             _check(text)
-        return _json_tree(yaml.load(text, Loader=_JsonLoader))  # noqa: S506 - a safe loader with fewer types
+        loader = _JsonLoader(text)
+        node = loader.get_single_node()
+        tree = _json_tree(loader.construct_document(node)) if node is not None else None
     except yaml.MarkedYAMLError as error:
         raise YamlError(_told(error, text)) from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         raise YamlError(f"yaml: {error}".replace("\n", " ")) from None
+    return tree, _repeated(node) if loader.repeats else ""
 
 
 def _told(error: yaml.MarkedYAMLError, text: bytes) -> str:
@@ -61,12 +77,9 @@ def _told(error: yaml.MarkedYAMLError, text: bytes) -> str:
     return f"yaml: line {line}: {error.problem}" if line else f"yaml: {error.problem}"
 
 
-def repeated(text: bytes) -> str:
-    """What go-yaml's strict reader says of keys that stand twice in their mapping; empty if none does.
-
-    ``text`` is one that ``load`` has read."""
+def _repeated(node: Any) -> str:
     found: list[str] = []
-    _find_repeated(yaml.compose(text, Loader=_JsonLoader), found, set())
+    _find_repeated(node, found, set())
     return _SEVERAL + "\n".join(f"  {each}" for each in found) if found else ""
 
 
