@@ -216,7 +216,7 @@ async def test_selectable_fields_are_simple_fields_of_the_schema(api: Any) -> No
     fields = [{"jsonPath": path} for path in (".spec.nothing", ".spec.list", ".metadata.name", "spec.a")]
     properties = {"a": STRING, "list": {"type": "array", "items": STRING}}
     refused = await api("POST", DEFINITIONS, definition("chosen", version(properties, selectableFields=fields)))
-    at = "spec.versions[0].selectableFields"
+    at = "spec.selectableFields"
     told = [(each["field"], each["message"].partition(": ")[2]) for each in refused.tree["details"]["causes"]]
     assert told == [
         (f"{at}[0].jsonPath", '".spec.nothing": is an invalid path: does not refer to a valid field'),
@@ -443,3 +443,23 @@ async def test_two_hundred_definitions_at_once(api: Any) -> None:
             pass
     document = (await api("GET", "/openapi/v3/apis/sem.example.com/v1")).tree
     assert {f"com.example.sem.v1.{name.capitalize()}" for name in names} <= document["components"]["schemas"].keys()
+
+
+async def test_groups_of_the_project_say_how_they_were_approved(api: Any) -> None:
+    made = definition("approvals", version())
+    made["metadata"] = {
+        "name": "approvals.sem.k8s.io",
+        "annotations": {"api-approved.kubernetes.io": "unapproved, a test"},
+    }
+    made["spec"]["group"] = "sem.k8s.io"
+    assert (await api("POST", DEFINITIONS, made)).status == 201
+
+    async def said() -> Any:
+        tree = (await api("GET", f"{DEFINITIONS}/approvals.sem.k8s.io")).tree
+        known = {each["type"]: each for each in tree["status"].get("conditions") or ()}
+        return known.get("KubernetesAPIApprovalPolicyConformant")
+
+    condition = await until(said)
+    assert (condition["status"], condition["reason"]) == ("False", "UnapprovedAnnotation")
+    assert condition["message"] == 'not approved: "unapproved, a test"'
+    await api("DELETE", f"{DEFINITIONS}/approvals.sem.k8s.io")

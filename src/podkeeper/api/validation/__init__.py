@@ -87,6 +87,7 @@ _BY_SUBRESOURCE = {
     ("APIService", "status"): "apiservices:api_service_status_update",
     ("CertificateSigningRequest", "approval"): "certificates:approval_update",
     ("CertificateSigningRequest", "status"): "certificates:status_update",
+    ("CustomResourceDefinition", "status"): "extensions:custom_resource_definition_status",
     ("DaemonSet", "status"): "statuses:daemon_set",
     ("Deployment", "status"): "statuses:deployment",
     ("HorizontalPodAutoscaler", "status"): "statuses:autoscaler",

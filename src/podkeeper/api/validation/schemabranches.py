@@ -32,13 +32,19 @@ _FORBIDDEN = {
 _EITHER = [{"type": "integer"}, {"type": "string"}]
 
 
-def branches(at: str, schema: Tree) -> Iterator[tuple[str, Tree]]:
-    """The branches of one place, and everything below them, with their places."""
-    for name in ("allOf", "anyOf", "oneOf"):
-        for index, each in enumerate(schema.get(name) or ()):
-            yield from _below(f"{at}.{name}[{index}]", each)
+def own_branches(at: str, schema: Tree) -> Iterator[tuple[str, Tree]]:
+    """The branches of one place, with their places."""
     if isinstance(schema.get("not"), dict):
-        yield from _below(f"{at}.not", schema["not"])
+        yield f"{at}.not", schema["not"]
+    for name in ("allOf", "oneOf", "anyOf"):
+        for index, each in enumerate(schema.get(name) or ()):
+            yield f"{at}.{name}[{index}]", each
+
+
+def branches(at: str, schema: Tree) -> Iterator[tuple[str, Tree]]:
+    """The same, and everything below them."""
+    for place, each in own_branches(at, schema):
+        yield from _below(place, each)
 
 
 def _below(at: str, schema: Tree) -> Iterator[tuple[str, Tree]]:

@@ -39,8 +39,13 @@ def lists_and_maps(found: Found, at: str, schema: Tree) -> None:
         if items.get("nullable"):
             found.forbidden(f"{at}.items.nullable", f"cannot be nullable when {_LIST_TYPE} is {list_type}")
         (_map_items if list_type == "map" else _set_items)(found, at, schema, items)
-    elif list_type == "map" and not schema.get(_KEYS):
-        found.required(f"{at}.{_KEYS}", f"must not be empty if {_LIST_TYPE} is map")
+    elif list_type == "map":
+        if not schema.get(_KEYS):
+            found.required(f"{at}.{_KEYS}", f"must not be empty if {_LIST_TYPE} is map")
+        if items is None:
+            found.required(f"{at}.items", f"must have a schema if {_LIST_TYPE} is map")
+        else:
+            found.invalid(f"{at}.items", items, f"must only have a single schema if {_LIST_TYPE} is map")
 
 
 def _typed(found: Found, at: str, schema: Tree, wanted: str, because: str) -> None:

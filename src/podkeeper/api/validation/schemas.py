@@ -17,13 +17,42 @@ Tree = dict[str, Any]
 #: Levels of objects and lists, schemas in branches included, that are looked into.
 DEEPEST = 64
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
-_NOT_SUPPORTED = ("definitions", "dependencies", "patternProperties", "additionalItems", "$ref", "id")
+_NOT_SUPPORTED = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
 _KEEP = "x-kubernetes-preserve-unknown-fields"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
+_EMBEDDED = "x-kubernetes-embedded-resource"
+_OBJECT = ("metadata", "kind", "apiVersion")
+_NOTHING: tuple[Any, ...] = (None, False, "", [], {})
+#: What may be said at the root beside a status subresource, as upstream lists it.
+_AT_ROOT_LISTED = (
+    "Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength Pattern "
+    "MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs Example XPreserveUnknownFields "
+    "XValidations"
+)
+_AT_ROOT = frozenset(
+    {each[0].lower() + each[1:] for each in _AT_ROOT_LISTED.split() if each[:2] not in ("XP", "XV")}
+    | {_KEEP, "x-kubernetes-validations"}
+)
+_STATUS_ROOT = (
+    f"only [{_AT_ROOT_LISTED}] fields are allowed at the root of the schema if the status subresource is enabled"
+)
+_STATUS_TYPE = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+
+
+def root(found: Found, at: str, schema: Tree, has_status: bool) -> None:
+    """What may stand at the root of an object's schema. Where the status has a subresource of its own, its schema is
+    judged apart, and only what does not bind it to the rest may be said."""
+    if has_status:
+        if schema.get("type") not in (None, "", "object"):
+            found.invalid(f"{at}.type", schema["type"], _STATUS_TYPE)
+        elif any(value not in _NOTHING and name not in _AT_ROOT for name, value in schema.items()):
+            found.invalid(at, schema, _STATUS_ROOT)
+    if schema.get("nullable"):
+        found.forbidden(f"{at}.nullable", "nullable cannot be true at the root")
 
 
 def structural(found: Found, at: str, schema: Tree) -> None:
-    """The schema of a whole object, as a plain tree."""
+    """Whether the schema of a whole object, as a plain tree, gives everything a type."""
     if _is_deeper(schema, DEEPEST):
         found.forbidden(at, f"schemas of more than {DEEPEST} levels are not supported")
         return
@@ -31,8 +60,6 @@ def structural(found: Found, at: str, schema: Tree) -> None:
         found.required(f"{at}.type", "must not be empty at the root")
     elif schema["type"] != "object":
         found.invalid(f"{at}.type", schema["type"], "must be object at the root")
-    if schema.get("nullable"):
-        found.forbidden(f"{at}.nullable", "nullable cannot be true at the root")
     _members(found, at, schema)
 
 
@@ -48,48 +75,67 @@ def _part(found: Found, at: str, schema: Tree, of: str) -> None:
 
 
 def _members(found: Found, at: str, schema: Tree) -> None:
-    _said(found, at, schema)
+    if schema.get("pattern"):
+        _pattern(found, f"{at}.pattern", schema["pattern"])
     schemabranches.only_judges(found, at, schema)
     for place, branch in schemabranches.branches(at, schema):
         if branch.get("pattern"):
             _pattern(found, f"{place}.pattern", branch["pattern"])
+    if schema.get("additionalProperties") is False:
+        found.forbidden(f"{at}.additionalProperties", "additionalProperties cannot be set to false")
     for name, part in (schema.get("properties") or {}).items():
         _part(found, f"{at}.properties[{name}]", part, "object fields")
-    more = schema.get("additionalProperties")
-    if more is False:
-        found.forbidden(f"{at}.additionalProperties", "additionalProperties cannot be set to false")
-    elif more is not None and schema.get("properties"):
-        why = "additionalProperties and properties are mutual exclusive"
-        found.forbidden(f"{at}.additionalProperties", why)
-    if isinstance(more, dict):
+    if isinstance(more := schema.get("additionalProperties"), dict):
         _part(found, f"{at}.additionalProperties", more, "object fields")
-    items = schema.get("items")
-    if isinstance(items, dict):
+    if isinstance(items := schema.get("items"), dict):
         _part(found, f"{at}.items", items, "array items")
-    elif items is not None:
-        found.forbidden(f"{at}.items", "items must be a schema object and not an array")
-    elif schema.get("type") == "array":
+    elif items is None and schema.get("type") == "array":
         found.required(f"{at}.items", "must be specified")
 
 
-def _said(found: Found, at: str, schema: Tree) -> None:
-    """What stands at one place of a schema."""
-    for name in _NOT_SUPPORTED:
-        if schema.get(name):
-            found.forbidden(f"{at}.{name}", f"{name} is not supported")
-    if schema.get("uniqueItems"):
-        why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
-        found.forbidden(f"{at}.uniqueItems", why)
-    if schema.get("pattern"):
-        _pattern(found, f"{at}.pattern", schema["pattern"])
-    kind = schema.get("type")
-    if kind == "null":
-        found.forbidden(f"{at}.type", "type cannot be set to null, use nullable as an alternative")
-    elif kind and kind not in _TYPES:
-        found.unsupported(f"{at}.type", kind, _TYPES)
+def described(found: Found, at: str, schema: Tree, in_metadata: bool = False, whole: bool = True) -> None:
+    """Whether a schema, as a plain tree, says what a definition may say; ``whole``: it is an object's own.
+
+    ``in_metadata``: it is of what every object has.
+    """
+    if whole and _is_deeper(schema, DEEPEST):
+        return  # told already
+    _said(found, at, schema, in_metadata)
+    if isinstance(more := schema.get("additionalProperties"), dict):
+        described(found, f"{at}.additionalProperties", more, in_metadata, whole=False)
+    for name, part in (schema.get("properties") or {}).items():
+        of_object = (whole or schema.get(_EMBEDDED)) and name in _OBJECT
+        described(found, f"{at}.properties[{name}]", part, in_metadata or bool(of_object), whole=False)
+    for place, branch in schemabranches.own_branches(at, schema):
+        described(found, place, branch, in_metadata, whole=False)
+    if isinstance(items := schema.get("items"), dict):
+        described(found, f"{at}.items", items, in_metadata, whole=False)
     if schema.get(_KEEP) is False:
         found.invalid(f"{at}.{_KEEP}", False, "must be true or undefined")
     schemalists.lists_and_maps(found, at, schema)
+
+
+def _said(found: Found, at: str, schema: Tree, in_metadata: bool) -> None:
+    """What stands at one place of a schema."""
+    kind = schema.get("type")
+    if kind and kind not in _TYPES:
+        found.unsupported(f"{at}.type", kind, _TYPES)
+    for name in _NOT_SUPPORTED:
+        if schema.get(name):
+            found.forbidden(f"{at}.{name}", f"{name} is not supported")
+    if kind == "null":
+        found.forbidden(f"{at}.type", "type cannot be set to null, use nullable as an alternative")
+    if isinstance(schema.get("items"), list):
+        found.forbidden(f"{at}.items", "items must be a schema object and not an array")
+    if in_metadata and schema.get(_EMBEDDED):
+        found.forbidden(f"{at}.{_EMBEDDED}", "must not be used inside of resource meta")
+    if schema.get("uniqueItems"):
+        why = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        found.forbidden(f"{at}.uniqueItems", why)
+    more = schema.get("additionalProperties")
+    if schema.get("properties") and more not in (None, True):
+        why = "additionalProperties and properties are mutual exclusive"
+        found.forbidden(f"{at}.additionalProperties", why)
 
 
 def _pattern(found: Found, at: str, pattern: str) -> None:

@@ -5,6 +5,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/extend-resources/
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -128,3 +129,12 @@ def _review_versions(found: Found, at: str, versions: Sequence[str]) -> None:
         found.check(path, version, names.dns_1035_label)
     if not seen & set(_REVIEWS):
         found.invalid(at, versions, f"must include at least one of {', '.join(_REVIEWS)}")
+
+
+def has_certificates(bundle: str) -> bool:
+    """Whether a CA bundle, base64 as it is written, has a certificate in PEM."""
+    try:
+        content = base64.b64decode(bundle, validate=True)
+    except ValueError:
+        return False
+    return b"-----BEGIN CERTIFICATE-----" in content and b"-----END CERTIFICATE-----" in content

@@ -15,7 +15,7 @@ from typing import Any
 
 from podkeeper.api import timestamps
 from podkeeper.api.errors import ApiError
-from podkeeper.apiserver.customresources import naming
+from podkeeper.apiserver.customresources import approval, naming
 from podkeeper.apiserver.customresources.conversion import WebhookConverter
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.streaming.service_endpoints import EndpointResolver
@@ -93,7 +93,8 @@ class DefinitionKeeper:
                 tasks.create_task(self._clear(tree))
             return
         others = [each for other, each in self._definitions.items() if other != name and _group(other) == _group(name)]
-        status = naming.status_of(tree, naming.taken_by(others), timestamps.format_time(self._clock.time()))
+        now = timestamps.format_time(self._clock.time())
+        status = approval.with_condition(naming.status_of(tree, naming.taken_by(others), now), tree, now)
         if status != tree.get("status"):
             await self._write(name, {"status": status}, "status")
 

@@ -65,8 +65,50 @@ CASES: list[tuple[str, Any, str, str]] = [
     (
         "spec.versions.0.additionalPrinterColumns",
         [{"name": "Size", "type": "text", "jsonPath": ".spec.size"}],
-        "spec.versions[0].additionalPrinterColumns[0].type",
-        'Unsupported value: "text": supported values: "boolean", "date", "integer", "number", "string"',
+        "spec.additionalPrinterColumns[0].type",
+        'Invalid value: "text": must be one of boolean,date,integer,number,string',
+    ),
+    (
+        "spec.versions.0.additionalPrinterColumns",
+        [{"name": "Size", "type": "integer", "format": "int8", "jsonPath": ".spec.size"}],
+        "spec.additionalPrinterColumns[0].format",
+        'Invalid value: "int8": must be one of byte,date,date-time,double,float,int32,int64,password',
+    ),
+    (
+        "spec.versions.0.additionalPrinterColumns",
+        [{"name": "Size", "type": "integer", "jsonPath": "spec.size"}],
+        "spec.additionalPrinterColumns[0].JSONPath",
+        'Invalid value: "spec.size": must be a simple json path starting with .',
+    ),
+    (
+        "spec.versions.0.subresources",
+        {"scale": {"specReplicasPath": ".status.size", "statusReplicasPath": ".status.size"}},
+        "spec.subresources.scale.specReplicasPath",
+        'Invalid value: ".status.size": should be a json path under .spec',
+    ),
+    (
+        "spec.versions.0.deprecationWarning",
+        "old",
+        "spec.versions[0].deprecationWarning",
+        'Invalid value: "old": can only be set for deprecated versions',
+    ),
+    (
+        f"{AT}.properties.spec.properties.size.uniqueItems",
+        True,
+        f"{SPEC}.properties[size].uniqueItems",
+        "Forbidden: uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+    ),
+    (
+        f"{AT}.properties.spec.properties.size.anyOf",
+        [{"$ref": "x"}],
+        f"{SPEC}.properties[size].anyOf[0].$ref",
+        "Forbidden: $ref is not supported",
+    ),
+    (
+        f"{AT}.properties.metadata",
+        {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True},
+        "spec.validation.openAPIV3Schema.properties[metadata].x-kubernetes-embedded-resource",
+        "Forbidden: must not be used inside of resource meta",
     ),
     (
         f"{AT}.type",
@@ -112,9 +154,24 @@ CASES: list[tuple[str, Any, str, str]] = [
     ),
     (
         "spec.conversion",
-        {"strategy": "Webhook"},
+        {"strategy": "Webhook", "webhook": {"conversionReviewVersions": ["v1"]}},
         "spec.conversion.webhookClientConfig",
         "Required value: required when strategy is set to Webhook",
+    ),
+    (
+        "spec.conversion",
+        {"strategy": "None", "webhook": {"conversionReviewVersions": ["v1"]}},
+        "spec.conversion.conversionReviewVersions",
+        "Forbidden: should not be set when strategy is not set to Webhook",
+    ),
+    (
+        "spec.conversion",
+        {
+            "strategy": "Webhook",
+            "webhook": {"clientConfig": {"url": "https://a.b/c"}, "conversionReviewVersions": ["v1", "v1"]},
+        },
+        "spec.conversion.conversionReviewVersions[1]",
+        'Invalid value: "v1": duplicate version',
     ),
 ]
 
@@ -144,8 +201,45 @@ def test_schemas_that_differ_are_shown_in_their_versions(on_create: Judge) -> No
 
 def test_groups_of_the_project_need_an_approval(on_create: Judge) -> None:
     protected = DEFINITION | {"metadata": {"name": "widgets.apps.k8s.io"}}
+    at = "metadata.annotations[api-approved.kubernetes.io]"
     [(field, _)] = on_create(protected, "spec.group", "apps.k8s.io")
-    assert field == "metadata.annotations[api-approved.kubernetes.io]"
+    assert field == at
+    protected["metadata"] = protected["metadata"] | {"annotations": {"api-approved.kubernetes.io": "yes"}}
+    [(field, message)] = on_create(protected, "spec.group", "apps.k8s.io")
+    assert field == at
+    assert message.startswith('Invalid value: "yes": protected groups must have approval annotation')
+    for good in ("unapproved, trying", "https://example.com/1"):
+        protected["metadata"]["annotations"] = {"api-approved.kubernetes.io": good}
+        assert on_create(protected, "spec.group", "apps.k8s.io") == []
+
+
+def test_a_status_apart_binds_the_root(on_create: Judge) -> None:
+    versions = [DEFINITION["spec"]["versions"][0] | {"subresources": {"status": {}}}]
+    definition = DEFINITION | {"spec": DEFINITION["spec"] | {"versions": versions}}
+    assert on_create(definition) == []
+    assert on_create(definition, f"{AT}.description", "a door") == []
+    [(field, message)] = on_create(definition, f"{AT}.oneOf", [{"required": ["spec"]}])
+    assert field == "spec.validation.openAPIV3Schema"
+    assert message.endswith("fields are allowed at the root of the schema if the status subresource is enabled")
+
+
+def test_a_broken_type_is_told_twice(on_create: Judge) -> None:
+    told = on_create(DEFINITION, f"{AT}.properties.spec.properties.size.type", "null")
+    assert [message.partition(":")[0] for _, message in told] == ["Unsupported value", "Forbidden"]
+
+
+def test_a_bundle_holds_certificates_once_it_is_used(on_update: Judge) -> None:
+    client = {"url": "https://a.b/c", "caBundle": "AAAA"}
+    conversion = {
+        "strategy": "Webhook",
+        "webhook": {"clientConfig": client, "conversionReviewVersions": ["v1"]},
+    }
+    assert on_update(DEFINITION, "spec.conversion", conversion) == []
+    served = DEFINITION | {
+        "status": {"conditions": [{"type": "Established", "status": "True"}], "storedVersions": ["v1"]}
+    }
+    [(field, _)] = on_update(served, "spec.conversion", conversion)
+    assert field == "spec.conversion.webhookClientConfig.caBundle"
 
 
 def test_a_served_kind_stays(on_update: Judge) -> None:
@@ -155,7 +249,7 @@ def test_a_served_kind_stays(on_update: Judge) -> None:
     assert on_update(served, "spec.scope", "Cluster") == [
         ("spec.scope", 'Invalid value: "Cluster": field is immutable')
     ]
-    gone, not_stored = on_update(served, "spec.versions.0.name", "v2")
+    not_stored, gone = on_update(served, "spec.versions.0.name", "v2")
     assert gone[0] == "status.storedVersions[0]"
     assert gone[1].startswith('Invalid value: "v1": missing from spec.versions; v1 was previously a storage version')
     assert not_stored == ("status.storedVersions", 'Invalid value: ["v1"]: must have the storage version v2')
