@@ -217,6 +217,12 @@ def test_questions_about_the_cluster(kubectl: Kubectl, cluster: Cluster) -> None
     assert kubectl("get", "pods", "-A", "--sort-by=.metadata.creationTimestamp") is not None
     assert "Metrics API not available" in _refused(kubectl, "top", "nodes")
     assert "apps/v1" in kubectl("api-versions").split()
+    components = kubectl("get", "componentstatuses", "--no-headers").splitlines()
+    assert [line.split()[:3] for line in components] == [
+        ["controller-manager", "Healthy", "ok"],
+        ["scheduler", "Healthy", "ok"],
+        ["etcd-0", "Healthy", "ok"],
+    ]
 
 
 def _refused(kubectl: Kubectl, *words: str) -> str:

@@ -36,7 +36,7 @@ from podkeeper.apiserver.fairness.admission import FairAdmission
 from podkeeper.apiserver.fairness.keeper import FairnessKeeper
 from podkeeper.apiserver.handlers import paths
 from podkeeper.apiserver.handlers.bindings import PodWrites
-from podkeeper.apiserver.handlers.componentstatuses import ComponentStatuses
+from podkeeper.apiserver.handlers.componentstatuses import PROCESSES, ComponentStatuses
 from podkeeper.apiserver.handlers.discovery import DiscoveryHandlers
 from podkeeper.apiserver.handlers.dispatch import Dispatcher, SpecialKey
 from podkeeper.apiserver.handlers.openapi import OpenApiHandlers
@@ -194,7 +194,7 @@ class ApiServer:
         return {
             **reviews.handlers(),
             **PodWrites(self._registry).handlers(),
-            **ComponentStatuses({"etcd-0": self._registry.check_store}, self._renderer).handlers(),
+            **ComponentStatuses({**PROCESSES, "etcd-0": self._registry.check_store}, self._renderer).handlers(),
             **judged(PodStreams(kubelets, self._live, self._authorizer).handlers(), self._admission, self._registry),
             **judged(Proxies(kubelets, self._live).handlers(), self._admission, self._registry),
             ("", "serviceaccounts", "token"): tokens.handle,

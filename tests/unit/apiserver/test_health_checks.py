@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from podkeeper.apiserver.handlers.componentstatuses import probe
 from podkeeper.storage.store import StoreError
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -35,6 +36,16 @@ async def test_a_store_that_fails_is_told(api: Any, monkeypatch: pytest.MonkeyPa
     assert b'warn: some health checks cannot be excluded: no matches for "nonsense"' in without.body
     statuses = (await api("GET", "/api/v1/componentstatuses/etcd-0")).tree
     assert statuses["conditions"] == [{"type": "Healthy", "status": "False", "message": "the disk is gone"}]
+
+
+async def test_processes_are_asked_at_their_ports(api: Any, unused_tcp_port: int) -> None:
+    assert await probe(api.server.server.port) == ""  # any server with a /healthz
+    refused = await probe(unused_tcp_port)
+    port = f"127.0.0.1:{unused_tcp_port}"
+    assert refused == f'Get "https://{port}/healthz": dial tcp {port}: connect: connection refused'
+    listed = (await api("GET", "/api/v1/componentstatuses")).tree["items"]
+    assert [each["metadata"]["name"] for each in listed] == ["controller-manager", "scheduler", "etcd-0"]
+    assert listed[2]["conditions"] == [{"type": "Healthy", "status": "True", "message": "ok"}]
 
 
 async def test_one_check_is_asked_alone(api: Any) -> None:

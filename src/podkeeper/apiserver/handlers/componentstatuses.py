@@ -1,8 +1,14 @@
-"""componentstatuses (deprecated since 1.19, still listed): the health of the store, as of the server that is asked."""
+"""componentstatuses (deprecated since 1.19, still listed): the health of the store, the controllers and the scheduler.
+
+As upstream, the server that is asked looks for the latter at their usual ports of its own machine.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -15,6 +21,10 @@ from podkeeper.apiserver.handlers.dispatch import SpecialKey
 from podkeeper.apiserver.handlers.rendering import Renderer
 from podkeeper.apiserver.health import Check
 from podkeeper.foundation.http import Answer
+from podkeeper.foundation.http.client import Exchange, ExchangeFailed, request_message
+
+_LOOPBACK = "127.0.0.1"
+_SECONDS = 20.0
 
 
 class _Component(Struct, frozen=True):
@@ -31,6 +41,31 @@ class _Component(Struct, frozen=True):
             "metadata": {"name": self.name},
             "conditions": [condition],
         }
+
+
+async def probe(port: int) -> str:
+    """What is wrong with the component at a port: nothing when it says that it is healthy."""
+    where = f'Get "https://{_LOOPBACK}:{port}/healthz": '
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # as upstream: nothing secret is said
+    request = request_message("GET", "/healthz", [(b"host", f"{_LOOPBACK}:{port}".encode()), (b"connection", b"close")])
+    try:
+        async with asyncio.timeout(_SECONDS):
+            exchange = await Exchange.send((_LOOPBACK, port), context, request)
+            body = b"".join([piece async for piece in exchange.pieces()])
+            exchange.close()
+    except ExchangeFailed as error:
+        return f"{where}{error}"
+    except TimeoutError:
+        return f"{where}context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+    return "" if 200 <= exchange.status < 400 else body.decode(errors="replace")
+
+
+#: The components that are processes of their own.
+PROCESSES: Mapping[str, Check] = {
+    "controller-manager": partial(probe, 10257),
+    "scheduler": partial(probe, 10259),
+}
 
 
 class ComponentStatuses:
@@ -51,7 +86,8 @@ class ComponentStatuses:
         """One component, or all."""
         name, rendering = call.info.name, call.rendering()
         asked = [each for each in self._checks if call.info.verb == "list" or each == name]
-        chosen = [_Component(each, await self._checks[each]()) for each in asked]
+        wrong = await asyncio.gather(*(self._checks[each]() for each in asked))
+        chosen = [_Component(name, why) for name, why in zip(asked, wrong, strict=True)]
         if not chosen:
             raise not_found("componentstatuses", "", name)
         if rendering.transform == "Table":
