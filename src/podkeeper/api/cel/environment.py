@@ -21,7 +21,7 @@ from podkeeper.api.cel.library import Library, Version, functions_of, opaque_typ
 from podkeeper.api.cel.parser import parse
 from podkeeper.api.cel.ranges import Range
 from podkeeper.api.cel.source import CelError, Issue
-from podkeeper.api.cel.types import BOOL, Type
+from podkeeper.api.cel.types import BOOL, NULL, Type
 from podkeeper.api.cel.values import NoSuchOverload, Value
 from podkeeper.api.cel.views import adapt
 
@@ -33,7 +33,7 @@ class WrongType(CelError):
 
     def __init__(self, text: str, expected: tuple[Type, ...], actual: Type) -> None:
         self.actual = actual
-        names = [str(each) for each in expected]
+        names = ["null_type" if each == NULL else str(each) for each in expected]  # here alone it is called so
         wanted = names[0] if len(names) == 1 else f"one of [{' '.join(names)}]"
         super().__init__(text, [Issue(0, f"must evaluate to {wanted}")])
 
@@ -63,7 +63,9 @@ class Environment:
         self._optimize = optimize
 
     def compile(self, text: str, expected: Type | tuple[Type, ...] | None = BOOL) -> Program:
-        """A program of a text, of one of the expected types (None: of any). Raises CelError."""
+        """A program of a text, of one of the expected types (None: of any). Raises CelError.
+
+        As Kubernetes compiles, an expression whose type only its values tell has none of the expected ones."""
         root = parse(text)
         checked = check(text, root, self._scope)
         issues = validators.issues(checked)
@@ -71,7 +73,7 @@ class Environment:
             raise CelError(text, issues)
         wanted = (expected,) if isinstance(expected, Type) else expected
         actual = checked.type_of(checked.actual(root))
-        if wanted is not None and actual.form != "dyn" and actual not in wanted:
+        if wanted is not None and actual not in wanted:
             raise WrongType(text, wanted, actual)
         return Program(checked, self.variables, self._optimize)
 

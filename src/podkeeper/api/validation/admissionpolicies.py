@@ -1,6 +1,5 @@
 """ValidatingAdmissionPolicy, MutatingAdmissionPolicy and their bindings.
 
-Expressions are asked to be there and are not compiled.
 Source: https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
 """
 
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from podkeeper.api import names
 from podkeeper.api.validation import matching
+from podkeeper.api.validation.expressions import Expressions
 from podkeeper.api.validation.fields import Found, indexed
 from podkeeper.api.validation.selectors import label_selector
 
@@ -37,49 +37,57 @@ _TWICE = (
 
 
 def validating(found: Found, obj: registration.ValidatingAdmissionPolicy) -> None:
-    """A new or changed ValidatingAdmissionPolicy."""
-    spec = obj.spec
-    _policy(found, spec)
-    if not spec.validations and not spec.audit_annotations:
-        found.required("spec.validations", _NOTHING_TO_DO)
-        found.required("spec.auditAnnotations", _NOTHING_TO_DO)
-        return
-    for path, each in indexed("spec.validations", spec.validations):
-        _validation(found, path, each)
-    if len(spec.audit_annotations) > _MAX_ANNOTATIONS:
-        why = f"must not have more than {_MAX_ANNOTATIONS} auditAnnotations"
-        found.invalid("spec.auditAnnotations", spec.audit_annotations, why)
-    seen = set()
-    for path, annotation in indexed("spec.auditAnnotations", spec.audit_annotations):
-        _annotation(found, path, obj.metadata.name, annotation)
-        if annotation.key in seen:
-            found.duplicate(f"{path}.key", annotation.key)
-        seen.add(annotation.key)
+    """A new ValidatingAdmissionPolicy."""
+    _validating(found, obj, True)
 
 
 def validating_update(
     found: Found, new: registration.ValidatingAdmissionPolicy, old: registration.ValidatingAdmissionPolicy
 ) -> None:
-    """Everything may change."""
-    validating(found, new)
+    """Everything may change; conditions that do not change are not looked at again."""
+    _validating(found, new, _conditions(new) != _conditions(old))
+
+
+def _validating(found: Found, obj: registration.ValidatingAdmissionPolicy, conditions: bool) -> None:
+    spec = obj.spec
+    expressions = _policy(found, spec, conditions)
+    if not spec.validations and not spec.audit_annotations:
+        found.required("spec.validations", _NOTHING_TO_DO)
+        found.required("spec.auditAnnotations", _NOTHING_TO_DO)
+        return
+    for path, each in indexed("spec.validations", spec.validations):
+        _validation(found, path, each, expressions)
+    if len(spec.audit_annotations) > _MAX_ANNOTATIONS:
+        why = f"must not have more than {_MAX_ANNOTATIONS} auditAnnotations"
+        found.invalid("spec.auditAnnotations", spec.audit_annotations, why)
+    seen = set()
+    for path, annotation in indexed("spec.auditAnnotations", spec.audit_annotations):
+        _annotation(found, path, obj.metadata.name, annotation, expressions)
+        if annotation.key in seen:
+            found.duplicate(f"{path}.key", annotation.key)
+        seen.add(annotation.key)
 
 
 def mutating(found: Found, obj: registration.MutatingAdmissionPolicy) -> None:
-    """A new or changed MutatingAdmissionPolicy."""
-    spec = obj.spec
-    _policy(found, spec)
-    found.one_of("spec.reinvocationPolicy", spec.reinvocation_policy, ("Never", "IfNeeded"))
-    if not spec.mutations:
-        found.required("spec.mutations", "mutations must contain at least one item")
-    for path, mutation in indexed("spec.mutations", spec.mutations):
-        _mutation(found, path, mutation)
+    """A new MutatingAdmissionPolicy."""
+    _mutating(found, obj, True)
 
 
 def mutating_update(
     found: Found, new: registration.MutatingAdmissionPolicy, old: registration.MutatingAdmissionPolicy
 ) -> None:
-    """Everything may change."""
-    mutating(found, new)
+    """Everything may change; conditions that do not change are not looked at again."""
+    _mutating(found, new, _conditions(new) != _conditions(old))
+
+
+def _mutating(found: Found, obj: registration.MutatingAdmissionPolicy, conditions: bool) -> None:
+    spec = obj.spec
+    expressions = _policy(found, spec, conditions)
+    found.one_of("spec.reinvocationPolicy", spec.reinvocation_policy, ("Never", "IfNeeded"))
+    if not spec.mutations:
+        found.required("spec.mutations", "mutations must contain at least one item")
+    for path, mutation in indexed("spec.mutations", spec.mutations):
+        _mutation(found, path, mutation, expressions)
 
 
 def validating_binding(found: Found, obj: registration.ValidatingAdmissionPolicyBinding) -> None:
@@ -122,7 +130,13 @@ def mutating_binding_update(found: Found, new: Any, old: Any) -> None:
     mutating_binding(found, new)
 
 
-def _policy(found: Found, spec: Any) -> None:
+def _conditions(policy: Any) -> Any:
+    """Conditions, and what decides what they may name."""
+    return policy.spec.match_conditions, policy.spec.param_kind is None
+
+
+def _policy(found: Found, spec: Any, conditions: bool) -> Expressions:
+    """What both sorts share; what knows of its variables."""
     found.one_of("spec.failurePolicy", spec.failure_policy, matching.FAILURE_POLICIES)
     if spec.param_kind is not None:
         _parameter_kind(found, "spec.paramKind", spec.param_kind)
@@ -132,7 +146,9 @@ def _policy(found: Found, spec: Any) -> None:
         matching.match_resources(found, "spec.matchConstraints", spec.match_constraints)
         if not spec.match_constraints.resource_rules:
             found.required("spec.matchConstraints.resourceRules")
-    matching.conditions(found, "spec.matchConditions", spec.match_conditions)
+    expressions = Expressions(found, spec.param_kind is not None)
+    if conditions:
+        matching.conditions(found, "spec.matchConditions", spec.match_conditions, expressions)
     for path, variable in indexed("spec.variables", spec.variables):
         if not variable.name.strip():
             found.required(f"{path}.name", "name is not specified")
@@ -140,6 +156,9 @@ def _policy(found: Found, spec: Any) -> None:
             found.invalid(f"{path}.name", variable.name, "name is not a valid CEL identifier")
         if not variable.expression.strip():
             found.required(f"{path}.expression", "expression is not specified")
+        else:
+            expressions.variable(f"{path}.expression", variable.name, variable.expression)
+    return expressions
 
 
 def _parameter_kind(found: Found, at: str, kind: registration.ParamKind) -> None:
@@ -163,11 +182,15 @@ def _parameter_kind(found: Found, at: str, kind: registration.ParamKind) -> None
         found.invalid(f"{at}.kind", kind.kind, why)
 
 
-def _validation(found: Found, at: str, each: registration.Validation) -> None:
+def _validation(found: Found, at: str, each: registration.Validation, expressions: Expressions) -> None:
     if not each.expression.strip():
         found.required(f"{at}.expression", "expression is not specified")
+    else:
+        expressions.validation(f"{at}.expression", each.expression)
     if each.message_expression and not each.message_expression.strip():
         found.invalid(f"{at}.messageExpression", each.message_expression, "must be non-empty if specified")
+    elif each.message_expression:
+        expressions.message(f"{at}.messageExpression", each.message_expression)
     message = each.message.strip()
     if each.message and not message:
         found.invalid(f"{at}.message", each.message, "message must be non-empty if specified")
@@ -177,16 +200,20 @@ def _validation(found: Found, at: str, each: registration.Validation) -> None:
         found.unsupported(f"{at}.reason", each.reason, _REASONS)
 
 
-def _annotation(found: Found, at: str, policy: str, annotation: registration.AuditAnnotation) -> None:
+def _annotation(
+    found: Found, at: str, policy: str, annotation: registration.AuditAnnotation, expressions: Expressions
+) -> None:
     found.check(f"{at}.key", f"{policy}/{annotation.key}", names.qualified_name)
     expression = annotation.value_expression.strip()
     if not expression:
         found.required(f"{at}.valueExpression", "valueExpression is not specified")
     elif len(expression) > _MAX_VALUE_EXPRESSION:
         found.required(f"{at}.valueExpression", f"must not exceed {_MAX_VALUE_EXPRESSION} bytes in length")
+    else:
+        expressions.annotation(f"{at}.valueExpression", annotation.value_expression)
 
 
-def _mutation(found: Found, at: str, mutation: registration.Mutation) -> None:
+def _mutation(found: Found, at: str, mutation: registration.Mutation, expressions: Expressions) -> None:
     """The patch that its type names, and no other."""
     kinds = tuple(kind for kind, _ in _PATCHES)
     if mutation.patch_type not in kinds:
@@ -202,6 +229,8 @@ def _mutation(found: Found, at: str, mutation: registration.Mutation) -> None:
             found.required(f"{at}.{name}", f"must be specified when patchType is {kind}")
         elif not patch.expression.strip():
             found.required(f"{at}.{name}.expression", "expression is not specified")
+        else:
+            expressions.mutation(f"{at}.{name}.expression", patch.expression, kind == "JSONPatch")
 
 
 def _parameters(found: Found, at: str, reference: registration.ParamRef) -> None:

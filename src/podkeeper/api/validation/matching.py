@@ -1,6 +1,5 @@
 """Which requests a webhook or an admission policy is asked about: rules, selectors, conditions.
 
-Conditions are CEL expressions, which are stored and not compiled here.
 Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 """
 
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from podkeeper.api import names
+from podkeeper.api.validation.expressions import Expressions
 from podkeeper.api.validation.fields import Found, indexed
 from podkeeper.api.validation.selectors import label_selector
 
@@ -44,7 +44,7 @@ def match_resources(found: Found, at: str, match: registration.MatchResources) -
             _rule(found, path, rule)
 
 
-def conditions(found: Found, at: str, listed: Sequence[registration.MatchCondition]) -> None:
+def conditions(found: Found, at: str, listed: Sequence[registration.MatchCondition], expressions: Expressions) -> None:
     """Named expressions that must all hold."""
     if len(listed) > _MAX_CONDITIONS:
         found.too_many(at, len(listed), _MAX_CONDITIONS)
@@ -52,6 +52,8 @@ def conditions(found: Found, at: str, listed: Sequence[registration.MatchConditi
     for path, condition in indexed(at, listed):
         if not condition.expression.strip():
             found.required(f"{path}.expression")
+        else:
+            expressions.condition(f"{path}.expression", condition.expression)
         if not condition.name:
             found.required(f"{path}.name")
             continue

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from podkeeper.api import names
 from podkeeper.api.validation import matching
+from podkeeper.api.validation.expressions import Expressions
 from podkeeper.api.validation.fields import Found, indexed
 from podkeeper.api.validation.selectors import label_selector
 
@@ -21,11 +22,13 @@ _MAX_TIMEOUT = 30
 _NEED_SEGMENTS = "should be a domain with at least three segments separated by dots"
 
 
-def webhooks(found: Found, obj: Any) -> None:
-    """A new or changed configuration of mutating or validating webhooks."""
+def webhooks(found: Found, obj: Any, conditions: bool = True) -> None:
+    """A new or changed configuration of mutating or validating webhooks, with a look at its conditions or without."""
     seen = set()
     for path, hook in indexed("webhooks", obj.webhooks):
         _webhook(found, path, hook)
+        if conditions:
+            matching.conditions(found, f"{path}.matchConditions", hook.match_conditions, Expressions(found))
         _review_versions(found, f"{path}.admissionReviewVersions", hook.admission_review_versions)
         if hook.name and hook.name in seen:
             found.duplicate(f"{path}.name", hook.name)
@@ -33,8 +36,8 @@ def webhooks(found: Found, obj: Any) -> None:
 
 
 def webhooks_update(found: Found, new: Any, old: Any) -> None:
-    """Everything may change."""
-    webhooks(found, new)
+    """Everything may change; conditions that do not change are not looked at again."""
+    webhooks(found, new, _conditions(new) != _conditions(old))
 
 
 def service_url(found: Found, at: str, url: str) -> None:
@@ -103,7 +106,10 @@ def _webhook(found: Found, at: str, hook: Any) -> None:
         service_url(found, f"{at}.clientConfig.url", config.url)
     else:
         service_reference(found, f"{at}.clientConfig.service", config.service)
-    matching.conditions(found, f"{at}.matchConditions", hook.match_conditions)
+
+
+def _conditions(obj: Any) -> list[Any]:
+    return [hook.match_conditions for hook in obj.webhooks]
 
 
 def _name(found: Found, at: str, name: str) -> None:

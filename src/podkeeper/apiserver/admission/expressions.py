@@ -1,6 +1,4 @@
-"""Expressions of webhooks and admission policies: which variables they have, and what these are for a write.
-
-    object, oldObject, request, namespaceObject, params, variables, authorizer, authorizer.requestResource
+"""Expressions of webhooks and admission policies: what their variables are for a write.
 
 Programs are compiled when first needed and kept by their text. Source: Kubernetes reference, Dynamic Admission
 Control, "matchConditions", and Validating Admission Policy, "Validation Expression".
@@ -9,7 +7,6 @@ Control, "matchConditions", and Validating Admission Policy, "Validation Express
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from msgspec import Struct
@@ -24,18 +21,18 @@ from podkeeper.api.cel import (
     Program,
     types,
 )
-from podkeeper.api.cel.declarations import STRING, of_builtin, of_type
-from podkeeper.api.cel.libraries import LIBRARIES
-from podkeeper.api.cel.libraries.authz import AUTHORIZER, RESOURCE_CHECK, Authorizer, Question, ResourceCheck
+from podkeeper.api.cel.admission import Variables, composed, environment_of
+from podkeeper.api.cel.declarations import of_type
+from podkeeper.api.cel.libraries.authz import Authorizer, Question, ResourceCheck
 from podkeeper.api.cel.types import Type
 from podkeeper.api.cel.values import MISSING, MapValue, Value
 from podkeeper.apiserver.admission.rights import Rights
 from podkeeper.apiserver.admission.versioned import VersionedWrite
 from podkeeper.apiserver.webhooks import reviews
 
-Tree = Mapping[str, Any]
+__all__ = ["Variables", "environment_of"]
 
-_DYN = of_type(types.DYN)
+Tree = Mapping[str, Any]
 
 
 class ExpressionFailed(Exception):
@@ -44,61 +41,6 @@ class ExpressionFailed(Exception):
     def __init__(self, text: str, kind: str = "invalid_error") -> None:
         super().__init__(text)
         self.kind = kind
-
-
-def _object(name: str, /, **fields: Declaration) -> Declaration:
-    return Declaration(types.object_of(name), 2, fields=fields, wire={each: each for each in fields})
-
-
-@cache
-def _request() -> Declaration:
-    kind = _object("kubernetes.GroupVersionKind", group=STRING, version=STRING, kind=STRING)
-    resource = _object("kubernetes.GroupVersionResource", group=STRING, version=STRING, resource=STRING)
-    texts = Declaration(types.list_of(types.STRING), 2, 1024, items=STRING)
-    extra = Declaration(types.map_of(types.STRING, texts.type), 2, 1024, items=texts, keys=STRING)
-    user = _object("kubernetes.UserInfo", username=STRING, uid=STRING, groups=texts, extra=extra)
-    return _object(
-        "kubernetes.AdmissionRequest",
-        kind=kind,
-        resource=resource,
-        subResource=STRING,
-        requestKind=kind,
-        requestResource=resource,
-        requestSubResource=STRING,
-        name=STRING,
-        namespace=STRING,
-        operation=STRING,
-        userInfo=user,
-        dryRun=Declaration(types.BOOL),
-        options=_DYN,
-    )
-
-
-class Variables(Struct, frozen=True):
-    """What expressions of one owner may name. ``object_type`` and ``params_type`` are for checking types only."""
-
-    has_params: bool = False
-    has_namespace: bool = True
-    composed: Declaration | None = None
-    object_type: Declaration = _DYN
-    params_type: Declaration = _DYN
-
-    def declared(self) -> dict[str, Type | Declaration]:
-        """Names and types."""
-        found: dict[str, Type | Declaration] = {
-            "object": self.object_type,
-            "oldObject": self.object_type,
-            "request": _request(),
-            "authorizer": AUTHORIZER,
-            "authorizer.requestResource": RESOURCE_CHECK,
-        }
-        if self.has_params:
-            found["params"] = self.params_type
-        if self.has_namespace:
-            found["namespaceObject"] = of_builtin("core/v1.Namespace")
-        if self.composed is not None:
-            found["variables"] = self.composed
-        return found
 
 
 class Compiled(Struct, frozen=True):
@@ -126,13 +68,6 @@ def compile_text(text: str, environment: Environment, expected: Type | tuple[Typ
         return Compiled(text, environment.compile(text, expected))
     except CelError as error:
         return Compiled(text, error=f"compilation failed: {error}")
-
-
-def environment_of(variables: Variables, libraries: Sequence[Any] = LIBRARIES, structs: Any = None) -> Environment:
-    """Where the expressions of an owner are compiled."""
-    if structs is None:
-        return Environment(variables.declared(), libraries)
-    return Environment(variables.declared(), libraries, structs=structs)
 
 
 class Composed(MapValue):
@@ -169,15 +104,10 @@ def compose(
     programs: dict[str, Compiled] = {}
     fields: dict[str, Declaration] = {}
     for name, text in texts:
-        environment = variables(_composed(dict(fields)))
+        environment = variables(composed(dict(fields)))
         programs[name] = compiled = compile_text(text, environment, None)
         fields[name] = of_type(compiled.program.result_type if compiled.program else types.DYN)
-    return programs, _composed(fields)
-
-
-def _composed(fields: dict[str, Declaration]) -> Declaration:
-    wire = {name: name for name in fields}
-    return Declaration(types.object_of("kubernetes.variables"), 2, fields=fields, wire=wire, is_value=True)
+    return programs, composed(fields)
 
 
 def activation(write: VersionedWrite, rights: Rights, namespace: Tree | None = None) -> dict[str, Any]:

@@ -102,8 +102,11 @@ def test_an_expression_of_another_type_is_refused_by_name() -> None:
         ENVIRONMENT.compile("true", (types.STRING, types.INT))
 
 
-def test_an_expression_of_any_type_may_turn_out_to_be_right() -> None:
-    assert ENVIRONMENT.compile("d.x").evaluate({"d": {"x": True}}) is True
+def test_an_expression_whose_type_only_values_tell_is_of_none_of_the_expected_types() -> None:
+    with pytest.raises(WrongType, match="must evaluate to bool"):
+        ENVIRONMENT.compile("d.x")
+    assert ENVIRONMENT.compile("d.x", None).evaluate({"d": {"x": True}}) is True
+    assert ENVIRONMENT.compile("d.x == true").evaluate({"d": {"x": True}}) is True
 
 
 def test_names_that_are_no_names_are_escaped() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -58,7 +59,9 @@ BASES = {
             "spec": {
                 "matchConstraints": {"resourceRules": [RULE]},
                 "reinvocationPolicy": "Never",
-                "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}],
+                "mutations": [
+                    {"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: 'remove', path: '/a'}]"}}
+                ],
             }
         },
     ),
@@ -102,6 +105,68 @@ CASES: list[tuple[str, str, Any, str, str]] = [
         "short",
         f"{HOOK_AT}.name",
         'Invalid value: "short": should be a domain with at least three segments separated by dots',
+    ),
+    (
+        "webhooks",
+        "webhooks.0.matchConditions.0.expression",
+        " object.spec ",
+        f"{HOOK_AT}.matchConditions[0].expression",
+        'Invalid value: "object.spec": must evaluate to bool but got dyn',
+    ),
+    (
+        "webhooks",
+        "webhooks.0.matchConditions.0.expression",
+        "params.x == 1",
+        f"{HOOK_AT}.matchConditions[0].expression",
+        'Invalid value: "params.x == 1": compilation failed: ERROR: <input>:1:1: undeclared reference to '
+        "'params' (in container '')\n | params.x == 1\n | ^",
+    ),
+    (
+        "policy",
+        "spec.validations.0.expression",
+        "variables.a > 0 && params.x == 1 && variables.b",
+        "spec.validations[0].expression",
+        'Invalid value: "variables.a > 0 && params.x == 1 && variables.b": compilation failed: ERROR: <input>:1:46: '
+        "undefined field 'b'\n | variables.a > 0 && params.x == 1 && variables.b\n | " + "." * 45 + "^",
+    ),
+    (
+        "policy",
+        "spec.validations.0.messageExpression",
+        "1",
+        "spec.validations[0].messageExpression",
+        'Invalid value: "1": must evaluate to string but got int',
+    ),
+    (
+        "policy",
+        "spec.validations.0.messageExpression",
+        "string(authorizer.path('/').check('get').allowed())",
+        "spec.validations[0].messageExpression",
+        "Invalid value: \"string(authorizer.path('/').check('get').allowed())\": compilation failed: "
+        "ERROR: <input>:1:8: undeclared reference to 'authorizer' (in container '')\n"
+        " | string(authorizer.path('/').check('get').allowed())\n | .......^",
+    ),
+    (
+        "policy",
+        "spec.variables.0.expression",
+        "1 +",
+        "spec.variables[0].expression",
+        "Invalid value: \"1 +\": compilation failed: ERROR: <input>:1:4: Syntax error: mismatched input '<EOF>' "
+        "expecting {'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, "
+        "BYTES, IDENTIFIER}\n | 1 +\n | ...^",
+    ),
+    (
+        "policy",
+        "spec.auditAnnotations.0.valueExpression",
+        "1",
+        "spec.auditAnnotations[0].valueExpression",
+        'Invalid value: "1": must evaluate to one of [string null_type] but got int',
+    ),
+    (
+        "mutation",
+        "spec.mutations.0.jsonPatch.expression",
+        "[]",
+        "spec.mutations[0].jsonPatch.expression",
+        'Invalid value: "[]": must evaluate to list(JSONPatch) but got list(dyn)',
     ),
     (
         "webhooks",
@@ -444,3 +509,11 @@ def test_a_certificate_is_a_certificate(on_update: Judge) -> None:
             'Invalid value: "<certificate data>": only CERTIFICATE PEM blocks are allowed, found "EC PRIVATE KEY"',
         )
     ]
+
+
+def test_conditions_that_do_not_change_are_not_looked_at_again(on_update: Judge) -> None:
+    old = copy.deepcopy(BASES["webhooks"])
+    old["webhooks"][0]["matchConditions"][0]["expression"] = "..."
+    assert on_update(old, "webhooks.0.timeoutSeconds", 5) == []
+    at = f"{HOOK_AT}.matchConditions[0].expression"
+    assert [field for field, _ in on_update(old, "webhooks.0.matchConditions.0.name", "two")] == [at]

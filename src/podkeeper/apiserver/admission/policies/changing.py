@@ -14,9 +14,7 @@ from podkeeper.api import schema
 from podkeeper.api.apply import nodes
 from podkeeper.api.apply.merging import merge
 from podkeeper.api.apply.nodes import ANY, Node
-from podkeeper.api.cel import types
-from podkeeper.api.cel.checker import StructType
-from podkeeper.api.cel.libraries import LIBRARIES, MUTATION_LIBRARIES
+from podkeeper.api.cel.admission import JSON_PATCH, OBJECT, patching_environment_of
 from podkeeper.api.cel.values import MAPS, MISSING, find
 from podkeeper.api.cel.views import tree_of
 from podkeeper.api.errors import ApiError
@@ -26,18 +24,6 @@ from podkeeper.apiserver.admission.expressions import Compiled, Conditions, Vari
 from podkeeper.apiserver.admission.policies.definitions import Tree
 from podkeeper.apiserver.admission.versioned import VersionedWrite
 from podkeeper.apiserver.live import LiveObjects
-
-_OBJECT, _PATCH = types.object_of("Object"), types.object_of("JSONPatch")
-_STEP = StructType(_PATCH, {"op": types.STRING, "path": types.STRING, "from": types.STRING, "value": types.DYN})
-
-
-def structs(name: str) -> StructType | None:
-    """What expressions may build: ``Object``, parts of it by their paths (``Object.spec``), and ``JSONPatch``."""
-    if name == "JSONPatch":
-        return _STEP
-    if name == "Object" or name.startswith("Object."):
-        return StructType(types.object_of(name))
-    return None
 
 
 class MutationFailed(Exception):
@@ -56,18 +42,17 @@ class Program(Struct, frozen=True):
 def compile_policy(spec: Tree) -> Program:
     """The program of a MutatingAdmissionPolicy's spec."""
     has_params = bool(spec.get("paramKind"))
-    libraries = (*LIBRARIES, *MUTATION_LIBRARIES)
     texts = [(each["name"], each["expression"]) for each in spec.get("variables") or ()]
     variables, composed = expressions.compose(
-        texts, lambda known: expressions.environment_of(Variables(has_params, composed=known), libraries, structs)
+        texts, lambda known: patching_environment_of(Variables(has_params, composed=known))
     )
-    environment = expressions.environment_of(Variables(has_params, composed=composed), libraries, structs)
+    environment = patching_environment_of(Variables(has_params, composed=composed))
     conditions = [(each["name"], each["expression"]) for each in spec.get("matchConditions") or ()]
 
     def mutation(tree: Tree) -> tuple[Compiled, bool]:
         patches = tree.get("patchType") == "JSONPatch"
         text = (tree.get("jsonPatch" if patches else "applyConfiguration") or {}).get("expression") or ""
-        wanted = types.list_of(_PATCH) if patches else _OBJECT
+        wanted = JSON_PATCH if patches else OBJECT
         return expressions.compile_text(text, environment, wanted), patches
 
     return Program(
