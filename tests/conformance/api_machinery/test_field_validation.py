@@ -69,6 +69,15 @@ async def created(api: RawClient, namespace: str, body: str) -> Reply:
     return await api("POST", path, body.encode())
 
 
+async def test_unknown_and_duplicate_fields_of_a_typed_object(api: RawClient, namespace: Any) -> None:
+    wrong = DEPLOYMENT % ("", '"unknownField": "foo", "replicas": 2, "replicas": 3,')
+    refused = await created(api, await namespace(), wrong)
+    assert refused.status == 400
+    assert (
+        'strict decoding error: unknown field "spec.unknownField", duplicate field "spec.replicas"' in refused.message
+    )
+
+
 async def test_unknown_metadata_of_a_typed_object(api: RawClient, namespace: Any) -> None:
     refused = await created(api, await namespace(), DEPLOYMENT % ('"unknownMeta": "foo",', ""))
     assert 'strict decoding error: unknown field "metadata.unknownMeta"' in refused.message
