@@ -43,7 +43,12 @@ class ApiServerConfig(Struct, frozen=True):
     @property
     def audiences(self) -> tuple[str, ...]:
         """Audiences whose tokens this server takes."""
-        return self.api_audiences or self.authentication.api_audiences or (self.issuer,)
+        return self.api_audiences or self.authentication.api_audiences or self.issuers
+
+    @property
+    def issuers(self) -> tuple[str, ...]:
+        """Whose service-account tokens this server takes; the first one's it makes."""
+        return self.authentication.accounts.issuers or (self.issuer,)
 
 
 class AdmissionConfig(Struct, frozen=True):

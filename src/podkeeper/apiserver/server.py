@@ -59,7 +59,7 @@ from podkeeper.foundation import process_metrics
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.http import HttpServer
 from podkeeper.foundation.http.server import server_tls
-from podkeeper.foundation.signing_keys import SigningKey
+from podkeeper.foundation.signing_keys import SigningKey, key_id, public_keys
 from podkeeper.registry.storage_versions import is_stored
 from podkeeper.registry.verbs import Registry, RequestContext
 
@@ -79,8 +79,12 @@ class ApiServer:
         self._clock = clock or SystemClock()
         self._live = LiveObjects(registry)
         self.on_listening = asyncio.Event()
-        key = SigningKey.load(config.service_account_key)
-        self._tokens = TokenIssuer(config.issuer, key)
+        told = config.authentication.accounts
+        own = SigningKey.load(config.service_account_key)
+        key = SigningKey.load(told.signing_key) if told.signing_key is not None else own
+        others = [public for path in told.keys for public in public_keys(path)]
+        self._public_keys = tuple({key_id(each): each for each in (key.public, own.public, *others)}.values())
+        self._tokens = TokenIssuer(config.issuers[0], key, told.longest)
         self.rbac = RbacIndex()
         self._aggregator = RoleAggregator(self._live, RequestContext(ensure.SELF))
         self._services = EndpointResolver(self._live)
@@ -90,7 +94,7 @@ class ApiServer:
         self._definitions = DefinitionKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._quotas = QuotaKeeper(self._live, self._clock, RequestContext(ensure.SELF))
         self._policy_statuses = PolicyStatuses(self._live, RequestContext(ensure.SELF))
-        reader = TokenReader(config.issuer, (key.public,))
+        reader = TokenReader(config.issuers, self._public_keys)
         self._authentication = Authentication(config, reader, self._live, self._clock)
         self._authenticator = self._authentication.authenticator
         node = NodeAuthorizer(self._live, policy.cluster_role("system:node"))
@@ -210,6 +214,7 @@ class ApiServer:
         config = self._config
         health = Health(self._registry.check_store, self._registry.check_caches, self._check_shutdown)
         self._metrics.add(health.families())
+        told = config.authentication.accounts
         jwks = f"https://{config.advertise_address}:{self._port}/openid/v1/jwks"
         found: dict[str, Handle] = {
             "/version": paths.show_version,
@@ -218,7 +223,7 @@ class ApiServer:
             "/readyz": health.handle,
             "/healthz": health.handle,
             **dumps.handlers(self._fairness),
-            **paths.issuer_documents(config.issuer, jwks, self._tokens.key),
+            **paths.issuer_documents(config.issuers[0], told.jwks_uri or jwks, self._public_keys),
             **DiscoveryHandlers(self._registry, _UNSTORED, self._address, self._aggregation).handlers(),
             **OpenApiHandlers(self._registry, _UNSTORED).handlers(),
         }

@@ -13,16 +13,20 @@ from podkeeper.cluster import lifecycle, settings
 from podkeeper.cluster.command_lock import alone
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
-from podkeeper.cluster.settings import Wishes
+from podkeeper.cluster.settings import REPEATED, Wishes
 
 
 def _apiserver_args(
     _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """``FLAG=VALUE`` by flag; None without any. An empty value gives the flag up. Files are looked for from here: the
-    server's own working directory is another."""
-    pairs = [value.removeprefix("--").partition("=") for value in values]
-    return {name: _absolute(name, value) for name, _, value in pairs if value} if pairs else None
+    """``FLAG=VALUE`` by flag; None without any. An empty value gives the flag up; some flags add up when they are
+    repeated. Files are looked for from here: the server's own working directory is another."""
+    found: dict[str, str] = {}
+    for name, _, value in (each.removeprefix("--").partition("=") for each in values):
+        if value:
+            more = ",".join(_absolute(name, each) for each in value.split(",")) if name in REPEATED else None
+            found[name] = ",".join(filter(None, (found.get(name), more))) if more else _absolute(name, value)
+    return found if values else None
 
 
 def _absolute(name: str, value: str) -> str:

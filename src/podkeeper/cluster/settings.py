@@ -14,6 +14,8 @@ from pathlib import Path
 
 from podkeeper.cluster.errors import ClusterError
 
+#: Arguments of the API server that may be given several times: their values are kept as one text, with commas.
+REPEATED = frozenset({"oidc-required-claim", "service-account-issuer", "service-account-key-file"})
 _NODE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 

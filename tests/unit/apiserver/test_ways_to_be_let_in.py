@@ -10,15 +10,18 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import RSAAlgorithm
 from msgspec.structs import replace
 
+from podkeeper.apiserver.authentication import flags
 from podkeeper.apiserver.authentication.anonymous import Anonymity
 from podkeeper.apiserver.authentication.flags import AuthenticationOptions
 from podkeeper.apiserver.authentication.request_header import RequestHeaders
-from podkeeper.foundation.certificates import Authority
+from podkeeper.foundation.certificates import Authority, private_key_pem
 from podkeeper.foundation.keyfiles import KeyPair, write_private
+from podkeeper.storage.memory import MemoryStore
 from podkeeper.testing.api_server import running_api_server
 
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -127,3 +130,61 @@ async def test_bootstrap_tokens_can_be_off(tmp_path: Path, make_client: Any) -> 
             client = make_client(server)
             assert (await client("POST", "/api/v1/namespaces/kube-system/secrets", secret)).status == 201
             assert await who(client, token="abcdef.0123456789abcdef") == answer
+
+
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+
+
+async def minted(client: Any, seconds: int = 3600) -> Any:
+    await client("POST", ACCOUNTS, {"metadata": {"name": "robot"}})
+    return await client("POST", f"{ACCOUNTS}/robot/token", {"spec": {"expirationSeconds": seconds}})
+
+
+async def test_signing_keys_and_issuers_are_rotated(tmp_path: Path, make_client: Any) -> None:
+    fresh, third = ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)
+    write_private(tmp_path / "fresh.key", private_key_pem(fresh))
+    public = third.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    write_private(tmp_path / "others.pem", public + private_key_pem(fresh))
+    store = MemoryStore()
+    async with running_api_server(tmp_path, store=store) as server:
+        old = (await minted(make_client(server))).tree["status"]["token"]
+        first = server.config.issuer
+    args = {
+        "service-account-signing-key-file": str(tmp_path / "fresh.key"),
+        "service-account-key-file": str(tmp_path / "others.pem"),
+        "service-account-issuer": f"https://new.example.com,{first}",
+        "service-account-max-token-expiration": "2h",
+        "api-audiences": first,
+    }
+    async with running_api_server(tmp_path, store=store, authentication=flags.read(args)) as server:
+        client = make_client(server)
+        reply = await minted(client, 7201)
+        assert reply.headers["warning"] == '299 - "requested expiration of 7201 seconds shortened to 7200 seconds"'
+        new = reply.tree["status"]["token"]
+        assert jwt.get_unverified_header(new)["alg"] == "ES384"
+        claims = jwt.decode(new, options={"verify_signature": False})
+        assert (claims["iss"], claims["exp"] - claims["iat"]) == ("https://new.example.com", 7200)
+        for token_ in (old, new):
+            assert await who(client, token=token_) == "system:serviceaccount:default:robot"
+        document = (await client("GET", "/.well-known/openid-configuration")).tree
+        assert document["issuer"] == "https://new.example.com"
+        assert document["id_token_signing_alg_values_supported"] == ["ES256", "ES384", "RS256"]
+        keys = (await client("GET", "/openid/v1/jwks")).tree["keys"]
+        assert [(each["kty"], each["alg"]) for each in keys] == [("EC", "ES384"), ("EC", "ES256"), ("RSA", "RS256")]
+        verified = jwt.decode(new, jwt.PyJWK(keys[0]).key, ["ES384"], audience=first)
+        assert verified["sub"] == "system:serviceaccount:default:robot"
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        ({"service-account-key-file": "/dev/null"}, "does not contain any valid"),
+        ({"service-account-signing-key-file": "/nowhere"}, "No such file"),
+        ({"service-account-max-token-expiration": "30m"}, "longer than 1 hour"),
+        ({"service-account-jwks-uri": "http://x"}, "requires https scheme"),
+    ],
+)
+def test_what_is_wrong_about_accounts_is_said(args: dict[str, str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        flags.read(args)

@@ -26,3 +26,12 @@ def test_files_are_looked_for_from_here(tmp_path: Path, monkeypatch: pytest.Monk
         "oidc-ca-file": "/etc/ca.crt",
         "audit-log-path": "-",
     }
+
+
+def test_what_may_be_repeated_adds_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = ("service-account-key-file=a.pem", "service-account-key-file=/b.pem", "api-audiences=x", "api-audiences=y")
+    assert _apiserver_args(NOTHING, NOTHING, given) == {
+        "service-account-key-file": f"{tmp_path / 'a.pem'},/b.pem",
+        "api-audiences": "y",
+    }

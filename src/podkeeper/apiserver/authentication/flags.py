@@ -22,6 +22,7 @@ from podkeeper.apiserver.authentication.jwt_configuration import (
 )
 from podkeeper.apiserver.authentication.request_header import RequestHeaders
 from podkeeper.apiserver.authorization import configuration
+from podkeeper.foundation.signing_keys import public_keys
 
 _OIDC = (
     "oidc-issuer-url",
@@ -44,6 +45,10 @@ _PROXY = (
     "requestheader-uid-headers",
     "requestheader-extra-headers-prefix",
 )
+_ACCOUNT = "service-account"
+_ACCOUNTS = tuple(
+    f"{_ACCOUNT}-{each}" for each in ("key-file", "signing-key-file", "issuer", "jwks-uri", "max-token-expiration")
+)
 KNOWN = frozenset(
     {
         "anonymous-auth",
@@ -55,9 +60,23 @@ KNOWN = frozenset(
         *_OIDC,
         *_WEBHOOKS,
         *_PROXY,
+        *_ACCOUNTS,
     }
 )
+#: Seconds that a bound on tokens' lives must leave at least.
+_SHORTEST = 3600
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class AccountOptions(Struct, frozen=True):
+    """What is said of service accounts' tokens. ``keys`` are files whose keys are believed beside the cluster's own,
+    ``signing_key`` signs instead of that; the first issuer mints, all are believed. Seconds; 0 is no limit."""
+
+    keys: tuple[Path, ...] = ()
+    signing_key: Path | None = None
+    issuers: tuple[str, ...] = ()
+    jwks_uri: str = ""
+    longest: int = 0
 
 
 class AuthenticationOptions(Struct, frozen=True):
@@ -72,6 +91,7 @@ class AuthenticationOptions(Struct, frozen=True):
     webhook_version: str = "v1"
     webhook_cache: float = 120.0
     request_headers: RequestHeaders | None = None
+    accounts: AccountOptions = AccountOptions()
 
 
 def read(args: Mapping[str, str]) -> AuthenticationOptions:
@@ -102,7 +122,29 @@ def read(args: Mapping[str, str]) -> AuthenticationOptions:
         args.get(_WEBHOOKS[2], "v1"),
         _duration(_WEBHOOKS[1], args.get(_WEBHOOKS[1], "2m")),
         _request_headers(args),
+        _accounts(args),
     )
+
+
+def _accounts(args: Mapping[str, str]) -> AccountOptions:
+    keys, signing, issuer, uri, longest = _ACCOUNTS
+    found = AccountOptions(
+        tuple(Path(each) for each in _listed(args, keys)),
+        Path(args[signing]) if signing in args else None,
+        _listed(args, issuer),
+        args.get(uri, ""),
+        int(_duration(longest, args[longest])) if longest in args else 0,
+    )
+    for path in (*found.keys, *([found.signing_key] if found.signing_key else ())):
+        try:
+            public_keys(path)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{keys if path in found.keys else signing}: {error}") from error
+    if found.longest and found.longest < _SHORTEST:
+        raise ValueError("the service-account-max-token-expiration must be longer than 1 hour")
+    if uri in args and not found.jwks_uri.startswith("https://"):
+        raise ValueError(f"{uri} requires https scheme, parsed as: {found.jwks_uri}")
+    return found
 
 
 def _classic_issuer(args: Mapping[str, str]) -> Issuer:

@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Struct
 
 from podkeeper.api.user import AUTHENTICATED_GROUP, UserInfo
-from podkeeper.foundation.signing_keys import PublicKey, SigningKey, key_id
+from podkeeper.foundation.signing_keys import PublicKey, SigningKey, algorithm, key_id
 
 #: The issuer of tokens in Secrets, which never end by themselves.
 LEGACY_ISSUER = "kubernetes/serviceaccount"
@@ -67,10 +66,10 @@ def account_user(namespace: str, name: str, uid: str = "", extra: dict[str, tupl
 
 
 class TokenIssuer:
-    """Mints tokens."""
+    """Mints tokens. ``longest`` bounds what is asked for, in seconds; 0 is no limit."""
 
-    def __init__(self, issuer: str, key: SigningKey) -> None:
-        self.issuer, self.key = issuer, key
+    def __init__(self, issuer: str, key: SigningKey, longest: int = 0) -> None:
+        self.issuer, self.key, self.longest = issuer, key, longest
 
     def mint(
         self,
@@ -103,10 +102,11 @@ class TokenIssuer:
 
 
 class TokenReader:
-    """Checks signature, issuer and times; whether the objects still exist is another's question."""
+    """Checks signature, issuer and times; whether the objects still exist is another's question. Any of ``keys`` may
+    have signed a token of any of ``issuers``."""
 
-    def __init__(self, issuer: str, keys: Sequence[PublicKey]) -> None:
-        self._issuer = issuer
+    def __init__(self, issuers: Sequence[str], keys: Sequence[PublicKey]) -> None:
+        self._issuers = (*issuers, LEGACY_ISSUER)
         self._keys = {key_id(key): key for key in keys}
 
     def is_ours(self, token: str) -> bool:
@@ -115,7 +115,7 @@ class TokenReader:
             claims = jwt.decode(token, options={"verify_signature": False})
         except jwt.InvalidTokenError:
             return False
-        return claims.get("iss") in (self._issuer, LEGACY_ISSUER)
+        return claims.get("iss") in self._issuers
 
     def read(self, token: str, audiences: Sequence[str], now: float) -> Claims:
         """The claims of a token that is for one of ``audiences``. Raises InvalidToken."""
@@ -140,13 +140,12 @@ class TokenReader:
         failure: jwt.InvalidTokenError = jwt.InvalidSignatureError("no key")
         options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
         for key in keys:
-            algorithm = "ES256" if isinstance(key, ec.EllipticCurvePublicKey) else "RS256"
             try:
                 claims: dict[str, Any] = jwt.decode(
                     token,
                     key,
-                    algorithms=[algorithm],
-                    issuer=[self._issuer, LEGACY_ISSUER],
+                    algorithms=[algorithm(key)],
+                    issuer=list(self._issuers),
                     options=options,  # type: ignore[arg-type]
                 )
                 return claims

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from podkeeper.apiserver import responses, version
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.metrics import RequestMetrics
 from podkeeper.foundation.exposition import CONTENT_TYPE
 from podkeeper.foundation.http import Answer, Response
-from podkeeper.foundation.signing_keys import SigningKey
+from podkeeper.foundation.signing_keys import PublicKey, algorithm, public_jwk
 
 _METRICS_HEAD = f"Content-Type: {CONTENT_TYPE}\r\n".encode()
 _CACHED = b"Cache-Control: public, max-age=3600\r\n"
@@ -44,16 +40,16 @@ def index(paths: Sequence[str]) -> Handle:
     return handle
 
 
-def issuer_documents(issuer: str, jwks_uri: str, key: SigningKey) -> Mapping[str, Handle]:
+def issuer_documents(issuer: str, jwks_uri: str, known: Sequence[PublicKey]) -> Mapping[str, Handle]:
     """The OpenID discovery document and the key set with which anyone can check the cluster's tokens."""
     document = {
         "issuer": issuer,
         "jwks_uri": jwks_uri,
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": [key.algorithm],
+        "id_token_signing_alg_values_supported": sorted({algorithm(key) for key in known}),
     }
-    keys = {"keys": [public_jwk(key)]}
+    keys = {"keys": [public_jwk(key) for key in known]}
 
     async def configuration(call: Call) -> Answer:
         head = _CACHED + b"Content-Type: application/json\r\n"
@@ -64,21 +60,3 @@ def issuer_documents(issuer: str, jwks_uri: str, key: SigningKey) -> Mapping[str
         return Response(200, head, responses.tree(keys).body)
 
     return {"/.well-known/openid-configuration": configuration, "/openid/v1/jwks": key_set}
-
-
-def public_jwk(key: SigningKey) -> dict[str, Any]:
-    """The public key as a JSON Web Key."""
-    public = key.public
-    head: dict[str, Any] = {"use": "sig", "kid": key.key_id, "alg": key.algorithm}
-    if isinstance(public, ec.EllipticCurvePublicKey):
-        numbers = public.public_numbers()
-        size = (public.curve.key_size + 7) // 8
-        return head | {"kty": "EC", "crv": "P-256", "x": _number(numbers.x, size), "y": _number(numbers.y, size)}
-    assert isinstance(public, rsa.RSAPublicKey)
-    parts = public.public_numbers()
-    return head | {"kty": "RSA", "n": _number(parts.n), "e": _number(parts.e)}
-
-
-def _number(value: int, size: int = 0) -> str:
-    data = value.to_bytes(size or (value.bit_length() + 7) // 8, "big")
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

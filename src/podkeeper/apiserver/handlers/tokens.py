@@ -57,6 +57,10 @@ class TokenRequests:
         spec = tree.get("spec") or {}
         seconds = spec.get("expirationSeconds", _DEFAULT)
         _check_seconds(seconds)
+        warnings, longest = [], self._issuer.longest
+        if longest and seconds > longest:
+            warnings.append(f"requested expiration of {seconds} seconds shortened to {longest} seconds")
+            seconds = longest
         account = await self._lookup.get("", "serviceaccounts", info.namespace, info.name)
         if account is None:
             raise not_found("serviceaccounts", "", info.name)
@@ -85,7 +89,7 @@ class TokenRequests:
             },
             "status": {"token": token, "expirationTimestamp": expires},
         }
-        return responses.tree(answer, call.plain_rendering(), 201)
+        return responses.tree(answer, call.plain_rendering(), 201, responses.warnings(warnings))
 
     async def _bound(self, namespace: str, account: str, reference: Mapping[str, Any] | None) -> list[BoundObject]:
         if not reference:
