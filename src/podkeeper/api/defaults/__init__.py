@@ -111,7 +111,7 @@ def apply(resource: Resource, tree: Tree) -> None:
 
 def apply_kind(group: str, version: str, kind: str, tree: Tree) -> None:
     """The same by kind, also for kinds that only subresources speak (TokenRequest). Kinds without defaults pass."""
-    default = _TABLE.get((group, version), {}).get(kind)
+    default = default_of(group, version, kind)
     if default is None:
         return
     try:
@@ -119,3 +119,8 @@ def apply_kind(group: str, version: str, kind: str, tree: Tree) -> None:
     except (AttributeError, TypeError, KeyError, ValueError):
         # Only a part of another type than the schema's leads here; decoding comes next and names the field.
         return
+
+
+def default_of(group: str, version: str, kind: str) -> Default | None:
+    """What fills in the defaults of a kind; None for one that has none."""
+    return _TABLE.get((group, version), {}).get(kind)

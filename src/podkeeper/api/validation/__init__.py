@@ -118,7 +118,7 @@ def validate_create(resource: Resource, tree: dict[str, Any], obj: Any) -> list[
     """The mistakes of a new object, none when it is good. ``tree`` is the same object as plain JSON."""
     found = Found()
     metadata.on_create(found, resource, obj.metadata)
-    rules = _rules(resource.group, resource.kind)
+    rules = rules_of(resource.group, resource.kind)
     if rules is not None:
         rules[0](found, obj)
     return found
@@ -133,7 +133,7 @@ def validate_update(resource: Resource, new: Any, old: Any, subresource: str = "
     metadata.on_update(found, resource, new.metadata, old.metadata)
     judge = _subresource_rule(resource.kind, subresource)
     if judge is None and (not _same_specification(new, old) or _other_annotations(resource.kind, new, old)):
-        rules = _rules(resource.group, resource.kind)
+        rules = rules_of(resource.group, resource.kind)
         judge = rules[1] if rules is not None else None
     if judge is not None:
         judge(found, new, old)
@@ -152,7 +152,8 @@ def _other_annotations(kind: str, new: Any, old: Any) -> bool:
 
 
 @cache
-def _rules(group: str, kind: str) -> tuple[OnCreate, OnUpdate] | None:
+def rules_of(group: str, kind: str) -> tuple[OnCreate, OnUpdate] | None:
+    """A kind's own rules, for new objects and for changed ones; None for one that has none."""
     place = _RULES.get((group, kind))
     if place is None:
         return None

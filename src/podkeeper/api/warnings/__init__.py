@@ -50,17 +50,13 @@ class Look(Protocol):
 
 def of(resource: Resource, new: Any, old: Any = None) -> Sequence[str]:
     """The warnings about an object that is new (no ``old``) or changed."""
-    look = _look(resource.group, resource.kind)
+    look = look_of(resource.group, resource.kind)
     return list(look(new, old)) if look is not None else ()
 
 
-def kinds() -> frozenset[tuple[str, str]]:
-    """The kinds that there are warnings about: group and kind."""
-    return frozenset(_LOOKS)
-
-
 @cache
-def _look(group: str, kind: str) -> Look | None:
+def look_of(group: str, kind: str) -> Look | None:
+    """What looks at objects of a kind; None for one that there is nothing to say about."""
     place = _LOOKS.get((group, kind))
     if place is None:
         return None
