@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -40,6 +39,8 @@ class SigningKey:
 
     def sign(self, claims: dict[str, Any]) -> str:
         """The claims as a signed token."""
+        import jwt  # few processes that have the key sign with it at once
+
         return jwt.encode(claims, self._private, self.algorithm, headers={"kid": self.key_id})
 
 

@@ -32,3 +32,9 @@ def test_a_command_loads_what_it_needs(library: str) -> None:
 def test_an_api_server_without_clients_in_go_does_not_load_protobuf() -> None:
     code = "import podkeeper.cluster.processes.apiserver, sys; sys.exit('podkeeper.api.protobuf' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("library", ["jwt", "yaml", "urllib.request", "numpy", "aiohttp"])
+def test_an_api_server_loads_these_when_somebody_needs_them(library: str) -> None:
+    code = f"import podkeeper.cluster.processes.apiserver, sys; sys.exit({library!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

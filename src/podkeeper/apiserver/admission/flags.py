@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from msgspec.structs import replace
 
 from podkeeper.apiserver.admission.podsecurity.labels import MODES, is_version
@@ -103,6 +102,8 @@ def _with_file(config: AdmissionConfig, path: Path) -> AdmissionConfig:
 
 
 def _load(path: Path) -> Tree:
+    import yaml  # few servers have such a file
+
     try:
         tree = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -11,11 +11,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-import jwt
 from msgspec import Struct
 
 from podkeeper.api.user import AUTHENTICATED_GROUP, UserInfo
-from podkeeper.foundation.signing_keys import PublicKey, SigningKey, algorithm, key_id
+from podkeeper.foundation.signing_keys import PublicKey, SigningKey, key_id
 
 #: The issuer of tokens in Secrets, which never end by themselves.
 LEGACY_ISSUER = "kubernetes/serviceaccount"
@@ -111,17 +110,17 @@ class TokenReader:
 
     def is_ours(self, token: str) -> bool:
         """It claims to come from this cluster's issuer: nobody else needs to be asked."""
-        try:
-            claims = jwt.decode(token, options={"verify_signature": False})
-        except jwt.InvalidTokenError:
-            return False
-        return claims.get("iss") in self._issuers
+        from podkeeper.apiserver.authentication import signatures
+
+        return signatures.issuer(token) in self._issuers
 
     def read(self, token: str, audiences: Sequence[str], now: float) -> Claims:
         """The claims of a token that is for one of ``audiences``. Raises InvalidToken."""
+        from podkeeper.apiserver.authentication import signatures
+
         try:
-            claims = self._verified(token)
-        except (jwt.InvalidTokenError, ValueError) as error:
+            claims = signatures.verified(token, self._keys, self._issuers)
+        except ValueError as error:
             raise InvalidToken(str(error)) from error
         if claims["iss"] == LEGACY_ISSUER:
             return _legacy_claims(claims, tuple(audiences))
@@ -133,25 +132,6 @@ class TokenReader:
         if not common:
             raise InvalidToken("the token is for another audience")
         return _claims(claims, common)
-
-    def _verified(self, token: str) -> dict[str, Any]:
-        named = jwt.get_unverified_header(token).get("kid")
-        keys = [self._keys[named]] if named in self._keys else list(self._keys.values())
-        failure: jwt.InvalidTokenError = jwt.InvalidSignatureError("no key")
-        options = {"verify_aud": False, "verify_exp": False, "verify_nbf": False, "verify_iat": False}
-        for key in keys:
-            try:
-                claims: dict[str, Any] = jwt.decode(
-                    token,
-                    key,
-                    algorithms=[algorithm(key)],
-                    issuer=list(self._issuers),
-                    options=options,  # type: ignore[arg-type]
-                )
-                return claims
-            except jwt.InvalidTokenError as error:
-                failure = error
-        raise failure
 
 
 def _legacy_claims(claims: dict[str, Any], audiences: tuple[str, ...]) -> Claims:
