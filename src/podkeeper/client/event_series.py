@@ -22,12 +22,13 @@ from podkeeper.api.meta import v1 as meta
 from podkeeper.api.timestamps import format_micro_time
 from podkeeper.client.api import Api, ConnectionFailed, PatchKind
 from podkeeper.client.event_correlation import object_of
-from podkeeper.client.events import MESSAGE_BYTES, RETRY_SECONDS, TRIES, reference_to
+from podkeeper.client.events import LAST_WORDS_SECONDS, MESSAGE_BYTES, RETRY_SECONDS, TRIES, reference_to
 from podkeeper.foundation.clock import Clock, SystemClock
 
 log = logging.getLogger(__name__)
 
-QUEUED = 1000
+QUEUED = 5000  # events that wait for the server; what comes when so many wait is dropped
+LANES = 8  # events of one object go out in order; events of different objects need not wait for each other
 FINISH_SECONDS, REFRESH_SECONDS = 360.0, 1800.0
 
 
@@ -84,11 +85,11 @@ class SeriesRecorder:
         self._component, self._host = component, host
         self._clock = clock or SystemClock()
         self._book = SeriesBook()
-        self._queue: asyncio.Queue[Series] = asyncio.Queue(QUEUED)
+        self._lanes: list[asyncio.Queue[Series]] = [asyncio.Queue() for _ in range(LANES)]
         self._last_name = 0
 
     def __repr__(self) -> str:
-        return f"<SeriesRecorder {self._component} queued={self._queue.qsize()} open={len(self._book)}>"
+        return f"<SeriesRecorder {self._component} queued={self._queued} open={len(self._book)}>"
 
     def event(self, involved: Any, type: str, reason: str, message: str, *, action: str = "") -> None:
         """Says that something happened to ``involved``, an object or a v1.ObjectReference; Normal or Warning."""
@@ -101,7 +102,7 @@ class SeriesRecorder:
             ),
             event_time=format_micro_time(now),
             reporting_controller=self._component,
-            reporting_instance=self._host or self._component,
+            reporting_instance=f"{self._component}-{self._host}" if self._host else self._component,
             action=action or reason,
             reason=reason,
             regarding=reference,
@@ -112,20 +113,41 @@ class SeriesRecorder:
         if series is not None:
             self._put(series)
 
+    @property
+    def _queued(self) -> int:
+        return sum(lane.qsize() for lane in self._lanes)
+
     async def flush(self) -> None:
         """Returns when everything said so far is sent or given up."""
-        await self._queue.join()
+        for lane in self._lanes:
+            await lane.join()
 
     async def run(self) -> None:
-        """Sends until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keep_book())
-            while True:
-                series = await self._queue.get()
-                try:
-                    await self._send(series)
-                finally:
-                    self._queue.task_done()
+        """Sends until cancelled; what waits then is still tried for two seconds."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep_book())
+                for lane in self._lanes:
+                    tasks.create_task(self._serve(lane))
+        finally:
+            await self._send_last_words()
+
+    async def _serve(self, lane: asyncio.Queue[Series]) -> None:
+        while True:
+            series = await lane.get()
+            try:
+                await self._send(series)
+            finally:
+                lane.task_done()
+
+    async def _send_last_words(self) -> None:
+        try:
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                for lane in self._lanes:
+                    while not lane.empty():
+                        await self._send(lane.get_nowait())
+        except TimeoutError:
+            log.warning("%d events were not sent", self._queued)
 
     async def _keep_book(self) -> None:
         refreshed = self._clock.time()
@@ -140,10 +162,10 @@ class SeriesRecorder:
                 self._put(series)
 
     def _put(self, series: Series) -> None:
-        try:
-            self._queue.put_nowait(series)
-        except asyncio.QueueFull:
+        if self._queued >= QUEUED:
             log.warning("event dropped, too many wait: %s", series.event.reason)
+            return
+        self._lanes[hash(object_of(series.event.regarding)) % LANES].put_nowait(series)
 
     async def _send(self, series: Series) -> None:
         for attempt in range(TRIES):

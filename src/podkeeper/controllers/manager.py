@@ -40,6 +40,12 @@ from podkeeper.foundation.clock import Clock
 from podkeeper.foundation.exposition import Family, Sample
 from podkeeper.foundation.keyfiles import KeyPair
 
+#: Who upstream's events say that they come from, where that is not the controller's name.
+EVENT_SOURCES = {
+    "disruption-controller": "controllermanager",
+    "endpointslice-controller": "endpoint-slice-controller",
+    "endpointslicemirroring-controller": "endpoint-slice-mirroring-controller",
+}
 #: Upstream's names of the controllers' queues, by class; the others' are their controllers' names.
 QUEUES = {
     "AttributesClassProtection": "vacprotection",
@@ -118,7 +124,7 @@ class ControllerManager:
         self._queues = QueueFigures(clock)
 
         def tools(name: str) -> Tools:
-            self._recorders.append(EventRecorder(api, name, clock=clock))
+            self._recorders.append(EventRecorder(api, EVENT_SOURCES.get(name, name), clock=clock))
             return Tools(api, informers, clock, self._recorders[-1])
 
         self.controllers = default_controllers(config, tools)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Sequence
 from random import Random
 from time import perf_counter
@@ -19,7 +20,7 @@ from podkeeper.api.errors import ApiError
 from podkeeper.api.pods import conditions
 from podkeeper.api.pods.phase import is_terminal
 from podkeeper.client.api import Api, ConnectionFailed, PatchKind
-from podkeeper.client.events import EventRecorder
+from podkeeper.client.event_series import SeriesRecorder
 from podkeeper.client.informer import InformerFactory
 from podkeeper.foundation.clock import Clock
 from podkeeper.foundation.exposition import Family
@@ -58,7 +59,7 @@ class Scheduler:
         self._columns, self._queue = Columns(), SchedulingQueue(clock)
         self.figures = SchedulerFigures(config.name, self._queue)
         self._cycle = Cycle(default_filters(), default_scores(), dice, self.figures.note_point)
-        self._recorder = EventRecorder(api, config.name, clock=clock)
+        self._recorder = SeriesRecorder(api, config.name, host=socket.gethostname(), clock=clock)
         self._pods, self._nodes = informers.informer(v1.Pod), informers.informer(v1.Node)
         self._assumed: dict[str, str] = {}
         self._binders = asyncio.Semaphore(config.binders)

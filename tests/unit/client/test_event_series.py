@@ -61,7 +61,7 @@ async def test_the_first_is_an_event_the_second_makes_it_a_series_the_rest_count
             await clock.advance(1)
         (event,) = api.created
         assert (event.note, event.action, event.series) == ("first", "Scheduling", None)
-        assert (event.reporting_controller, event.reporting_instance) == ("default-scheduler", "n1")
+        assert (event.reporting_controller, event.reporting_instance) == ("default-scheduler", "default-scheduler-n1")
         assert event.event_time.endswith("Z")
         ((name, patch),) = api.patched
         assert (name, patch["series"]["count"]) == (event.metadata.name, 2)
