@@ -97,6 +97,8 @@ class ComponentServer:
         verb, user = _VERBS.get(request.method, request.method.lower()), NOBODY
         try:
             user = await self._access.user(request.peer.certificate, request.header(b"authorization"))
+            if user is NOBODY and request.peer.distrusted:
+                raise Unauthenticated
             if await self._access.allows(user, Question(verb, path)):
                 return None
         except Unauthenticated:

@@ -15,6 +15,7 @@ from podkeeper.client.config import ClientConfig
 from podkeeper.client.delegation import DelegatedAccess
 from podkeeper.client.rest import RestApi
 from podkeeper.cluster.component_server import ComponentServer, Shown
+from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.clock import SystemClock
 from podkeeper.foundation.exposition import single
 from podkeeper.foundation.http.client import Exchange, request_message
@@ -97,6 +98,14 @@ async def test_the_rest_is_for_those_who_may(component: Component, path: str) ->
     nobody = component.server.client_pair("nobody-in-particular")
     code, told = await component.get(path, pair=nobody)
     assert (code, "nobody-in-particular" in told) == (403, True)
+
+
+async def test_a_certificate_of_another_authority_is_a_wrong_credential(component: Component, tmp_path: Path) -> None:
+    pair = KeyPair(tmp_path / "boss.crt", tmp_path / "boss.key")
+    Authority.open(tmp_path).issue_client(pair, "boss", ("system:masters",))
+    assert (await component.get("/metrics", pair=pair))[0] == 401
+    assert (await component.get("/healthz", pair=pair))[0] == 200
+    assert (await component.get("/metrics", pair=pair, token=component.server.admin_token))[0] == 200
 
 
 async def test_figures_are_for_those_who_may_by_token_and_by_certificate(component: Component) -> None:

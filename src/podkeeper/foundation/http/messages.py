@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 
 if TYPE_CHECKING:
-    from podkeeper.foundation.http.late_verification import LateVerification
+    from podkeeper.foundation.late_verification import LateVerification
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

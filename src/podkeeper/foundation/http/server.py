@@ -14,8 +14,8 @@ import time
 from msgspec import Struct
 
 from podkeeper.foundation.http.connection import Connection
-from podkeeper.foundation.http.late_verification import LateVerification
 from podkeeper.foundation.http.messages import Handler
+from podkeeper.foundation.late_verification import LateVerification
 
 
 class Limits(Struct, frozen=True):

@@ -11,6 +11,7 @@ from podkeeper.api import codec
 from podkeeper.api.core import v1
 from podkeeper.client.delegation import DelegatedAccess
 from podkeeper.foundation.exposition import CONTENT_TYPE, Family, render
+from podkeeper.foundation.late_verification import LateVerification
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_workers import PodWorkers
 from podkeeper.kubelet.server.access import NodeAccess, Refusal
@@ -29,6 +30,7 @@ class NodeServer:
         self._parts, self._workers, self._tls = parts, workers, tls
         self._runner: web.AppRunner | None = None
         self._access = NodeAccess(parts.config, DelegatedAccess(parts.api, parts.clock))
+        self._verification = LateVerification.of(tls) if tls is not None else None
 
     def application(self) -> web.Application:
         """The routes."""
@@ -70,7 +72,9 @@ class NodeServer:
     async def _check_client(self, request: web.Request) -> None:
         if self._tls is None:
             return
-        certificate = request.transport.get_extra_info("peercert") if request.transport else None
+        certificate, verification = request.get_extra_info("peercert"), self._verification
+        if certificate and verification is not None and not verification.trusts(request.get_extra_info("ssl_object")):
+            certificate = None
         header = request.headers.get("Authorization", "")
         try:
             await self._access.check(certificate, header, request.method, request.path)

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 
 from podkeeper.foundation.certificates import Authority, new_private_key, private_key_pem
-from podkeeper.foundation.http.late_verification import LateVerification
 from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.foundation.late_verification import LateVerification
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -190,5 +190,5 @@ def test_an_interpreter_that_is_laid_out_otherwise_is_left_alone(
 ) -> None:
     pair = pair_in(directory, "server")
     strict = server_tls(str(pair.certificate), str(pair.key), str(authority.pair.certificate))
-    monkeypatch.setattr("podkeeper.foundation.http.late_verification._BEGINNING", object.__basicsize__ + 8)
+    monkeypatch.setattr("podkeeper.foundation.late_verification._BEGINNING", object.__basicsize__ + 8)
     assert LateVerification.of(strict) is None
