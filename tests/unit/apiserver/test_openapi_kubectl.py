@@ -46,7 +46,7 @@ async def test_a_kind_is_described_with_its_fields(explain: Explain) -> None:
     output = await explain("pods")
     assert "KIND: Pod VERSION: v1 DESCRIPTION: A group of containers" in output
     assert "spec <PodSpec> What is to run." in output
-    assert "metadata <ObjectMeta> What every object carries" in output
+    assert "metadata <ObjectMeta> Standard object's metadata" in output
 
 
 async def test_a_field_is_described_with_those_below_it(explain: Explain) -> None:
