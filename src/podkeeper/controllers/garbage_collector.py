@@ -8,8 +8,7 @@ happens.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +23,7 @@ from podkeeper.client.api import ResourceClient
 from podkeeper.client.informer import Lister
 from podkeeper.controllers import garbage
 from podkeeper.controllers.framework import Key, Tools, Watch
+from podkeeper.controllers.garbage_absence import Absences, Identity, lives_elsewhere
 from podkeeper.controllers.garbage_custom import CustomKinds, Held
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ def _followed() -> tuple[type[Any], ...]:
 
 KINDS = _followed()
 INDEX = "owner"
-REMEMBERED_ABSENT = 500
 
 
 class GarbageCollector:
@@ -52,7 +51,7 @@ class GarbageCollector:
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
         self._kinds = {for_type(kind).qualified_name: kind for kind in KINDS}
-        self._absent: OrderedDict[str, None] = OrderedDict()
+        self._absences = Absences(tools.recorder)
         self._custom = CustomKinds(tools.api, tools.informers, INDEX)
         for kind in KINDS:
             tools.informer(kind).add_index(INDEX, lambda each: [one.uid for one in each.metadata.owner_references])
@@ -65,7 +64,7 @@ class GarbageCollector:
 
     def _changed(self, old: Any, new: Any) -> Iterable[Key]:
         if new is None:
-            self._note_absent(old.metadata.uid)
+            self._absences.note(identity_of(old))
         if new is None or garbage.is_waiting(new.metadata):
             yield from map(key_of, self._dependents((new or old).metadata.uid))
         if new is not None and (new.metadata.owner_references or new.metadata.deletion_timestamp):
@@ -124,6 +123,7 @@ class GarbageCollector:
         owners = {}
         if not metadata.deletion_timestamp:
             owners = {each.uid: await self._state(metadata.namespace, each) for each in metadata.owner_references}
+            self._tell_of_foreign(obj, owners)
         dependents = self._dependents(metadata.uid)
         await self._carry_out(obj, garbage.plan_of(metadata, owners, dependents), dependents)
 
@@ -141,7 +141,9 @@ class GarbageCollector:
                 await self._release(obj, finalizer)
 
     async def _state(self, namespace: str, reference: meta.OwnerReference) -> garbage.OwnerState:
-        if reference.uid in self._absent:
+        said = reference.api_version, reference.kind
+        places = {Identity(*said, where, reference.name, reference.uid) for where in ("", namespace)}
+        if any(each in self._absences for each in places):
             return garbage.OwnerState.ABSENT
         resource = self._resource(reference)
         if resource is None or (resource.namespaced and not namespace):
@@ -152,32 +154,35 @@ class GarbageCollector:
         owner = None if lister is None else lister.get(where, reference.name)
         if owner is None or owner.metadata.uid != reference.uid:
             # The local copy may be behind that of the dependent: only the server's word counts.
-            found = await self._look_up(resource, where, reference)
+            found = await self._look_up(resource, Identity(*said, where, reference.name, reference.uid))
         else:
             found = owner.metadata
         if found is None:
             return garbage.OwnerState.ABSENT
         return garbage.OwnerState.WAITING if garbage.is_waiting(found) else garbage.OwnerState.PRESENT
 
-    async def _look_up(
-        self, resource: Resource, namespace: str, reference: meta.OwnerReference
-    ) -> meta.ObjectMeta | None:
+    async def _look_up(self, resource: Resource, owner: Identity) -> meta.ObjectMeta | None:
         try:
-            tree = await self._tools.api.of_resource(resource).get(reference.name, namespace)
+            tree = await self._tools.api.of_resource(resource).get(owner.name, owner.namespace)
         except ApiError as error:
             if error.code != 404:
                 raise
             tree = {}
         found = msgspec.convert(tree.get("metadata", {}), meta.ObjectMeta)
-        if found.uid == reference.uid:
+        if found.uid == owner.uid:
             return found
-        self._note_absent(reference.uid)
+        self._absences.note(owner)
         return None
 
-    def _note_absent(self, uid: str) -> None:
-        self._absent[uid] = None
-        if len(self._absent) > REMEMBERED_ABSENT:
-            self._absent.popitem(last=False)
+    def _tell_of_foreign(self, obj: Any, states: Mapping[str, garbage.OwnerState]) -> None:
+        """Says of references whose owners are in another namespace that they lead nowhere."""
+        for reference in obj.metadata.owner_references:
+            if states[reference.uid] not in (garbage.OwnerState.ABSENT, garbage.OwnerState.UNKNOWN):
+                continue
+            resource = self._resource(reference)
+            lister = self._lister(resource.qualified_name) if resource is not None else None
+            if lister is not None and lives_elsewhere(reference.uid, obj.metadata.namespace, lister):
+                self._absences.tell(identity_of(obj), reference)
 
     async def _delete(self, obj: Any, propagation: str) -> None:
         """The version is a precondition: owners that the object got in the meantime must be asked first."""
@@ -216,5 +221,15 @@ class GarbageCollector:
 
 def key_of(obj: Any) -> Key:
     """The collector's key of an object."""
-    resource = obj.resource if isinstance(obj, Held) else for_type(type(obj))
-    return Key(obj.metadata.namespace, f"{resource.qualified_name}/{obj.metadata.name}")
+    return Key(obj.metadata.namespace, f"{resource_of(obj).qualified_name}/{obj.metadata.name}")
+
+
+def resource_of(obj: Any) -> Resource:
+    """The row of what is followed."""
+    return obj.resource if isinstance(obj, Held) else for_type(type(obj))
+
+
+def identity_of(obj: Any) -> Identity:
+    """What references to an object say of it."""
+    row, metadata = resource_of(obj), obj.metadata
+    return Identity(row.api_version, row.kind, metadata.namespace, metadata.name, metadata.uid)

@@ -13,8 +13,10 @@ from podkeeper.api.rbac import v1 as rbac
 from podkeeper.api.resources import for_type
 from podkeeper.api.scheduling import v1 as scheduling
 from podkeeper.controllers.deployment import Deployments
+from podkeeper.controllers.framework import Key
 from podkeeper.controllers.garbage_collector import GarbageCollector
 from podkeeper.controllers.replica_set import ReplicaSets
+from podkeeper.foundation.clock import SystemClock
 
 WEB: dict[str, Any] = {
     "apiVersion": "apps/v1",
@@ -152,3 +154,40 @@ async def test_dependents_of_every_kind_go_with_their_owner(house: Any) -> None:
     await house.create({**policy, "metadata": {"name": "second", "ownerReferences": [owner(made)]}})
     await house.api.of(v1.ConfigMap).delete("first", "default")
     await house.until(networking.NetworkPolicy, lambda found: not found)
+
+
+async def test_a_reference_from_elsewhere_harms_nobody_but_itself(house: Any) -> None:
+    collector = GarbageCollector(house.tools())
+    await house.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere"}})
+    parent = await house.create(config_map("parent"))
+    await house.create(config_map("child", owner(parent)))
+    foreign = config_map("foreign", owner(parent))
+    foreign["metadata"]["namespace"] = "elsewhere"
+    await house.create(foreign)
+    misnamed = config_map("misnamed", owner(parent, name="no-such"))
+    await house.create(misnamed)
+    for namespace, name in (("elsewhere", "foreign"), ("default", "misnamed"), ("default", "child")):
+        await house.settled(Key(namespace, f"configmaps/{name}"), collector, v1.ConfigMap)
+    left = await house.api.of(v1.ConfigMap).list()
+    assert {"parent", "child"} <= {each.metadata.name for each in left.items}
+    assert not {"foreign", "misnamed"} & {each.metadata.name for each in left.items}
+
+
+async def test_a_reference_to_an_owner_in_another_namespace_is_told_of(house: Any) -> None:
+    tools = house.tools(SystemClock())
+    told = house.tasks.create_task(tools.recorder.run())
+    house.running.append(told)
+    collector = GarbageCollector(tools)
+    account = await house.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "owner"}})
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": []}
+    await house.create(role | {"metadata": {"name": "owned", "ownerReferences": [owner(account)]}})
+    await house.settled(
+        Key("", "clusterroles.rbac.authorization.k8s.io/owned"), collector, rbac.ClusterRole, v1.ServiceAccount
+    )
+    [event] = await house.until(
+        v1.Event, lambda found: [each for each in found if each.involved_object.name == "owned"]
+    )
+    identity = f"[v1/ServiceAccount, namespace: , name: owner, uid: {account.metadata.uid}]"
+    assert (event.type, event.reason) == ("Warning", "OwnerRefInvalidNamespace")
+    assert event.message == f'ownerRef {identity} does not exist in namespace ""'
+    assert await house.api.of(rbac.ClusterRole).get("owned")
