@@ -1,13 +1,19 @@
 """Which rules an aggregated ClusterRole is to have."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from podkeeper.apiserver.authorization.aggregation import aggregated_rules, outdated
+from podkeeper.apiserver.authorization.rbac import GROUP
 from podkeeper.apiserver.authorization.rules import compile_rule
 from podkeeper.apiserver.bootstrap import policy
+from podkeeper.apiserver.bootstrap.ensure import SELF
 from podkeeper.apiserver.requestinfo import parse
+from podkeeper.registry.verbs import DeleteOptions, RequestContext
+from podkeeper.storage.memory import MemoryStore
+from podkeeper.testing.api_server import running_api_server
 
 READ = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
 WRITE = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create"]}
@@ -82,3 +88,46 @@ def test_what_others_added_stays_and_what_is_missing_comes_back() -> None:
     kept = role("r")
     kept["metadata"]["annotations"] = {policy.AUTOUPDATE: "false"}
     assert policy.reconciled(kept, wanted) is None
+
+
+def test_what_is_covered_already_is_not_added_again() -> None:
+    wanted = role("r", READ)
+    wider = {**READ, "verbs": ["get", "watch", "patch"]}
+    assert policy.reconciled(role("r", wider), wanted) is None
+    changed = policy.reconciled(role("r", WRITE), role("r", {**READ, "verbs": ["create", "get", "list"]}))
+    assert changed is not None
+    assert changed["rules"] == [WRITE, READ, {**READ, "verbs": ["list"]}]
+
+
+def test_selectors_of_others_stay() -> None:
+    own, others = {"matchLabels": {"own": "true"}}, {"matchLabels": {"others": "true"}}
+    wanted = {**role("r"), "aggregationRule": {"clusterRoleSelectors": [own]}}
+    present = {**role("r"), "aggregationRule": {"clusterRoleSelectors": [others]}}
+    changed = policy.reconciled(present, wanted)
+    assert changed is not None
+    assert changed["aggregationRule"] == {"clusterRoleSelectors": [others, own]}
+    assert policy.reconciled({**role("r"), "aggregationRule": {"clusterRoleSelectors": [others, own]}}, wanted) is None
+
+
+async def test_bindings_that_were_led_elsewhere_lead_back_at_the_next_start(tmp_path: Path) -> None:
+    store, elsewhere = MemoryStore(), {"name": "view"}
+    names = ("clusterrolebindings", "system:kube-scheduler"), ("clusterrolebindings", "system:monitoring")
+    async with running_api_server(tmp_path, store=store) as server:
+        context = RequestContext(SELF)
+        for resource, name in names:
+            verbs = server.registry.verbs(GROUP, "v1", resource)
+            assert verbs is not None
+            tree = (await verbs.get("", name)).tree()
+            await verbs.delete(context, "", name, DeleteOptions())
+            annotations = {policy.AUTOUPDATE: "false"} if name == "system:monitoring" else {}
+            metadata = {"name": name, "annotations": annotations}
+            led = {**tree, "metadata": metadata, "roleRef": tree["roleRef"] | elsewhere, "subjects": []}
+            await verbs.create(context, "", led)
+    async with running_api_server(tmp_path, store=store) as server:
+        verbs = server.registry.verbs(GROUP, "v1", "clusterrolebindings")
+        assert verbs is not None
+        found = {name: (await verbs.get("", name)).tree() for _, name in names}
+        assert found["system:kube-scheduler"]["roleRef"]["name"] == "system:kube-scheduler"
+        assert found["system:kube-scheduler"]["subjects"]
+        assert found["system:monitoring"]["roleRef"]["name"] == "view"
+    await store.close()

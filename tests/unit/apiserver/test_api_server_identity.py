@@ -381,3 +381,46 @@ async def test_a_refusal_to_grant_lists_what_is_not_held(api: Any) -> None:
     refused = await api("POST", f"{RBAC}/clusterroles", gathering, pair=pair)
     assert refused.message.endswith("must have cluster-admin privileges to use an aggregationRule")
     assert (await api("POST", f"{RBAC}/clusterroles", wide | {"rules": [RULE]}, pair=pair)).status == 201
+
+
+async def test_whoever_changes_a_role_must_hold_all_of_it(api: Any) -> None:
+    writing = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["create", "update", "patch"]}
+    await grant(api, "labeller", "labeller", writing, RULE)
+    pair = api.server.client_pair("labeller")
+    strange = {"apiGroups": ["example.com"], "resources": ["things"], "verbs": ["delete"]}
+    await api("POST", f"{RBAC}/clusterroles", {"metadata": {"name": "strange"}, "rules": [strange]})
+    merge = {"pair": pair, "content_type": "application/merge-patch+json"}
+    path = f"{RBAC}/clusterroles/strange"
+    refused = await api("PATCH", path, {"metadata": {"labels": {"a": "b"}}}, **merge)
+    assert refused.status == 403
+    assert '{APIGroups:["example.com"], Resources:["things"], Verbs:["delete"]}' in refused.message
+    assert (await api("PATCH", path, {"metadata": {"finalizers": ["example.com/x"]}}, **merge)).status == 200
+    assert (await api("PATCH", path, {"metadata": {"finalizers": None}}, **merge)).status == 200
+
+
+async def test_a_binding_to_a_role_that_is_not_there_needs_the_right_to_bind_it(api: Any) -> None:
+    writing = {
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["clusterrolebindings", "clusterroles"],
+        "verbs": ["create", "update"],
+    }
+    await grant(api, "binder", "binder", writing, RULE)
+    pair = api.server.client_pair("binder")
+    subject = {"kind": "User", "name": "binder", "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "phantom"}
+    binding = {"metadata": {"name": "to-phantom"}, "roleRef": reference, "subjects": [subject]}
+    refused = await api("POST", f"{RBAC}/clusterrolebindings", binding, pair=pair)
+    assert (refused.status, refused.message) == (404, 'clusterroles.rbac.authorization.k8s.io "phantom" not found')
+    bind = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": ["bind"]}
+    await grant(api, "binder", "may-bind", bind | {"resourceNames": ["phantom"]})
+    assert (await api("POST", f"{RBAC}/clusterrolebindings", binding, pair=pair)).status == 201
+    for namespace in ("", "namespaces/default/"):  # a second binding to it changes no text
+        kind = "rolebindings" if namespace else "clusterrolebindings"
+        again = {"metadata": {"name": "again"}, "roleRef": reference, "subjects": [subject]}
+        assert (await api("POST", f"{RBAC}/{namespace}{kind}", again)).status == 201
+    nothing = await api("GET", "/api/v1/namespaces/default/secrets", pair=pair)
+    assert nothing.message.endswith(': RBAC: clusterrole.rbac.authorization.k8s.io "phantom" not found')
+    role = {"metadata": {"name": "more"}, "rules": [RULE | {"resources": ["pods"]}]}
+    refused = await api("POST", f"{RBAC}/clusterroles", role, pair=pair)
+    unknown = 'clusterroles.rbac.authorization.k8s.io "phantom" not found'
+    assert refused.message.endswith(f"; resolution errors: [{unknown}]")

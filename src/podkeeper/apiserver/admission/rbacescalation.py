@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from podkeeper.api.errors import ApiError
+from podkeeper.api.errors import ApiError, not_found
 from podkeeper.api.user import MASTERS_GROUP
 from podkeeper.apiserver.admission.plugin import Plugin, forbidden, interest
 from podkeeper.apiserver.authorization.authorizer import Authorizer
@@ -38,49 +38,53 @@ class RbacEscalation(Plugin):
 
     async def validate(self, attributes: Attributes) -> None:
         """Raises 403 for a grant of what the writer does not hold."""
-        if MASTERS_GROUP in attributes.user.groups or attributes.tree is None:
+        tree, old = attributes.tree, attributes.old
+        if MASTERS_GROUP in attributes.user.groups or tree is None:
             return
-        tree = attributes.tree
+        if old is not None and _frees_alone(tree, old):
+            return
         if attributes.resource.name.endswith("roles"):
-            if attributes.old is None or _granted(attributes.old) != _granted(tree):
-                await self._judge_role(attributes, tree)
-            return
-        if attributes.old is not None and _grant(attributes.old) == _grant(tree):
+            await self._judge_role(attributes, tree, old or {})
             return
         reference = tree.get("roleRef") or {}
+        name = reference.get("name", "")
         resource = "clusterroles" if reference.get("kind") == "ClusterRole" else "roles"
-        namespace = attributes.namespace if resource == "roles" else ""
-        role = await self.live.get(GROUP, resource, namespace, reference.get("name", "")) or {}
-        await self._judge(attributes, "bind", resource, role.get("rules") or (), reference.get("name", ""))
+        if await self._may(attributes, "bind", resource, name):
+            return
+        role = await self.live.get(GROUP, resource, attributes.namespace if resource == "roles" else "", name)
+        if role is None:
+            raise not_found(resource, GROUP, name)
+        self._judge(attributes, role.get("rules") or ())
 
-    async def _judge_role(self, attributes: Attributes, role: Mapping[str, Any]) -> None:
-        resource = attributes.resource.name
-        await self._judge(attributes, "escalate", resource, role.get("rules") or ())
-        if not role.get("aggregationRule"):
+    async def _judge_role(self, attributes: Attributes, role: Mapping[str, Any], old: Mapping[str, Any]) -> None:
+        if await self._may(attributes, "escalate", attributes.resource.name, attributes.name):
+            return
+        self._judge(attributes, role.get("rules") or ())
+        if not role.get("aggregationRule") and not old.get("aggregationRule"):
             return
         try:
-            await self._judge(attributes, "escalate", resource, _EVERYTHING)
+            self._judge(attributes, _EVERYTHING)
         except ApiError:
             raise forbidden(attributes, "must have cluster-admin privileges to use an aggregationRule") from None
 
-    async def _judge(
-        self, attributes: Attributes, verb: str, resource: str, rules: Sequence[Mapping[str, Any]], name: str = ""
-    ) -> None:
-        user = attributes.user
-        asked = RequestInfo(path="", verb=verb, is_resource=True, group=GROUP, resource=resource)
-        asked = replace(asked, namespace=attributes.namespace, name=name or attributes.name)
-        if (await self._authorizer.decide(user, asked)).allowed:
+    async def _may(self, attributes: Attributes, verb: str, resource: str, name: str) -> bool:
+        asked = RequestInfo(path="", verb=verb, is_resource=True, group=GROUP, resource=resource, name=name)
+        asked = replace(asked, namespace=attributes.namespace)
+        return (await self._authorizer.decide(attributes.user, asked)).allowed
+
+    def _judge(self, attributes: Attributes, rules: Sequence[Mapping[str, Any]]) -> None:
+        user, rbac = attributes.user, self._authorizer.rbac
+        missing = uncovered([grant.rule for grant in rbac.grants(user, attributes.namespace)], rules)
+        if not missing:
             return
-        held = [grant.rule for grant in self._authorizer.rbac.grants(user, attributes.namespace)]
-        missing = uncovered(held, rules)
-        if missing:
-            groups = " ".join(f'"{group}"' for group in user.groups)
-            listed = described(missing)
-            raise forbidden(
-                attributes,
-                f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions '
-                f"not currently held:\n{listed}",
-            )
+        groups = " ".join(f'"{group}"' for group in user.groups)
+        text = f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:'
+        text += f"\n{described(missing)}"
+        unknown = rbac.missing_roles(user, attributes.namespace, "s")
+        if unknown:
+            listed = unknown[0] if len(unknown) == 1 else f"[{', '.join(unknown)}]"
+            text += f"; resolution errors: [{listed}]"
+        raise forbidden(attributes, text)
 
 
 _EVERYTHING = (
@@ -89,9 +93,12 @@ _EVERYTHING = (
 )
 
 
-def _granted(role: Mapping[str, Any]) -> tuple[Any, Any]:
-    return role.get("rules"), role.get("aggregationRule")
+def _frees_alone(tree: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Whether nothing changes but what the garbage collector needs to let an object go."""
+    return _without_ties(tree) == _without_ties(old)
 
 
-def _grant(tree: Mapping[str, Any]) -> tuple[Any, Any]:
-    return tree.get("roleRef"), tree.get("subjects")
+def _without_ties(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    ties = ("finalizers", "ownerReferences", "managedFields", "resourceVersion")
+    metadata = {key: value for key, value in tree["metadata"].items() if key not in ties}
+    return {**tree, "metadata": metadata}

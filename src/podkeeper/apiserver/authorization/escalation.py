@@ -22,6 +22,13 @@ class Permission(Struct, frozen=True):
     name: str = ""
     path: str = ""
 
+    def rule(self) -> dict[str, list[str]]:
+        """The rule that grants this and nothing else."""
+        if self.path:
+            return {"verbs": [self.verb], "nonResourceURLs": [self.path]}
+        rule = {"verbs": [self.verb], "apiGroups": [self.group], "resources": [self.resource]}
+        return {**rule, "resourceNames": [self.name]} if self.name else rule
+
     @property
     def subject(self) -> str:
         """What may be done something with, as upstream writes it in a refusal."""

@@ -114,15 +114,16 @@ class RbacIndex:
         """The first grant that allows the request."""
         return next((grant for grant in self.grants(user, info.namespace) if grant.rule.allows(info)), None)
 
-    def missing_roles(self, user: UserInfo, namespace: str) -> list[str]:
-        """Roles that the user's bindings name and that do not exist, in the words of a refusal."""
+    def missing_roles(self, user: UserInfo, namespace: str, plural: str = "") -> list[str]:
+        """Roles that the user's bindings name and that do not exist, in the words of a refusal; each once. Upstream
+        names the kind where it looks into its copies, and the resource (``plural`` is "s") where it reads the store."""
         found = []
         for subject in subjects_of(user):
             for binding in self._by_subject.get(subject, {}).values():
                 if binding.namespace in ("", namespace) and binding.role_key not in self._roles:
                     resource = "role" if binding.role_kind == "Role" else "clusterrole"
-                    found.append(f'{resource}.{GROUP} "{binding.role_name}" not found')
-        return found
+                    found.append(f'{resource}{plural}.{GROUP} "{binding.role_name}" not found')
+        return list(dict.fromkeys(found))
 
     def _sink(
         self, put: Callable[[Mapping[str, Any]], None], remove: Callable[[Mapping[str, Any]], None]

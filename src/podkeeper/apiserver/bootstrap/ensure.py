@@ -125,8 +125,13 @@ async def _ensure_one(verbs: ResourceVerbs, wanted: Mapping[str, Any], merge: Me
         await verbs.create(context, namespace, _copy(wanted))
         return
     changed = merge(present, wanted)
-    if changed is not None:
-        await verbs.update(context, namespace, name, _copy(changed))
+    if changed is None:
+        return
+    if changed.get("roleRef") != present.get("roleRef"):
+        await verbs.delete(context, namespace, name, DeleteOptions())
+        await verbs.create(context, namespace, _copy(changed))
+        return
+    await verbs.update(context, namespace, name, _copy(changed))
 
 
 def _context() -> RequestContext:

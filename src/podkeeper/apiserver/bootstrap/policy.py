@@ -37,21 +37,19 @@ def cluster_role(name: str) -> Mapping[str, Any]:
 
 
 def reconciled(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> Tree | None:
-    """``present`` with what it lacks of ``wanted``; None if it lacks nothing or is not to be touched."""
+    """``present`` with what it lacks of ``wanted``; None if it lacks nothing or is not to be touched. A binding to
+    another role is ``wanted`` as a whole: what a binding refers to cannot be changed."""
     if (present["metadata"].get("annotations") or {}).get(AUTOUPDATE) == "false":
         return None
+    if present.get("roleRef") != wanted.get("roleRef"):
+        return dict(wanted)
     changed: Tree = {}
-    for field in ("rules", "subjects"):
-        if "aggregationRule" in wanted and field == "rules":
-            continue
-        have = list(present.get(field) or ())
-        if have == wanted.get(field):
-            continue  # as nearly always
-        lacking = [each for each in wanted.get(field) or () if _normal(each) not in [_normal(one) for one in have]]
-        if lacking:
-            changed[field] = have + lacking
-    if wanted.get("aggregationRule") and present.get("aggregationRule") != wanted["aggregationRule"]:
-        changed["aggregationRule"] = wanted["aggregationRule"]
+    for field, lacking in (("rules", _lacking_rules), ("subjects", _lacking_subjects)):
+        have, want = present.get(field) or [], wanted.get(field) or []
+        if have != want and not (field == "rules" and "aggregationRule" in wanted) and (more := lacking(have, want)):
+            changed[field] = [*have, *more]
+    if "aggregationRule" in wanted and (selectors := _lacking_selectors(present, wanted)):
+        changed["aggregationRule"] = {"clusterRoleSelectors": [*_selectors(present), *selectors]}
     metadata = dict(present["metadata"])
     for field in ("labels", "annotations"):
         merged = {**(metadata.get(field) or {}), **(wanted["metadata"].get(field) or {})}
@@ -61,10 +59,27 @@ def reconciled(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> Tree | 
     return {**present, **changed} if changed else None
 
 
-def _normal(value: Any) -> Any:
-    """A rule or subject without empty members, lists of texts in one order."""
-    if isinstance(value, Mapping):
-        return {key: _normal(each) for key, each in value.items() if each not in ("", None, [])}
-    if isinstance(value, list):
-        return sorted(value) if all(isinstance(each, str) for each in value) else [_normal(each) for each in value]
-    return value
+def _lacking_rules(have: Sequence[Mapping[str, Any]], want: Sequence[Mapping[str, Any]]) -> list[Tree]:
+    """What ``want`` grants and ``have`` does not, as rules of one permission each."""
+    from podkeeper.apiserver.authorization.escalation import uncovered  # roles that have been changed are few
+    from podkeeper.apiserver.authorization.rules import compile_rule
+
+    return [each.rule() for each in uncovered([compile_rule(rule) for rule in have], want)]
+
+
+def _lacking_subjects(have: Sequence[Mapping[str, Any]], want: Sequence[Mapping[str, Any]]) -> list[Any]:
+    known = [_normal(each) for each in have]
+    return [each for each in want if _normal(each) not in known]
+
+
+def _selectors(role: Mapping[str, Any]) -> Sequence[Any]:
+    return (role.get("aggregationRule") or {}).get("clusterRoleSelectors") or ()
+
+
+def _lacking_selectors(present: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Any]:
+    return [each for each in _selectors(wanted) if each not in _selectors(present)]
+
+
+def _normal(subject: Mapping[str, Any]) -> Tree:
+    """A subject without empty members."""
+    return {key: value for key, value in subject.items() if value}
