@@ -10,11 +10,22 @@ from msgspec.structs import replace
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.authorization.authorizer import Authorizer
-from podkeeper.apiserver.negotiation import NO_TRANSFORMS, PROTOBUF, Rendering, accepted
+from podkeeper.apiserver.negotiation import (
+    NO_TRANSFORMS,
+    PROTOBUF,
+    ROUTED,
+    ROUTED_LISTS,
+    Rendering,
+    accepted,
+    is_for_eyes,
+)
 from podkeeper.apiserver.options import WriteOptions
 from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer, Request
 from podkeeper.registry.verbs import RequestContext
+
+#: What Go reads as true.
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 
 
 class Call(Struct, frozen=True):
@@ -28,8 +39,11 @@ class Call(Struct, frozen=True):
     def rendering(self, resource: Resource | None = None) -> Rendering:
         """How the client wants the answer, whose objects are of ``resource``. Raises 406."""
         accept = self.request.headers.get(b"accept", b"")
+        if resource is not None and resource.schema is None:
+            routed = ROUTED_LISTS if self.info.verb in ("list", "watch") else ROUTED
+            return self._pretty(accepted(accept, routed=routed))
         rendering = accepted(accept)
-        if rendering.media_type == PROTOBUF and resource is not None and not _has_protobuf(resource):
+        if rendering.media_type == PROTOBUF and resource is not None and not rendering.transform:
             rendering = accepted(accept, custom=True)
         return self._pretty(rendering)
 
@@ -38,8 +52,12 @@ class Call(Struct, frozen=True):
         return self._pretty(accepted(self.request.headers.get(b"accept", b""), transforms=NO_TRANSFORMS))
 
     def _pretty(self, rendering: Rendering) -> Rendering:
-        if self.info.query and self.info.first("pretty") in ("1", "true"):
-            return Rendering(rendering.media_type, rendering.transform, rendering.version, pretty=True)
+        asked = self.info.first("pretty") if self.info.query else ""
+        if asked:
+            pretty = asked in _TRUE
+            return rendering if pretty == rendering.pretty else replace(rendering, pretty=pretty or rendering.pretty)
+        if is_for_eyes(self.request.headers.get(b"user-agent", b"")):
+            return replace(rendering, pretty=True)
         return rendering
 
     def context(self, options: WriteOptions) -> RequestContext:
@@ -57,12 +75,6 @@ class Call(Struct, frozen=True):
     async def _require_create(self) -> None:
         """Raises 403 unless the user may also create what the request would update."""
         await self.authorizer.require(self.user, replace(self.info, verb="create"))
-
-
-def _has_protobuf(resource: Resource) -> bool:
-    from podkeeper.api import protobuf  # not every client wants it
-
-    return protobuf.is_kind(resource.api_version, resource.kind)
 
 
 Handle = Callable[[Call], Awaitable[Answer]]

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from podkeeper.api.errors import ApiError
-from podkeeper.apiserver.negotiation import PROTOBUF, YAML, Rendering, accepted
+from podkeeper.apiserver.negotiation import PROTOBUF, YAML, Rendering, accepted, is_for_eyes
 from podkeeper.foundation.http import Request, Response
 from podkeeper.foundation.http.messages import Headers
 
@@ -17,7 +17,6 @@ JSON_HEAD = _NO_CACHE + b"Content-Type: application/json\r\n"
 YAML_HEAD = _NO_CACHE + b"Content-Type: application/yaml\r\n"
 PROTOBUF_HEAD = _NO_CACHE + b"Content-Type: application/vnd.kubernetes.protobuf\r\n"
 WATCH_HEADS = {
-    YAML: YAML_HEAD,
     PROTOBUF: _NO_CACHE + b"Content-Type: application/vnd.kubernetes.protobuf;stream=watch\r\n",
 }
 TEXT_HEAD = _NO_CACHE + b"Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
@@ -77,9 +76,11 @@ def unchanged(request: Request, etag: bytes) -> bool:
 def failure(error: ApiError, request: Request) -> Response:
     """An error as its Status object, in JSON for a client that takes nothing that we have."""
     try:
-        rendering = Rendering(accepted(request.headers.get(b"accept", b"")).media_type)
+        found = accepted(request.headers.get(b"accept", b""))
+        pretty = found.pretty or is_for_eyes(request.headers.get(b"user-agent", b""))
+        rendering = Rendering(found.media_type, pretty=pretty)
     except ApiError:
-        rendering = _PLAIN
+        rendering = Rendering(pretty=True)
     headers: Headers = ()
     if error.retry_after:
         headers = ((b"Retry-After", b"%d" % error.retry_after),)

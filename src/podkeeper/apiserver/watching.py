@@ -15,14 +15,15 @@ from operator import attrgetter
 from typing import Any
 
 import orjson
+from msgspec import Struct
 from msgspec.structs import replace
 
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.errors import ApiError
+from podkeeper.api.errors import ApiError, not_acceptable
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
-from podkeeper.apiserver.handlers.rendering import Renderer
-from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, Rendering
+from podkeeper.apiserver.handlers.rendering import Renderer, included
+from podkeeper.apiserver.negotiation import JSON, PROTOBUF, STREAMED, YAML, Rendering
 from podkeeper.apiserver.options import list_options
 from podkeeper.apiserver.pacing import Pacer
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -70,6 +71,10 @@ class WatchStreams:
         """A streaming answer. Raises what the registry raises, but a version that is gone is told inside the stream."""
         options = _options(call.info)
         rendering = call.rendering(verbs.resource)
+        if rendering.media_type == YAML:
+            raise not_acceptable(STREAMED)  # a stream of YAML has no frames
+        if rendering.transform == "Table":
+            included(call)
         framer = None if rendering.transform else self._framers.get(rendering.media_type)
         encode = self._encoder(call, verbs.resource, rendering)
         timeout = options.timeout or random.uniform(MIN_TIMEOUT, 2 * MIN_TIMEOUT)  # noqa: S311 - spreads reconnects
@@ -97,28 +102,37 @@ class WatchStreams:
         def encode(event: WatchEvent) -> bytes:
             nonlocal headed
             tree = orjson.loads(event.frame)
-            if event.item is not None and rendering.transform == "Table":
-                item = event.item
-                metadata = {"resourceVersion": str(item.revision)}
+            shown = tree["object"]
+            if tree["type"] == "ERROR":
+                pass
+            elif rendering.transform == "Table":
+                metadata = {"resourceVersion": shown["metadata"]["resourceVersion"]}
+                item = event.item or _Bookmark(shown)
                 table = self._renderer.table(call, resource, (item,), metadata, rendering.version)
                 if headed:
                     table["columnDefinitions"] = None
                 headed = True
                 tree["object"] = table
-            elif rendering.transform and rendering.transform != "Table":
+            elif rendering.transform == "PartialObjectMetadata":
                 names = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{rendering.version}"}
-                tree["object"] = {**names, "metadata": tree["object"]["metadata"]}
+                tree["object"] = {**names, "metadata": shown["metadata"]}
             return _framed(tree, rendering.media_type)
 
         return encode
 
 
+class _Bookmark(Struct, frozen=True):
+    """An object without content, of which a Table can have a row too."""
+
+    object: dict[str, Any]
+
+    def tree(self) -> dict[str, Any]:
+        """See ``HasTree``."""
+        return self.object
+
+
 def _framed(event: Mapping[str, Any], media_type: str) -> bytes:
     """One event as a client reads it that wants this media type."""
-    if media_type == YAML:
-        from podkeeper.apiserver import yamls  # few clients ask for it
-
-        return b"---\n" + yamls.dump(event)
     if media_type == PROTOBUF:
         from podkeeper.api import protobuf  # not every client wants it
 

@@ -48,11 +48,11 @@ def other_kind(tree: Any, kind: str, api_version: str, expected: tuple[str, str]
     found = schema.for_kind(group, version, kind)
     if found is None:
         return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{_SCHEME}"'
-    into = f"{_internal_package(expected[1].rpartition('/')[0])}.{expected[0]}"
+    into = f"{internal_package(expected[1].rpartition('/')[0])}.{expected[0]}"
     return gojson.judge(tree, found.name).error or f"converting ({version}.{kind}) to ({into}): unknown conversion"
 
 
-def _internal_package(group: str) -> str:
+def internal_package(group: str) -> str:
     """The package of the unversioned types that upstream converts into: events are the core group's."""
     label = group.partition(".")[0]
     return {"": "core", "events": "core", "internal": "apiserverinternal"}.get(label, label)

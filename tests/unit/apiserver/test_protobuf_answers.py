@@ -238,7 +238,7 @@ async def test_a_version_that_is_gone_is_an_error_frame(api: Any) -> None:
 
 
 def custom_call(accept: str) -> tuple[Call, Resource]:
-    resource = Resource("example.com", "v1", "pods", "Pod", "pod", True, ("get",))
+    resource = Resource("example.com", "v1", "pods", "Pod", "pod", True, ("get",), schema={})
     request = Request("GET", b"/", {b"accept": accept.encode()})
     return Call(request, RequestInfo(path="/", verb="get"), UserInfo("admin"), authorizer=None), resource  # type: ignore[arg-type]
 
@@ -261,7 +261,9 @@ async def test_nothing_else_than_protobuf_is_no_way_to_read_or_write_custom_reso
     with pytest.raises(ApiError) as refused:
         call.rendering(resource)
     assert refused.value.code == 406
-    assert refused.value.message == "only the following media types are accepted: application/json, application/yaml"
+    assert refused.value.message == (
+        f"only the following media types are accepted: application/json, application/yaml, {PROTOBUF}"
+    )
     request = Request("POST", b"/", {b"content-type": PROTOBUF.encode()}, b"k8s\0")
     with pytest.raises(ApiError) as unread:
         bodies.decode(request, "Pod", "example.com/v1")

@@ -19,9 +19,10 @@ from podkeeper.apiserver.negotiation import PROTOBUF, Rendering
 from podkeeper.apiserver.tables.table import HasTree, TableMaker
 from podkeeper.foundation.http import Request, Response
 from podkeeper.foundation.http.messages import Headers
+from podkeeper.registry.undecodable import internal_package
 from podkeeper.registry.verbs import Item, Listing
 
-#: Bodies from here on are compressed for clients that take gzip (upstream's threshold).
+#: Bodies beyond this are compressed for clients that take gzip (upstream's threshold).
 COMPRESSED_FROM = 128 << 10
 _KEPT_BYTES = 16 << 20
 #: Messages that are made before others have their turn: some milliseconds.
@@ -58,7 +59,7 @@ class Renderer:
         elif rendering.transform == "PartialObjectMetadata":
             tree = partial(item, rendering.version)
         elif rendering.transform:
-            raise _not_convertible(rendering.transform, "is not a list", resource.kind)
+            raise _not_convertible(rendering.transform, "is not a list", resource, resource.kind)
         else:
             tree = item.tree()
         return responses.tree(tree, rendering, status, headers)
@@ -66,10 +67,10 @@ class Renderer:
     async def listing(self, call: Call, resource: Resource, listing: Listing, rendering: Rendering) -> Response:
         """A list, compressed if it is long and the client takes that."""
         if rendering.plain:
-            return await self.sized(call.request, listing.json)
+            return Response(200, responses.JSON_HEAD, listing.json)
         if rendering.media_type == PROTOBUF and not rendering.transform:
             body = await _list_in_protobuf(resource, listing)
-            return await self.sized(call.request, body, responses.PROTOBUF_HEAD)
+            return Response(200, responses.PROTOBUF_HEAD, body)
         if rendering.transform == "Table":
             tree = self.table(call, resource, listing.items, _list_metadata(listing), rendering.version)
         elif rendering.transform == "PartialObjectMetadataList":
@@ -80,29 +81,33 @@ class Renderer:
                 "items": [partial(item, rendering.version) for item in listing.items],
             }
         elif rendering.transform:
-            raise _not_convertible(rendering.transform, "is a list", resource.list_kind)
+            raise _not_convertible(rendering.transform, "is a list", resource, resource.list_kind)
         else:
             tree = msgspec.json.decode(listing.json)
-        response = responses.tree(tree, rendering)
-        if len(response.body) < COMPRESSED_FROM:
-            return response
-        return await self.sized(call.request, response.body, response.head)
+        return responses.tree(tree, rendering)
 
     def table(
         self, call: Call, resource: Resource, items: Sequence[HasTree], metadata: Mapping[str, Any], version: str
     ) -> dict[str, Any]:
         """Items as a Table, as much of each object in it as the client wants."""
-        include = call.info.first("includeObject", "Metadata") or "Metadata"
-        if include not in ("None", "Metadata", "Object"):
-            raise bad_request(f"unrecognized includeObject value: {include!r}".replace("'", '"'))
-        return self._tables.table(resource, items, metadata, version, include)
+        return self._tables.table(resource, items, metadata, version, included(call))
 
-    async def sized(self, request: Request, body: bytes, head: bytes = responses.JSON_HEAD) -> Response:
-        """A body that is ready, compressed if it is long and the client takes that."""
-        if len(body) < COMPRESSED_FROM or b"gzip" not in request.headers.get(b"accept-encoding", b""):
-            return Response(200, head, body)
+    async def compressed(self, request: Request, answer: Response) -> Response:
+        """A long answer, compressed if the client takes that."""
+        if b"gzip" not in [each.strip() for each in request.headers.get(b"accept-encoding", b"").split(b",")]:
+            return answer
         headers: Headers = ((b"Content-Encoding", b"gzip"), (b"Vary", b"Accept-Encoding"))
-        return Response(200, head, await self._compressed.of(body), headers)
+        body = await self._compressed.of(answer.body)
+        return Response(answer.status, answer.head, body, (*answer.headers, *headers))
+
+
+def included(call: Call) -> str:
+    """How much of each object a Table's row shall carry. Raises 400."""
+    include = call.info.first("includeObject", "Metadata") or "Metadata"
+    if include not in ("None", "Metadata", "Object"):
+        wrong = f"includeObject: Invalid value: \"{include}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: {wrong}")
+    return include
 
 
 class CompressedBodies:
@@ -163,5 +168,8 @@ def _list_metadata(listing: Listing) -> dict[str, Any]:
     return metadata
 
 
-def _not_convertible(transform: str, why: str, kind: str) -> ApiError:
-    return ApiError(406, "NotAcceptable", f"you requested {transform}, but the requested object {why} ({kind})")
+def _not_convertible(transform: str, why: str, resource: Resource, kind: str) -> ApiError:
+    found = f"{internal_package(resource.group)}.{kind}"
+    if resource.schema is not None:
+        found = "unstructured.Unstructured" + ("List" if kind == resource.list_kind else "")
+    return ApiError(406, "NotAcceptable", f"you requested {transform}, but the requested object {why} (*{found})")

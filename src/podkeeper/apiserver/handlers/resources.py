@@ -11,7 +11,7 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, unsupported_media_type
 from podkeeper.apiserver import bodies, patch_bodies, received, responses
 from podkeeper.apiserver.call import Call
-from podkeeper.apiserver.handlers.rendering import Renderer
+from podkeeper.apiserver.handlers.rendering import COMPRESSED_FROM, Renderer
 from podkeeper.apiserver.options import delete_options, list_options, write_options
 from podkeeper.apiserver.received import Expected
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -66,6 +66,8 @@ class ResourceHandlers:
         check_path(call, verbs.resource)
         call.rendering(verbs.resource)  # 406 before anything is changed
         answer = await self._handlers[call.info.verb](call, verbs)
+        if isinstance(answer, Response) and len(answer.body) > COMPRESSED_FROM:
+            answer = await self._renderer.compressed(call.request, answer)
         if verbs.resource.deprecation and not isinstance(answer, Takeover):
             told = responses.warnings([verbs.resource.deprecation])
             return replace(answer, headers=(*answer.headers, *told))
@@ -113,7 +115,7 @@ class ResourceHandlers:
 
     async def _patch(self, call: Call, verbs: ResourceVerbs) -> Answer:
         info, request = call.info, call.request
-        patch_type = _patch_type(request.headers.get(b"content-type", b""))
+        patch_type = _patch_type(request.headers.get(b"content-type", b""), verbs.resource)
         options = write_options(info, "PatchOptions", apply=patch_type is PatchType.APPLY)
         bodies.check_size(request)
         context = call.context(options)
@@ -178,12 +180,13 @@ def _nameless(info: RequestInfo) -> bool:
 
 def path_not_found() -> ApiError:
     """404 for a path below a served version that leads nowhere."""
-    return ApiError(404, "NotFound", "the server could not find the requested resource")
+    return ApiError(404, "NotFound", "the server could not find the requested resource", detailed=True)
 
 
 def method_not_allowed() -> ApiError:
     """405 as upstream's router words it."""
-    return ApiError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+    text = "the server does not allow this method on the requested resource"
+    return ApiError(405, "MethodNotAllowed", text, detailed=True)
 
 
 def namespace_of(call: Call, resource: Resource) -> str:
@@ -191,12 +194,16 @@ def namespace_of(call: Call, resource: Resource) -> str:
     return call.info.namespace if resource.namespaced else ""
 
 
-def _patch_type(header: bytes) -> PatchType:
-    media = header.decode("latin-1").partition(";")[0].strip().lower()
+def _patch_type(header: bytes, resource: Resource) -> PatchType:
+    media = header.decode("latin-1").partition(";")[0].strip()
     try:
         return PatchType(media)
     except ValueError:
-        raise unsupported_media_type([each.value for each in PatchType]) from None
+        if resource.schema is not None:
+            taken = (PatchType.JSON, PatchType.MERGE, PatchType.APPLY)
+            raise unsupported_media_type([each.value for each in taken]) from None
+        # It is upstream's router that looks first.
+        raise ApiError(415, "UnsupportedMediaType", "415: Unsupported Media Type", detailed=True) from None
 
 
 def _delete_body(call: Call) -> Mapping[str, Any] | None:

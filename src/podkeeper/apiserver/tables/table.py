@@ -49,4 +49,6 @@ def _row(chosen: Columns, item: HasTree, now: float, version: str, include: str)
     elif include == "Metadata":
         api_version = f"meta.k8s.io/{version}"
         row["object"] = {"kind": "PartialObjectMetadata", "apiVersion": api_version, "metadata": tree["metadata"]}
+    else:
+        row["object"] = None
     return row
