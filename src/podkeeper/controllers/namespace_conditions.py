@@ -16,14 +16,16 @@ from podkeeper.api.pods import conditions
 
 
 class Contents(Struct, frozen=True):
-    """What is left after a round of deleting: objects by ``plural.group``, finalizers that hold them, what failed."""
+    """What is left after a round of deleting: objects by ``plural.group``, finalizers that hold them, what failed, and
+    versions of groups (``example.com/v1``) of which nobody could say what they have."""
 
     remaining: Counter[str] = field(default_factory=Counter)
     finalizers: Counter[str] = field(default_factory=Counter)
     failures: tuple[str, ...] = ()
+    undiscovered: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.remaining or self.failures)
+        return bool(self.remaining or self.failures or self.undiscovered)
 
 
 def conditions_of(present: Sequence[v1.NamespaceCondition], left: Contents, now: str) -> list[v1.NamespaceCondition]:
@@ -38,7 +40,11 @@ def _told(left: Contents) -> Sequence[v1.NamespaceCondition]:
     objects = f"Some resources are remaining: {_listed(left.remaining, '{} has {} resource instances')}"
     held = _listed(left.finalizers, "{} in {} resource instances")
     return (
-        _condition("NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"),
+        _condition("NamespaceDeletionDiscoveryFailure", "DiscoveryFailed", _undiscovered(left.undiscovered), "True")
+        if left.undiscovered
+        else _condition(
+            "NamespaceDeletionDiscoveryFailure", "ResourcesDiscovered", "All resources successfully discovered"
+        ),
         _condition(
             "NamespaceDeletionGroupVersionParsingFailure",
             "ParsedGroupVersions",
@@ -65,6 +71,12 @@ def _told(left: Contents) -> Sequence[v1.NamespaceCondition]:
             "NamespaceFinalizersRemaining", "ContentHasNoFinalizers", "All content-preserving finalizers finished"
         ),
     )
+
+
+def _undiscovered(versions: Sequence[str]) -> str:
+    listed = ", ".join(f"{each}: stale GroupVersion discovery: {each}" for each in sorted(versions))
+    why = f"unable to retrieve the complete list of server APIs: {listed}"
+    return f"Discovery failed for some groups, {len(versions)} failing: {why}"
 
 
 def _condition(kind: str, reason: str, message: str, status: str = "False") -> v1.NamespaceCondition:

@@ -6,7 +6,7 @@ deletionTimestamp set --> contents deleted, again after a while as long as some 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -56,28 +56,29 @@ class Namespaces:
         return None
 
     async def _delete_contents(self, name: str) -> Contents:
-        """Deletes everything, going on where something cannot be deleted, and returns what is still there."""
-        remaining, finalizers, failures = Counter[str](), Counter[str](), list[str]()
-        for resource in await self._resources():
-            path = resource.path(name)
-            if "deletecollection" in resource.verbs:
-                answer = await self._tools.api.request("DELETE", path, query={"propagationPolicy": "Background"})
-                if answer[0] >= 400 and answer[0] not in (404, 405):
-                    failures.append(f"{resource.qualified_name}: {from_answer(*answer).message}")
-            code, _, body = await self._tools.api.request("GET", path, query={"limit": "500"})
-            for item in msgspec.json.decode(body).get("items") or () if code == 200 else ():
-                remaining[f"{resource.name}.{resource.group}"] += 1
-                finalizers.update(set(item["metadata"].get("finalizers", ())))
-        return Contents(remaining, finalizers, tuple(failures))
+        """Deletes everything, going on where something cannot be deleted, and returns what is still there.
 
-    async def _resources(self) -> Sequence[Resource]:
+        Pods go first, and nothing else while there are any: they may need it to end in good order.
+        """
+        resources, stale = await self._resources()
+        round_ = _Round(self._tools, name)
+        await round_.delete([each for each in resources if each.qualified_name == "pods"])
+        if not round_.remaining:
+            await round_.delete([each for each in resources if each.qualified_name != "pods"])
+        return Contents(round_.remaining, round_.finalizers, tuple(round_.failures), stale)
+
+    async def _resources(self) -> tuple[Sequence[Resource], tuple[str, ...]]:
+        """What can be in a namespace, and the versions of groups whose server does not say what they have."""
         found: list[Resource] = []
+        stale: list[str] = []
         for path in ("/api", "/apis"):
             code, _, body = await self._tools.api.request("GET", path, accept=_DISCOVERY)
             if code != 200:
                 raise ApiError(code, "Unknown", f"discovery at {path} answered {code}")
-            found += _namespaced(msgspec.json.decode(body))
-        return found
+            tree = msgspec.json.decode(body)
+            found += _namespaced(tree)
+            stale += _stale(tree)
+        return found, tuple(stale)
 
     async def _tell(self, namespace: v1.Namespace, left: Contents) -> None:
         present = namespace.status.conditions if namespace.status else ()
@@ -95,6 +96,44 @@ class Namespaces:
         except ApiError as error:
             if error.code != 404:
                 raise
+
+
+class _Round:
+    """One round of deleting in one namespace, and what it found."""
+
+    def __init__(self, tools: Tools, namespace: str) -> None:
+        self._api, self._namespace = tools.api, namespace
+        self.remaining, self.finalizers, self.failures = Counter[str](), Counter[str](), list[str]()
+
+    async def delete(self, resources: Iterable[Resource]) -> None:
+        """Deletes all objects of these resources, and counts what is left of them."""
+        for resource in resources:
+            path = resource.path(self._namespace)
+            if "deletecollection" in resource.verbs:
+                await self._ask(resource, path)
+            else:
+                for item in await self._items(path):
+                    await self._ask(resource, f"{path}/{item['metadata']['name']}")
+            for item in await self._items(path):
+                self.remaining[f"{resource.name}.{resource.group}"] += 1
+                self.finalizers.update(set(item["metadata"].get("finalizers", ())))
+
+    async def _ask(self, resource: Resource, path: str) -> None:
+        answer = await self._api.request("DELETE", path, query={"propagationPolicy": "Background"})
+        if answer[0] >= 400 and answer[0] not in (404, 405):
+            self.failures.append(f"{resource.qualified_name}: {from_answer(*answer).message}")
+
+    async def _items(self, path: str) -> Sequence[dict[str, Any]]:
+        code, _, body = await self._api.request("GET", path, query={"limit": "500"})
+        items: Sequence[dict[str, Any]] = msgspec.json.decode(body).get("items") or () if code == 200 else ()
+        return items
+
+
+def _stale(tree: dict[str, Any]) -> Iterator[str]:
+    for group in tree.get("items", ()):
+        for version in group["versions"]:
+            if version.get("freshness") == "Stale":
+                yield f"{group['metadata'].get('name', '')}/{version['version']}"
 
 
 def _namespaced(tree: dict[str, Any]) -> Iterator[Resource]:

@@ -26,6 +26,17 @@ def test_times_change_with_statuses_alone() -> None:
     assert changed == {"NamespaceContentRemaining", "NamespaceDeletionContentFailure"}
 
 
+def test_who_does_not_say_what_he_has_holds_it_up() -> None:
+    left = Contents(undiscovered=("metrics.k8s.io/v1beta1",))
+    assert left
+    told = {each.type: each for each in conditions_of((), left, "now")}["NamespaceDeletionDiscoveryFailure"]
+    assert (told.status, told.reason) == ("True", "DiscoveryFailed")
+    assert told.message == (
+        "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: "
+        "metrics.k8s.io/v1beta1: stale GroupVersion discovery: metrics.k8s.io/v1beta1"
+    )
+
+
 def test_nothing_left_is_nothing_to_wait_for() -> None:
     assert not Contents()
     assert Contents(failures=("x",))

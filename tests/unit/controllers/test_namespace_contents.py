@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from podkeeper.api.core import v1
-from podkeeper.controllers.framework import Tools
+from podkeeper.controllers.framework import Key, Tools
 from podkeeper.controllers.namespaces import Namespaces
 from podkeeper.controllers.root_ca import FIELD, NAME, RootCertificates
 from podkeeper.controllers.service_accounts import ServiceAccounts
@@ -71,8 +71,6 @@ async def test_what_holds_a_namespace_back_is_said(house: Any) -> None:
     held = {"name": "x", "namespace": "fresh", "finalizers": ["example.com/held"]}
     await house.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": held})
     await house.api.of(v1.Namespace).delete("fresh")
-    from podkeeper.controllers.framework import Key
-
     key = Key("", "fresh")
     assert await house.settled(key, controller, v1.Namespace) == 5
     namespace = await house.api.of(v1.Namespace).get("fresh")
@@ -88,5 +86,33 @@ async def test_what_holds_a_namespace_back_is_said(house: Any) -> None:
         "Some content in the namespace has finalizers remaining: example.com/held in 1 resource instances",
     ]
     await house.api.of(v1.ConfigMap).patch("x", {"metadata": {"finalizers": None}}, "fresh")
+    assert await house.settled(key, controller, v1.Namespace) is None
+    assert all(each.metadata.name != "fresh" for each in (await house.api.of(v1.Namespace).list()).items)
+
+
+async def test_pods_go_before_what_they_use(house: Any) -> None:
+    controller, key = Namespaces(house.tools()), Key("", "fresh")
+    await house.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "fresh"}})
+    for kind, more in (
+        ("ServiceAccount", {"metadata": {"name": "default"}}),
+        ("ConfigMap", {"metadata": {"name": "used"}}),
+        (
+            "Pod",
+            {
+                "metadata": {"name": "last", "finalizers": ["example.com/held"]},
+                "spec": {"containers": [{"name": "a", "image": "i"}]},
+            },
+        ),
+    ):
+        tree = {"apiVersion": "v1", "kind": kind} | more
+        tree["metadata"] = tree["metadata"] | {"namespace": "fresh"}
+        await house.create(tree)
+    await house.api.of(v1.Namespace).delete("fresh")
+    assert await house.settled(key, controller, v1.Namespace) == 5
+    assert [each.metadata.name for each in (await house.api.of(v1.ConfigMap).list("fresh")).items] == ["used"]
+    namespace = await house.api.of(v1.Namespace).get("fresh")
+    said = {each.type: each.message for each in namespace.status.conditions}
+    assert said["NamespaceContentRemaining"] == "Some resources are remaining: pods. has 1 resource instances"
+    await house.api.of(v1.Pod).patch("last", {"metadata": {"finalizers": None}}, "fresh")
     assert await house.settled(key, controller, v1.Namespace) is None
     assert all(each.metadata.name != "fresh" for each in (await house.api.of(v1.Namespace).list()).items)

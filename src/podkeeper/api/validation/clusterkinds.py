@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from podkeeper.api import names
+from podkeeper.api.validation import quotascopes
 from podkeeper.api.validation.computeresources import amount, quota_resource_name, resource_name
 from podkeeper.api.validation.fields import Found, indexed, keyed
 from podkeeper.api.validation.metadata import UNKNOWN_FINALIZER
@@ -80,6 +81,7 @@ def resource_quota(found: Found, obj: v1.ResourceQuota) -> None:
     for path, name, value in keyed("spec.hard", obj.spec.hard):
         found.check(path, name, quota_resource_name)
         amount(found, path, name, value)
+    quotascopes.scopes(found, obj.spec)
 
 
 def resource_quota_update(found: Found, new: v1.ResourceQuota, old: v1.ResourceQuota) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from msgspec import Struct
 
 from podkeeper.api.catalogue import Resource
+from podkeeper.api.quantity import Quantity
 from podkeeper.apiserver.live import LiveObjects
 from podkeeper.apiserver.quota import usage
 from podkeeper.apiserver.quota.usage import Amounts, Tree
@@ -79,7 +80,9 @@ class Ledger:
             del self._pending[key]
         return left
 
-    def _of_item(self, row: Resource, item: Item) -> Amounts:
+    def _of_item(self, row: Resource, item: Item) -> Mapping[str, Quantity]:
+        if (row.group, row.name) == ("", "pods") and usage.is_overdue(item.tree(), self._clock.time()):
+            return usage.PLACE
         key = (f"{row.group}/{row.name}/{item.key}", item.revision)
         found = self._known.get(key)
         if found is None:

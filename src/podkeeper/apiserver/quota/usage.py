@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from podkeeper.api import codec
+from podkeeper.api import codec, timestamps
 from podkeeper.api.core import v1
 from podkeeper.api.pods import qos, requests
 from podkeeper.api.quantity import Quantity
@@ -17,6 +17,8 @@ Tree = Mapping[str, Any]
 Amounts = dict[str, Quantity]
 
 ONE = Quantity(1)
+#: What a pod uses that runs no more.
+PLACE: Mapping[str, Quantity] = {"count/pods": ONE}
 _ENDED = ("Succeeded", "Failed")
 #: Objects of the core group that a quota may also count under their plain name.
 _PLAIN = frozenset(
@@ -77,9 +79,18 @@ def of_object(group: str, resource: str, tree: Tree) -> Amounts:
     return used
 
 
+def is_overdue(tree: Tree, now: float) -> bool:
+    """Whether a pod should have been gone by now: what it used is free."""
+    metadata = tree["metadata"]
+    grace = metadata.get("deletionGracePeriodSeconds")
+    if not metadata.get("deletionTimestamp") or grace is None:
+        return False
+    return now > timestamps.parse(metadata["deletionTimestamp"]) + float(grace)
+
+
 def _of_pod(pod: Tree, used: Amounts) -> Amounts:
     if (pod.get("status") or {}).get("phase") in _ENDED:
-        return {"count/pods": ONE}  # what has ended uses nothing but its place
+        return dict(PLACE)  # what has ended uses nothing but its place
     spec = codec.from_tree(v1.PodSpec, pod.get("spec") or {})
     for name, amount in requests.of_pod(spec).items():
         used[f"requests.{name}"] = amount
@@ -103,6 +114,8 @@ def _of_service(spec: Tree) -> Amounts:
 def _of_claim(claim: Tree) -> Amounts:
     spec = claim.get("spec") or {}
     size = Quantity(((spec.get("resources") or {}).get("requests") or {}).get("storage", 0))
+    # What a volume is grown to counts until it is known not to be needed.
+    size = max(size, Quantity(((claim.get("status") or {}).get("allocatedResources") or {}).get("storage", 0)))
     used = {"requests.storage": size}
     if spec.get("storageClassName"):
         prefix = f"{spec['storageClassName']}.storageclass.storage.k8s.io/"
@@ -126,12 +139,14 @@ def unstated(hard: Iterable[str], pod: Tree) -> dict[str, list[str]]:
 
 
 def in_scope(quota: Tree, group: str, resource: str, tree: Tree) -> bool:
-    """The quota's scopes cover the object; quotas with scopes cover pods alone (and claims by volume class)."""
+    """The quota's scopes cover the object; quotas with scopes cover pods alone, and claims by attributes class."""
     spec = quota.get("spec") or {}
     terms = [{"scopeName": name, "operator": "Exists"} for name in spec.get("scopes") or ()]
     terms += (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
     if not terms:
         return True
+    if (group, resource) == ("", "persistentvolumeclaims"):
+        return all(_scope_of_claim_holds(term, tree) for term in terms)
     if (group, resource) != ("", "pods"):
         return False
     return all(_scope_holds(term, tree) for term in terms)
@@ -152,6 +167,16 @@ def _scope_holds(term: Tree, pod: Tree) -> bool:
         case "CrossNamespacePodAffinity":
             return _crosses_namespaces(spec)
     return False
+
+
+def _scope_of_claim_holds(term: Tree, claim: Tree) -> bool:
+    """One of the classes that a claim asks for, has, or is on its way to has to be right; a claim may have none."""
+    if term["scopeName"] != "VolumeAttributesClass":
+        return False
+    spec, status = claim.get("spec") or {}, claim.get("status") or {}
+    target = (status.get("modifyVolumeStatus") or {}).get("targetVolumeAttributesClassName")
+    named = {spec.get("volumeAttributesClassName"), status.get("currentVolumeAttributesClassName"), target}
+    return any(_compares(term, each) for each in {each for each in named if each} or {""})
 
 
 def _compares(term: Tree, value: str) -> bool:
