@@ -25,7 +25,7 @@ from podkeeper.registry.storage_versions import is_stored
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 JSON_PATCH, MERGE_PATCH = "application/json-patch+json", "application/merge-patch+json"
-STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+STRATEGIC_PATCH, APPLY_PATCH = "application/strategic-merge-patch+json", "application/apply-patch+yaml"
 ROWS = {f"{row.api_version}/{row.name}": row for row in RESOURCES if row.enabled and is_stored(row)}
 #: The server's own keepers write the status of these at any time, and definitions wait for their objects to go.
 DEFINITIONS = "apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -232,6 +232,61 @@ def as_json_patch(tree: dict[str, Any], change: dict[str, Any]) -> list[dict[str
     members = change.get("metadata", {})
     patch += [{"op": "add", "path": f"/metadata/{key}", "value": wanted["metadata"][key]} for key in members]
     return [*patch, {"op": "test", "path": "/kind", "value": tree["kind"]}]
+
+
+@pytest.mark.parametrize("name", QUIET)
+async def test_an_object_is_applied(api: Any, name: str) -> None:
+    sample = sample_of(api, name, "apply")
+    labelled = with_patch(sample.tree, {"metadata": {"labels": {"applied": "yes"}}})
+    made = await apply(sample, labelled)
+    assert made.status == 201, made.body
+    again = await apply(sample, labelled)
+    aside = ("status",) if sample.row.name == "flowschemas" else ()  # the server tells whether its level exists
+    assert again.status == 200, again.body
+    assert without_version(again.tree, *aside) == without_version(made.tree, *aside)
+    [managed] = [each for each in again.tree["metadata"]["managedFields"] if each["manager"] == "test-apply"]
+    assert (managed["operation"], managed["apiVersion"]) == ("Apply", sample.row.api_version)
+    await sample.remove()
+    written = await sample.make()
+    head = {"apiVersion": made.tree["apiVersion"], "kind": made.tree["kind"]}
+    identity = {key: written["metadata"][key] for key in ("name", "namespace", "uid") if key in written["metadata"]}
+    # An apply adds to lists that a merge patch replaces.
+    change = {"metadata": {"labels": {"changed": "yes"}}} if listed(sample.change) else sample.change
+    changed = await apply(sample, with_patch(head | {"metadata": identity}, change), "&force=true")
+    assert changed.status == 200, changed.body
+    assert holds(changed.tree, change)
+    assert int(changed.tree["metadata"]["resourceVersion"]) > int(written["metadata"]["resourceVersion"])
+    other = await apply(sample, head | {"metadata": identity | {"uid": "another"}})
+    assert (other.status, other.tree["reason"]) == (409, "Conflict"), other.body
+    await sample.remove()
+
+
+async def apply(sample: Sample, tree: dict[str, Any], options: str = "", subresource: str = "") -> Any:
+    """Applies strictly, as one manager."""
+    query = f"fieldManager=test-apply&fieldValidation=Strict{options}"
+    return await sample.api("PATCH", f"{sample.path(subresource)}?{query}", tree, content_type=APPLY_PATCH)
+
+
+def listed(value: Any) -> bool:
+    """Whether there is a list in it."""
+    return isinstance(value, list) or (isinstance(value, dict) and any(map(listed, value.values())))
+
+
+@pytest.mark.parametrize("name", WITH_STATUS)
+async def test_the_status_is_applied(api: Any, name: str) -> None:
+    sample = sample_of(api, name, "applied-status")
+    made = await sample.make()
+    tree = {"apiVersion": made["apiVersion"], "kind": made["kind"], "metadata": {"name": made["metadata"]["name"]}}
+    applied = await apply(sample, tree | sample.status, "&force=true", "status")
+    assert applied.status == 200, applied.body
+    assert listed(sample.status) or holds(applied.tree, sample.status)
+    assert without_version(applied.tree, "status") == without_version(made, "status")
+    [managed] = [each for each in applied.tree["metadata"]["managedFields"] if each["manager"] == "test-apply"]
+    assert (managed["operation"], managed.get("subresource")) == ("Apply", "status")
+    aside = await apply(sample, tree | sample.status, "&force=true")
+    assert aside.status == 200, aside.body
+    assert aside.tree.get("status") == applied.tree.get("status")
+    await sample.remove()
 
 
 @pytest.mark.parametrize("name", WITH_STATUS)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from podkeeper.api.apply import comparison, merging
 from podkeeper.api.apply.comparison import Comparison, fields_of
 from podkeeper.api.apply.conflicts import Conflicts
-from podkeeper.api.apply.fieldsets import FieldSet, difference, intersection, ordered, union
+from podkeeper.api.apply.fieldsets import LEAF, SELF, FieldSet, difference, intersection, ordered, union
 from podkeeper.api.apply.managers import Claim, Manager, Managers
 from podkeeper.api.apply.nodes import Node
 
@@ -122,7 +122,8 @@ class Updater:
     def _given_up(self, merged: Tree, node: Node, managers: Managers, before: Claim) -> FieldSet:
         present = merging.with_named_fields(fields_of(self._visible(merged), node), node)
         pruned = merging.without(merged, merging.with_named_fields(before.fields, node), node) or {}
-        kept = merging.with_named_fields(fields_of(self._visible(pruned), node), node)
+        # Of metadata there is more than what can be managed.
+        kept = {"f:metadata": {SELF: LEAF}} | merging.with_named_fields(fields_of(self._visible(pruned), node), node)
         for claim in managers.values():
             kept = union(kept, merging.with_named_fields(claim.fields, node))
         gone = difference(present, kept)

@@ -202,6 +202,13 @@ def test_what_is_no_longer_applied_goes_unless_another_manages_it(configmaps: Fi
     assert claims(gone)["other", "Apply"] == {"f:data": {"f:b": {}}}
 
 
+def test_metadata_stays_when_all_that_was_applied_of_it_goes(configmaps: FieldManager) -> None:
+    labelled = configmap() | {"metadata": {"name": "c", "namespace": "default", "labels": {"a": "b"}}}
+    live = configmaps.apply(None, labelled, Writer("one", T1), False)
+    bare = configmaps.apply(live, configmap(), Writer("one", T2), False)
+    assert bare["metadata"].keys() == {"name", "namespace", "managedFields"}
+
+
 def test_members_of_lists_are_told_apart_by_their_keys(deployments: FieldManager) -> None:
     live = deployments.apply(None, deployment(), Writer("me", T1), False)
     sidecar = deployment()
