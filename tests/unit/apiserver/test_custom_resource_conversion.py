@@ -242,6 +242,25 @@ async def test_watches_see_their_version(api: Any, doors: Webhook) -> None:
     assert seen == [("ADDED", version, 1), ("MODIFIED", version, 8), ("DELETED", version, 8)]
 
 
+def changing(**members: Any) -> Callable[[Tree], Tree]:
+    """An answer whose objects have other members than they should."""
+
+    def answer(request: Tree) -> Tree:
+        converted = [convert(each, request["desiredAPIVersion"]) | members for each in request["objects"]]
+        kept = [{name: value for name, value in each.items() if value is not None} for each in converted]
+        return {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": kept}
+
+    return answer
+
+
+def changing_metadata(**members: Any) -> Callable[[Tree], Tree]:
+    def answer(request: Tree) -> Tree:
+        (tree,) = [convert(each, request["desiredAPIVersion"]) for each in request["objects"]]
+        return changing(metadata=tree["metadata"] | members)(request)
+
+    return answer
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -264,7 +283,23 @@ async def test_watches_see_their_version(api: Any, doors: Webhook) -> None:
                 "result": {"status": "Success"},
                 "convertedObjects": request["objects"],
             },
-            "invalid groupVersion (expected conv.example.com/v2, received conv.example.com/v1)",
+            "returned invalid object at index 0: invalid groupVersion (expected conv.example.com/v2, received "
+            "conv.example.com/v1)",
+        ),
+        (changing(kind="Window"), "returned invalid object at index 0: invalid kind (expected Door, received Window)"),
+        (changing(metadata=None), "returned invalid object: must have the same name: broken-"),
+        (changing_metadata(uid="other"), "returned invalid object: must have the same UID: "),
+        (
+            changing_metadata(labels={"a": 1}),
+            "returned invalid metadata: metadata.labels[a] must be a string, but is int64 in converted object",
+        ),
+        (
+            changing_metadata(labels={"a b": "c"}),
+            'returned invalid metadata: metadata.labels: Invalid value: "a b": name part must consist of',
+        ),
+        (
+            changing_metadata(annotations=[]),
+            "returned invalid metadata: invalid metadata.annotations of type []interface {} in converted object",
         ),
     ],
 )

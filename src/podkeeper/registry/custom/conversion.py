@@ -20,6 +20,8 @@ from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
 from podkeeper.api.structural import Definition
+from podkeeper.api.validation import metadata as validation
+from podkeeper.api.validation.fields import Found
 
 Tree = dict[str, Any]
 
@@ -93,9 +95,8 @@ class Conversions:
             text = f"conversion webhook for {what} returned {len(found)} objects, expected {len(trees)}"
             raise ApiError(500, "", text)
         for index, (given, tree) in enumerate(zip(trees, found, strict=True)):
-            if why := _mistake(api_version, given, tree):
-                text = f"conversion webhook for {what} returned invalid converted object at index {index}: {why}"
-                raise ApiError(500, "", text)
+            if why := _mistake(api_version, given, tree, None if len(trees) == 1 else index):
+                raise ApiError(500, "", f"conversion webhook for {what} returned {why}")
         return found
 
 
@@ -111,16 +112,52 @@ def _with_metadata(found: Tree, metadata: Tree) -> Tree:
     return found | {"metadata": kept | changed}
 
 
-def _mistake(api_version: str, given: Tree, found: Any) -> str:
-    """What is wrong with an answer; empty if nothing is."""
-    if not isinstance(found, dict) or not isinstance(found.get("metadata"), dict):
-        return "missing metadata in converted object"
-    if found.get("apiVersion") != api_version:
-        return f"invalid groupVersion (expected {api_version}, received {found.get('apiVersion')})"
-    if found.get("kind") != given.get("kind"):
-        return f"invalid kind (expected {given.get('kind')}, received {found.get('kind')})"
+def _mistake(api_version: str, given: Tree, found: Any, index: int | None) -> str:
+    """What is wrong with an answer, after "returned"; empty if nothing is. ``index``: its place among several."""
+    one = index is None
+    tree = found if isinstance(found, dict) else {}
+    head = "invalid object at index 0" if one else f"invalid converted object at index {index}"
+    if tree.get("apiVersion") != api_version:
+        return f"{head}: invalid groupVersion (expected {api_version}, received {tree.get('apiVersion') or ''})"
+    if tree.get("kind") != given.get("kind"):
+        return f"{head}: invalid kind (expected {given.get('kind')}, received {tree.get('kind') or ''})"
+    metadata = tree.get("metadata")
+    shown = metadata if isinstance(metadata, dict) else {}
     for name in ("name", "namespace", "uid"):
-        before, after = given["metadata"].get(name) or "", found["metadata"].get(name) or ""
+        before, after = given["metadata"].get(name) or "", shown.get(name) or ""
         if before != after:
-            return f"must have the same {'UID' if name == 'uid' else name}: {before} != {after}"
+            why = f"must have the same {'UID' if name == 'uid' else name}: {before} != {after}"
+            return f"{'invalid object' if one else head}: {why}"
+    if why := _metadata_mistake(metadata, given["metadata"]):
+        return f"invalid metadata{'' if one else f' in object at index {index}'}: {why}"
     return ""
+
+
+def _metadata_mistake(metadata: Any, given: Tree) -> str:
+    """What is wrong with the labels and annotations of an answer, which a converter may change."""
+    if metadata is None:
+        return "missing metadata in converted object"
+    if not isinstance(metadata, dict):
+        return f"invalid metadata of type {_go_type(metadata)} in converted object"
+    for name, judge in (("labels", validation.label_map), ("annotations", validation.annotation_map)):
+        pairs = metadata.get(name)
+        if pairs is None or pairs == given.get(name):
+            continue
+        if not isinstance(pairs, dict):
+            return f"invalid metadata.{name} of type {_go_type(pairs)} in converted object"
+        for key, value in pairs.items():
+            if not isinstance(value, str):
+                return f"metadata.{name}[{key}] must be a string, but is {_go_type(value)} in converted object"
+        wrong = Found()
+        # The path of annotations is upstream's.
+        judge(wrong, f"metadata.{name.removesuffix('s') if name == 'annotations' else name}", pairs)
+        told = list(dict.fromkeys(f"{each.field}: {each.message}" for each in wrong))
+        if told:
+            return told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    return ""
+
+
+def _go_type(value: Any) -> str:
+    """What Go calls a value of JSON."""
+    names = {str: "string", bool: "bool", int: "int64", float: "float64", list: "[]interface {}"}
+    return names.get(type(value), "map[string]interface {}")
