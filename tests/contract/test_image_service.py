@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from podkeeper.runtime.cri import ImageService
+from podkeeper.runtime.cri_images import ImageService
 from podkeeper.runtime.failures import ImagePullFailure
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.testing.fake_clock import FakeClock

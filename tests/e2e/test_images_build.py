@@ -26,7 +26,7 @@ from podkeeper.runtime.build.debian import prepare_context
 from podkeeper.runtime.build.failure import BuildFailure
 from podkeeper.runtime.build.options import BuildEvent, BuildOptions
 from podkeeper.runtime.build.runner import OciRunner, RunRequest
-from podkeeper.runtime.cri import ImageStatus
+from podkeeper.runtime.cri_images import ImageStatus
 from podkeeper.runtime.engine.oci_choice import CANDIDATES
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.testing.scratch_engine import busybox_archive

@@ -25,7 +25,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.cri_images import PullCredentials
 from podkeeper.runtime.failures import ImagePullFailure
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 from podkeeper.testing.scratch_engine import busybox_archive

@@ -13,7 +13,7 @@ import click
 from podkeeper.cli.options import data_dir
 from podkeeper.cluster.errors import ClusterError
 from podkeeper.cluster.layout import Layout
-from podkeeper.runtime.cri import ImageStatus
+from podkeeper.runtime.cri_images import ImageStatus
 from podkeeper.runtime.failures import RuntimeFailure
 from podkeeper.runtime.images.service import ImageStore, ImageStoreConfig
 

@@ -22,7 +22,8 @@ from podkeeper.kubelet.resources import container_resources
 from podkeeper.kubelet.security import container_security
 from podkeeper.kubelet.volumes.plugin import VolumeContext
 from podkeeper.kubelet.volumes.pod_volumes import VolumePaths, volume_mounts
-from podkeeper.runtime.cri import ContainerConfig, ImageStatus, Mount, Resources
+from podkeeper.runtime.cri import ContainerConfig, Mount, Resources
+from podkeeper.runtime.cri_images import ImageStatus
 
 HOSTS = "/etc/hosts"
 

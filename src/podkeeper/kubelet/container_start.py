@@ -18,7 +18,8 @@ from podkeeper.kubelet.security import RefusedUser
 from podkeeper.kubelet.termination import Ending, Terminator
 from podkeeper.kubelet.volumes.plugin import VolumeFailure
 from podkeeper.kubelet.waiting import unless
-from podkeeper.runtime.cri import ContainerConfig, ImageStatus
+from podkeeper.runtime.cri import ContainerConfig
+from podkeeper.runtime.cri_images import ImageStatus
 from podkeeper.runtime.failures import RuntimeFailure
 
 RETRY_SECONDS = 10.0

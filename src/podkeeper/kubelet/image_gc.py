@@ -10,7 +10,7 @@ import logging
 from collections.abc import Collection, Sequence
 
 from podkeeper.kubelet.machine import DiskSpace
-from podkeeper.runtime.cri import ImageService, ImageStatus
+from podkeeper.runtime.cri_images import ImageService, ImageStatus
 from podkeeper.runtime.failures import RuntimeFailure
 
 log = logging.getLogger(__name__)

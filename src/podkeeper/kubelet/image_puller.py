@@ -17,7 +17,7 @@ from podkeeper.kubelet.objects import PodObjects
 from podkeeper.kubelet.pod_events import PodEvents
 from podkeeper.kubelet.pods import all_containers
 from podkeeper.kubelet.pull_secrets import credentials_for
-from podkeeper.runtime.cri import ImageService, ImageStatus, PullCredentials
+from podkeeper.runtime.cri_images import ImageService, ImageStatus, PullCredentials
 from podkeeper.runtime.failures import ImagePullFailure, RuntimeFailure
 
 FIRST_DELAY, MAX_DELAY = 10.0, 300.0

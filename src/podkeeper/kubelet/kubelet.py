@@ -33,7 +33,8 @@ from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.pod_events import EventSink
 from podkeeper.kubelet.pod_workers import PodWorkers
 from podkeeper.kubelet.tokens import TokenSource
-from podkeeper.runtime.cri import ImageService, RuntimeService
+from podkeeper.runtime.cri import RuntimeService
+from podkeeper.runtime.cri_images import ImageService
 
 if TYPE_CHECKING:
     from podkeeper.foundation.keyfiles import KeyPair

@@ -14,7 +14,8 @@ from podkeeper.api.core import v1
 from podkeeper.api.quantity import Family, Quantity
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.machine import DiskSpace, Machine
-from podkeeper.runtime.cri import ImageStatus, RuntimeInfo
+from podkeeper.runtime.cri import RuntimeInfo
+from podkeeper.runtime.cri_images import ImageStatus
 
 VERSION = "v1.36.0"
 MAX_IMAGES = 50

@@ -17,7 +17,8 @@ from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.pod_events import EventSink
 from podkeeper.kubelet.probes.figures import ProbeFigures
 from podkeeper.kubelet.tokens import TokenSource
-from podkeeper.runtime.cri import ImageService, RuntimeService
+from podkeeper.runtime.cri import RuntimeService
+from podkeeper.runtime.cri_images import ImageService
 
 
 class KubeletParts(Struct, frozen=True):

@@ -16,7 +16,7 @@ from podkeeper.api.core import v1
 from podkeeper.api.errors import ApiError
 from podkeeper.client.api import ConnectionFailed
 from podkeeper.kubelet.objects import PodObjects
-from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.cri_images import PullCredentials
 
 DOCKER_HUB = ("index.docker.io", "docker.io", "registry-1.docker.io")
 

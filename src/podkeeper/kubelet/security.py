@@ -11,12 +11,12 @@ from podkeeper.api.core import v1
 from podkeeper.kubelet.pods import format_pod, uses_host_network
 from podkeeper.runtime.cri import (
     ContainerSecurityContext,
-    ImageStatus,
     NamespaceMode,
     NamespaceOptions,
     SandboxSecurityContext,
     SecurityProfile,
 )
+from podkeeper.runtime.cri_images import ImageStatus
 
 EMPTY_POD = v1.PodSecurityContext()
 EMPTY = v1.SecurityContext()

@@ -23,9 +23,7 @@ from podkeeper.runtime.cri import (
     ContainerStatus,
     EventKind,
     ExecResult,
-    ImageStatus,
     NamespaceMode,
-    PullCredentials,
     Resources,
     RuntimeEvent,
     RuntimeInfo,
@@ -34,6 +32,7 @@ from podkeeper.runtime.cri import (
     SandboxStatus,
     Usage,
 )
+from podkeeper.runtime.cri_images import ImageStatus, PullCredentials
 from podkeeper.runtime.engine.events import EventHub, Subscription
 from podkeeper.runtime.failures import ImagePullFailure, NotFound, RuntimeFailure
 

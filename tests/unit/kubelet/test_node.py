@@ -33,7 +33,8 @@ from podkeeper.kubelet.log_rotation import LogRotator, remove_log, rotated_logs
 from podkeeper.kubelet.machine import DiskSpace, Machine, read_machine
 from podkeeper.kubelet.node_status import allocatable, capacity
 from podkeeper.kubelet.pull_secrets import credentials_for, repository_of
-from podkeeper.runtime.cri import ImageStatus, RuntimeInfo
+from podkeeper.runtime.cri import RuntimeInfo
+from podkeeper.runtime.cri_images import ImageStatus
 
 Make = Callable[..., v1.Pod]
 GIB = 1 << 30

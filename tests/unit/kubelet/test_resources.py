@@ -19,7 +19,8 @@ from podkeeper.kubelet.downward import NodeFacts, resource_value
 from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.resources import container_resources, oom_score_adj, pod_resources, quota, shares
 from podkeeper.kubelet.security import RefusedUser, container_security, pod_namespaces
-from podkeeper.runtime.cri import ImageStatus, NamespaceMode
+from podkeeper.runtime.cri import NamespaceMode
+from podkeeper.runtime.cri_images import ImageStatus
 
 Make = Callable[..., v1.Pod]
 GIB = 1 << 30

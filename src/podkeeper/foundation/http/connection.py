@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import httptools
 
+from podkeeper.foundation.http.body import ConnectionBody
 from podkeeper.foundation.http.messages import (
     Answer,
     Peer,
@@ -22,7 +23,6 @@ from podkeeper.foundation.http.messages import (
     Response,
     Streaming,
     Takeover,
-    frame_chunk,
     status_line,
 )
 from podkeeper.foundation.http.patience import Patience
@@ -326,7 +326,7 @@ class Connection(asyncio.Protocol):
                 answer.abandon()
             return False
         try:
-            await answer.run(_Body(self, transport, chunked))
+            await answer.run(ConnectionBody(self, transport, chunked))
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -366,36 +366,3 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         if self._transport is not None:
             self._transport.resume_reading()
-
-
-class _Body:
-    """The BodyWriter of one streaming answer."""
-
-    __slots__ = ("_chunked", "_connection", "_transport")
-
-    def __init__(self, connection: Connection, transport: asyncio.Transport, chunked: bool) -> None:
-        self._connection, self._transport, self._chunked = connection, transport, chunked
-
-    def write(self, data: bytes) -> None:
-        if data:
-            self._transport.write(frame_chunk(data) if self._chunked else data)
-
-    @property
-    def chunked(self) -> bool:
-        return self._chunked
-
-    def write_framed(self, chunks: bytes) -> None:
-        self._transport.write(chunks)
-
-    @property
-    def congested(self) -> bool:
-        return self._connection.congested
-
-    async def drained(self) -> None:
-        await self._connection.drained()
-
-    def on_drained(self, call: Callable[[], None] | None) -> None:
-        self._connection.set_on_drained(call)
-
-    def abort(self) -> None:
-        self._transport.abort()

@@ -23,7 +23,8 @@ from podkeeper.runtime.build.runner import Runner, RunRequest
 from podkeeper.runtime.build.settings import DEFAULT_SHELL, SETTINGS, Scope, working_directory
 from podkeeper.runtime.build.snapshotting import Change, Snapshotter, step_key
 from podkeeper.runtime.build.stages import SCRATCH, Plan, Stage
-from podkeeper.runtime.cri import ContainerSecurityContext, ImageStatus
+from podkeeper.runtime.cri import ContainerSecurityContext
+from podkeeper.runtime.cri_images import ImageStatus
 from podkeeper.runtime.engine.spec import users
 from podkeeper.runtime.engine.spec.rootfs_files import make_directories
 from podkeeper.runtime.failures import RuntimeFailure

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from podkeeper.foundation.clock import Clock, SystemClock
-from podkeeper.runtime.cri import ImageService
+from podkeeper.runtime.cri_images import ImageService
 from podkeeper.runtime.images.config import ImageConfig
 
 

@@ -20,7 +20,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from podkeeper.foundation.cgroups import CgroupError
-from podkeeper.runtime.cri import ContainerConfig, ContainerState, ContainerStatus, EventKind, ImageStatus, Resources
+from podkeeper.runtime.cri import ContainerConfig, ContainerState, ContainerStatus, EventKind, Resources
+from podkeeper.runtime.cri_images import ImageStatus
 from podkeeper.runtime.engine.config import Images
 from podkeeper.runtime.engine.directories import remove_directory
 from podkeeper.runtime.engine.endings import START_ERROR_CODE, read_exit, stop_signal_number

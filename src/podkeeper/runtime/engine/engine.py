@@ -18,9 +18,7 @@ from podkeeper.runtime.cri import (
     ContainerConfig,
     ContainerStatus,
     ExecResult,
-    ImageStatus,
     Process,
-    PullCredentials,
     Resources,
     RuntimeEvent,
     RuntimeInfo,
@@ -28,6 +26,7 @@ from podkeeper.runtime.cri import (
     SandboxStatus,
     Usage,
 )
+from podkeeper.runtime.cri_images import ImageStatus, PullCredentials
 from podkeeper.runtime.engine import attach, exec, forwarding, monitor, recovery, sweep
 from podkeeper.runtime.engine.config import EngineConfig, Images
 from podkeeper.runtime.engine.containers import Containers

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from podkeeper.foundation.clock import Clock
-from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.cri_images import PullCredentials
 from podkeeper.runtime.failures import ImagePullFailure, RuntimeFailure
 from podkeeper.runtime.images import manifests
 from podkeeper.runtime.images.assembly import Assembler

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from podkeeper.foundation.backoff import BackOff
 from podkeeper.foundation.clock import Clock
-from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.cri_images import PullCredentials
 from podkeeper.runtime.failures import ImagePullFailure
 from podkeeper.runtime.images import challenges, manifests
 from podkeeper.runtime.images.config import digest_of

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.trees import remove_tree
-from podkeeper.runtime.cri import ImageStatus, PullCredentials
+from podkeeper.runtime.cri_images import ImageStatus, PullCredentials
 from podkeeper.runtime.failures import NotFound, RuntimeFailure
 from podkeeper.runtime.images import archives, collection
 from podkeeper.runtime.images.archives import ArchivedImage, ImportFailure

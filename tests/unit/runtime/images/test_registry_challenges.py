@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.cri_images import PullCredentials
 from podkeeper.runtime.images.challenges import Challenge, parse, token_request
 from podkeeper.runtime.images.endpoints import Endpoint, endpoints, is_insecure
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from podkeeper.runtime.cri import PullCredentials
+from podkeeper.runtime.cri_images import PullCredentials
 from podkeeper.runtime.failures import ImagePullFailure
 from podkeeper.runtime.images import manifests
 from podkeeper.runtime.images.pulling import Progress
