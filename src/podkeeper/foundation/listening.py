@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 #: Connections that may wait.
@@ -11,7 +12,11 @@ BACKLOG = 1024
 def open_listener(address: str, port: int) -> socket.socket:
     """Listens on ``address`` (0.0.0.0 and :: are all of a family) and ``port`` (0 is any); OSError when it cannot."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+    try:
+        listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        assert error.errno is not None
+        raise OSError(error.errno, os.strerror(error.errno)) from None  # callers say which address it was
     listener.setblocking(False)
     # Accepted connections inherit it: an answer must not wait for the acknowledgement of what went before it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
