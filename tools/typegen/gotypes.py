@@ -107,8 +107,36 @@ STRING_POINTERS = frozenset(
 )
 
 
+#: Texts and numbers that Go prints though they are optional and empty: by value, without ``omitempty``.
+SCALAR_VALUES = frozenset(
+    [
+        "apps/v1.StatefulSetOrdinals.start",
+        "apps/v1.StatefulSetSpec.serviceName",
+        "apps/v1.StatefulSetStatus.availableReplicas",
+        "batch/v1.PodFailurePolicyOnPodConditionsPattern.status",
+        "core/v1.Event.reportingComponent",
+        "core/v1.Event.reportingInstance",
+        "core/v1.NodeRuntimeHandler.name",
+        "flowcontrol/v1.FlowSchemaSpec.matchingPrecedence",
+        "flowcontrol/v1.QueuingConfiguration.handSize",
+        "flowcontrol/v1.QueuingConfiguration.queueLengthLimit",
+        "flowcontrol/v1.QueuingConfiguration.queues",
+        "policy/v1.PodDisruptionBudgetStatus.currentHealthy",
+        "policy/v1.PodDisruptionBudgetStatus.desiredHealthy",
+        "policy/v1.PodDisruptionBudgetStatus.disruptionsAllowed",
+        "policy/v1.PodDisruptionBudgetStatus.expectedPods",
+        "rbac/v1.RoleRef.apiGroup",
+        "resource/v1beta1.DeviceRequest.deviceClassName",
+        "scheduling/v1.PriorityClass.value",
+    ]
+)
 #: Quantities that Go holds by value though they are optional: always printed.
 QUANTITY_VALUES = frozenset(["core/v1.ResourceFieldSelector.divisor"])
+
+
+def is_scalar_value(type_: Type, field: Field) -> bool:
+    """Whether a text or number is never absent."""
+    return field.required or f"{type_.package}.{type_.name}.{field.wire}" in SCALAR_VALUES
 
 
 def is_quantity_value(type_: Type, field: Field) -> bool:
@@ -133,4 +161,4 @@ def is_string_pointer(type_: Type, field: Field) -> bool:
 def unknown_places(types: dict[str, Type]) -> set[str]:
     """Entries of the tables that name no field: a table that is out of date."""
     known = {f"{each.package}.{each.name}.{field.wire}" for each in types.values() for field in each.fields}
-    return (STRUCT_VALUES | STRUCT_POINTERS | STRING_POINTERS | QUANTITY_VALUES) - known
+    return (STRUCT_VALUES | STRUCT_POINTERS | STRING_POINTERS | SCALAR_VALUES | QUANTITY_VALUES) - known

@@ -21,6 +21,8 @@ _NAMES = {
     "deprecatedCount": "count",
 }
 _REVERSED = {core: new for new, core in _NAMES.items()}
+#: Members that Go prints empty in core Events and leaves out of the newer ones.
+_REPORTERS = ("reportingController", "reportingInstance")
 
 
 def to_core(tree: Tree) -> Tree:
@@ -30,7 +32,11 @@ def to_core(tree: Tree) -> Tree:
 
 def from_core(tree: Tree) -> Tree:
     """A core Event as an events.k8s.io/v1 one."""
-    return _renamed(tree, _REVERSED, "events.k8s.io/v1")
+    renamed = _renamed(tree, _REVERSED, "events.k8s.io/v1")
+    for member in _REPORTERS:
+        if renamed.get(member) == "":
+            del renamed[member]
+    return renamed
 
 
 def _renamed(tree: Tree, names: dict[str, str], api_version: str) -> Tree:

@@ -70,6 +70,7 @@ def from_v2(tree: Tree) -> Tree:
             status["currentCPUUtilizationPercentage"] = utilization
         else:
             currents.append(_current_to_v1(metric))
+    status.setdefault("currentReplicas", 0)  # Go prints it in v1 alone
     behavior, conditions = spec.pop("behavior", None), status.pop("conditions", None)
     for key, value in zip(_ANNOTATIONS, (others, behavior, conditions, currents), strict=True):
         if value:

@@ -19,7 +19,7 @@ class RollingUpdateStatefulSetStrategy(msgspec.Struct, frozen=True, omit_default
 
 
 class StatefulSetOrdinals(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    start: Int32 | None = None
+    start: Int32 = msgspec.field(default_factory=int)
 
 
 class StatefulSetPersistentVolumeClaimRetentionPolicy(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -37,7 +37,7 @@ class StatefulSetSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     selector: LabelSelector | None = None
     template: PodTemplateSpec = msgspec.field(default_factory=PodTemplateSpec)
     volume_claim_templates: tuple[PersistentVolumeClaim, ...] = msgspec.field(default=(), name="volumeClaimTemplates")
-    service_name: str = msgspec.field(default="", name="serviceName")
+    service_name: str = msgspec.field(default_factory=str, name="serviceName")
     pod_management_policy: str = msgspec.field(default="", name="podManagementPolicy")
     update_strategy: StatefulSetUpdateStrategy = msgspec.field(
         default_factory=StatefulSetUpdateStrategy, name="updateStrategy"
@@ -68,7 +68,7 @@ class StatefulSetStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only
     update_revision: str = msgspec.field(default="", name="updateRevision")
     collision_count: Int32 | None = msgspec.field(default=None, name="collisionCount")
     conditions: tuple[StatefulSetCondition, ...] = ()
-    available_replicas: Int32 | None = msgspec.field(default=None, name="availableReplicas")
+    available_replicas: Int32 = msgspec.field(default_factory=int, name="availableReplicas")
 
 
 class StatefulSet(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

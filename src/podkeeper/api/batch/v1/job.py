@@ -19,7 +19,7 @@ class PodFailurePolicyOnExitCodesRequirement(msgspec.Struct, frozen=True, omit_d
 
 
 class PodFailurePolicyOnPodConditionsPattern(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    status: str = ""
+    status: str = msgspec.field(default_factory=str)
     type: str = msgspec.field(default_factory=str)
 
 

@@ -37,8 +37,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     series: EventSeries | None = None
     action: str = ""
     related: ObjectReference | None = None
-    reporting_component: str = msgspec.field(default="", name="reportingComponent")
-    reporting_instance: str = msgspec.field(default="", name="reportingInstance")
+    reporting_component: str = msgspec.field(default_factory=str, name="reportingComponent")
+    reporting_instance: str = msgspec.field(default_factory=str, name="reportingInstance")
 
 
 class EventList(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

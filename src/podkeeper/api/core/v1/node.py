@@ -91,7 +91,7 @@ class NodeRuntimeHandlerFeatures(msgspec.Struct, frozen=True, omit_defaults=True
 
 
 class NodeRuntimeHandler(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    name: str = ""
+    name: str = msgspec.field(default_factory=str)
     features: NodeRuntimeHandlerFeatures | None = None
 
 

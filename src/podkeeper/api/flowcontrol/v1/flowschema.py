@@ -61,7 +61,7 @@ class FlowSchemaSpec(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
     priority_level_configuration: PriorityLevelConfigurationReference = msgspec.field(
         default_factory=PriorityLevelConfigurationReference, name="priorityLevelConfiguration"
     )
-    matching_precedence: Int32 | None = msgspec.field(default=None, name="matchingPrecedence")
+    matching_precedence: Int32 = msgspec.field(default_factory=int, name="matchingPrecedence")
     distinguisher_method: FlowDistinguisherMethod | None = msgspec.field(default=None, name="distinguisherMethod")
     rules: tuple[PolicyRulesWithSubjects, ...] = ()
 

@@ -16,9 +16,9 @@ class ExemptPriorityLevelConfiguration(msgspec.Struct, frozen=True, omit_default
 
 
 class QueuingConfiguration(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    queues: Int32 | None = None
-    hand_size: Int32 | None = msgspec.field(default=None, name="handSize")
-    queue_length_limit: Int32 | None = msgspec.field(default=None, name="queueLengthLimit")
+    queues: Int32 = msgspec.field(default_factory=int)
+    hand_size: Int32 = msgspec.field(default_factory=int, name="handSize")
+    queue_length_limit: Int32 = msgspec.field(default_factory=int, name="queueLengthLimit")
 
 
 class LimitResponse(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

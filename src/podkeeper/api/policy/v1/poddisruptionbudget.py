@@ -24,10 +24,10 @@ class PodDisruptionBudgetSpec(msgspec.Struct, frozen=True, omit_defaults=True, k
 class PodDisruptionBudgetStatus(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     observed_generation: Int64 | None = msgspec.field(default=None, name="observedGeneration")
     disrupted_pods: Mapping[str, Time] = msgspec.field(default_factory=dict, name="disruptedPods")
-    disruptions_allowed: Int32 | None = msgspec.field(default=None, name="disruptionsAllowed")
-    current_healthy: Int32 | None = msgspec.field(default=None, name="currentHealthy")
-    desired_healthy: Int32 | None = msgspec.field(default=None, name="desiredHealthy")
-    expected_pods: Int32 | None = msgspec.field(default=None, name="expectedPods")
+    disruptions_allowed: Int32 = msgspec.field(default_factory=int, name="disruptionsAllowed")
+    current_healthy: Int32 = msgspec.field(default_factory=int, name="currentHealthy")
+    desired_healthy: Int32 = msgspec.field(default_factory=int, name="desiredHealthy")
+    expected_pods: Int32 = msgspec.field(default_factory=int, name="expectedPods")
     conditions: tuple[Condition, ...] = ()
 
 

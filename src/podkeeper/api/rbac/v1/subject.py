@@ -8,7 +8,7 @@ import msgspec
 
 class RoleRef(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     kind: str = msgspec.field(default_factory=str)
-    api_group: str = msgspec.field(default="", name="apiGroup")
+    api_group: str = msgspec.field(default_factory=str, name="apiGroup")
     name: str = msgspec.field(default_factory=str)
 
 

@@ -47,7 +47,7 @@ class DeviceSubRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=
 
 class DeviceRequest(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     name: str = msgspec.field(default_factory=str)
-    device_class_name: str = msgspec.field(default="", name="deviceClassName")
+    device_class_name: str = msgspec.field(default_factory=str, name="deviceClassName")
     selectors: tuple[DeviceSelector, ...] = ()
     allocation_mode: str = msgspec.field(default="", name="allocationMode")
     count: Int64 | None = None

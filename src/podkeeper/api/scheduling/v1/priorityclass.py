@@ -14,7 +14,7 @@ class PriorityClass(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tru
     api_version: str = msgspec.field(default_factory=lambda: "scheduling.k8s.io/v1", name="apiVersion")
     kind: str = msgspec.field(default_factory=lambda: "PriorityClass")
     metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
-    value: Int32 | None = None
+    value: Int32 = msgspec.field(default_factory=int)
     global_default: bool | None = msgspec.field(default=None, name="globalDefault")
     description: str = ""
     preemption_policy: str = msgspec.field(default="", name="preemptionPolicy")
