@@ -43,7 +43,8 @@ def of_containers(at: str, spec: v1.PodSpec, annotations: Mapping[str, str]) -> 
                 yield from _amounts(f"{where}.resources.{name}", amounts)
         if len(container.env) > 1:
             yield from _environment(f"{where}.env", container.env)
-    if any(container.ports for _, container in visited):
+    ports = [port for _, container in visited for port in container.ports]
+    if len(ports) > 1 or (ports and ports[0].host_ip):
         yield from _ports(visited)
         yield from _port_names(visited)
 

@@ -25,11 +25,12 @@ class _File(NamedTuple):
 def of_overlapping_paths(volumes: Sequence[v1.Volume]) -> Iterator[str]:
     """About volumes of config maps, secrets, the downward API, and of several of these."""
     for volume in volumes:
-        for what, items in _single(volume):
-            for one, other in _overlaps(_files(items)):
-                yield f'volume "{volume.name}" ({what}): overlapping paths: {one} with {other}'
         if volume.projected is not None:
             yield from _projected(volume.name, volume.projected)
+            continue
+        for what, items in _single(volume):
+            for one, other in _overlaps([_File(each.path) for each in items]):
+                yield f'volume "{volume.name}" ({what}): overlapping paths: {one} with {other}'
 
 
 def _single(volume: v1.Volume) -> Iterator[tuple[str, Sequence[Any]]]:
@@ -44,22 +45,25 @@ def _single(volume: v1.Volume) -> Iterator[tuple[str, Sequence[Any]]]:
 def _projected(name: str, projected: v1.ProjectedVolumeSource) -> Iterator[str]:
     files: list[_File] = []
     for source in projected.sources:
-        if not any(getattr(source, each) is not None for each in source.__struct_fields__):
+        found = _of_source(source)
+        if found is None:
             yield f'volume "{name}" (Projected) has no sources provided'
-        files += _of_source(source)
+        else:
+            files += found
     for one, other in _overlaps(files):
         yield f'volume "{name}" (Projected): overlapping paths: {one} with {other}'
 
 
-def _of_source(source: v1.VolumeProjection) -> list[_File]:
-    if source.config_map is not None and source.config_map.items:
-        return _files(source.config_map.items, f'ConfigMap "{source.config_map.name}"')
-    if source.secret is not None and source.secret.items:
-        return _files(source.secret.items, f'Secret "{source.secret.name}"')
-    if source.downward_api is not None and source.downward_api.items:
-        return _files(source.downward_api.items, "DownwardAPI")
+def _of_source(source: v1.VolumeProjection) -> list[_File] | None:
+    """The files of a source; None where it is none."""
     if source.service_account_token is not None:
         return [_File(source.service_account_token.path, "ServiceAccountToken")]
+    if source.config_map is not None:
+        return _files(source.config_map.items, f'ConfigMap "{source.config_map.name}"')
+    if source.downward_api is not None:
+        return _files(source.downward_api.items, "DownwardAPI")
+    if source.secret is not None:
+        return _files(source.secret.items, f'Secret "{source.secret.name}"')
     if source.cluster_trust_bundle is not None:
         bundle = source.cluster_trust_bundle
         return [_File(bundle.path, f'ClusterTrustBundle "{bundle.name or bundle.signer_name}"')]
@@ -71,22 +75,25 @@ def _of_source(source: v1.VolumeProjection) -> list[_File]:
             _File(certificate.credential_bundle_path, "PodCertificate credential bundle"),
         )
         return [each for each in named if each.path]
-    return []
+    return None
 
 
-def _files(items: Iterable[Any], source: str = "") -> list[_File]:
+def _files(items: Iterable[Any], source: str) -> list[_File]:
     return [_File(each.path, source) for each in items]
 
 
-def _overlaps(files: Iterable[_File]) -> Iterator[tuple[_File, _File]]:
+def _overlaps(files: Sequence[_File]) -> Iterator[tuple[_File, _File]]:
+    plain = [file.path.rstrip("/") for file in files]
+    if len(set(plain)) == len(plain) and not any("/" in each for each in plain):
+        return  # as nearly always: names, each once
     seen: list[_File] = []
-    for given in files:
-        file = given._replace(path=given.path.rstrip("/"))
+    for given, path in zip(files, plain, strict=True):
+        file = given._replace(path=path)
         for other in seen:
-            if file.path and other.path and (_holds(file, other) or _holds(other, file)):
+            if path and other.path and (_holds(path, other.path) or _holds(other.path, path)):
                 yield file, other
         seen.append(file)
 
 
-def _holds(outer: _File, inner: _File) -> bool:
-    return f"{inner.path}/".startswith(f"{outer.path}/")
+def _holds(outer: str, inner: str) -> bool:
+    return f"{inner}/".startswith(f"{outer}/")

@@ -121,6 +121,8 @@ def _pod_affinity(at: str, affinity: v1.PodAffinity | v1.PodAntiAffinity | None)
 
 
 def _volume(at: str, volume: Any) -> Iterator[str]:
+    if volume.projected is not None or volume.config_map is not None or volume.empty_dir is not None:
+        return  # the usual ones are of today
     for attribute, name, what in _VOLUMES:
         if getattr(volume, attribute) is not None:
             yield f"{at}.{name}: {what}"
