@@ -150,7 +150,7 @@ class ApiServer:
     async def _listen(self, listener: socket.socket) -> None:
         config = self._config
         gates = Gates(self._deadlines, self._authenticator, self._audit, self._fairness, self._authorizer)
-        chain = Chain(gates, AggregationLayer(self._aggregation, self._dispatcher()), self._metrics)
+        chain = Chain(gates, AggregationLayer(self._aggregation, self._dispatcher(), self._clock), self._metrics)
         http = HttpServer(chain)
         self._metrics.gauge("apiserver_connections", "Open connections.", lambda: float(http.connections))
         self._metrics.add(storage_metrics.families(self._registry, self._watches.sent))

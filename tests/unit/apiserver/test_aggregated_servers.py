@@ -97,6 +97,33 @@ async def test_what_was_said_last_is_kept_and_stale() -> None:
     assert [each["subresource"] for each in flunders["subresources"]] == ["status"]
 
 
+META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+SPEC = {
+    "swagger": "2.0",
+    "info": {"title": "wardle", "version": "v0"},
+    "paths": {
+        "/apis/wardle.test/v1/flunders": {
+            "get": {
+                "operationId": "listFlunder",
+                "parameters": [{"$ref": "#/parameters/limit"}],
+                "responses": {"200": {"description": "OK", "schema": {"$ref": "#/definitions/test.wardle.v1.Flunder"}}},
+            }
+        },
+        "/apis/other.test/v1/secrets": {"get": {"responses": {}}},
+    },
+    "parameters": {"limit": {"name": "limit", "in": "query", "type": "integer", "uniqueItems": True}},
+    "definitions": {
+        "test.wardle.v1.Flunder": {
+            "type": "object",
+            "properties": {"metadata": {"$ref": f"#/definitions/{META}"}},
+            "additionalProperties": False,
+        },
+        "test.wardle.v1.Unused": {"type": "object"},
+        META: {"type": "object", "description": "another one"},
+    },
+}
+
+
 @dataclass
 class Extension:
     """Answers for one group and remembers what it was told of users."""
@@ -116,6 +143,8 @@ class Extension:
         if request.path == "/openapi/v3":
             url = "/openapi/v3/apis/wardle.test/v1?hash=1"
             return web.json_response({"paths": {"apis/wardle.test/v1": {"serverRelativeURL": url}}})
+        if request.path == "/openapi/v2":
+            return web.json_response(SPEC)
         if request.path.startswith("/openapi/v3/") or "flunders" in request.path:
             return web.json_response({"path": request.path_qs, "body": (await request.read()).decode()})
         return web.Response(status=404)
@@ -215,6 +244,29 @@ async def test_its_openapi_is_in_the_index_and_comes_from_it(api: Any, extension
     assert "apis/apps/v1" in paths
     url = paths["apis/wardle.test/v1"]["serverRelativeURL"]
     assert (await api("GET", url)).tree["path"] == url
+
+
+async def test_its_part_of_the_version_2_document_stands_among_the_own(api: Any, extension: Extension) -> None:
+    alone = (await api("GET", "/openapi/v2")).tree
+    flunder, meta = "test.wardle.v1.Flunder", "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+    assert alone["paths"]["/apis/wardle.test/v1/flunders"]["get"]["operationId"] == "listFlunder"
+    assert "/apis/other.test/v1/secrets" not in alone["paths"]
+    assert "/apis/apps/v1/deployments" in alone["paths"]
+    definitions = alone["definitions"]
+    assert definitions[flunder]["properties"]["metadata"]["$ref"] == f"#/definitions/{meta}_v2"
+    assert definitions[f"{meta}_v2"] == {"type": "object", "description": "another one"}
+    assert definitions[meta]["properties"]["name"]
+    assert "test.wardle.v1.Unused" not in definitions
+    [shared] = alone["paths"]["/apis/wardle.test/v1/flunders"]["get"]["parameters"]
+    assert shared["name"] == "limit"
+    media = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    message = await api("GET", "/openapi/v2", accept=media)
+    assert (message.status, b"listFlunder" in message.body, b"listAppsV1" in message.body) == (200, True, True)
+    tag = (await api("GET", "/openapi/v2")).headers["etag"]
+    assert (await api("GET", "/openapi/v2", if_none_match=tag)).status == 304
+    assert (await api("GET", "/openapi/v2", accept="text/html")).status == 406
+    asked = [path for path, _, _ in extension.asked]
+    assert asked.count("/openapi/v2") == 1
 
 
 async def test_extension_servers_learn_whom_to_believe(api: Any, extension: Extension) -> None:

@@ -80,3 +80,18 @@ async def test_an_old_hash_leads_to_the_new_one(api: Any) -> None:
 
 async def test_a_document_that_is_not_there_is_not_found(api: Any) -> None:
     assert (await api("GET", "/openapi/v3/apis/apps/v9")).status == 404
+
+
+@pytest.mark.parametrize("path", ["/openapi/v3/api/v1", "/openapi/v3/apis/apps/v1", "/openapi/v3/version"])
+async def test_version_3_comes_as_protobuf_under_both_names(api: Any, path: str) -> None:
+    json_tag = (await api("GET", path)).headers["etag"]
+    for sign in "@.":
+        reply = await api("GET", path, accept=f"application/com.github.proto-openapi.spec.v3{sign}v1.0+protobuf")
+        assert (reply.status, reply.headers["content-type"]) == (
+            200,
+            "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
+        )
+        assert reply.body.startswith(b"\x0a\x053.0.0")
+        # The tag is the document's, as the hash in its URL is.
+        assert reply.headers["etag"] == json_tag
+    assert (await api("GET", path, accept="application/json;q=0.5,*/*;q=0.1")).body.startswith(b"{")

@@ -207,9 +207,9 @@ class AggregationKeeper:
         why = ""
         for _ in range(ATTEMPTS):
             try:
-                listed = await self._get(remote, remote.path)
+                listed = await self.get(remote, remote.path)
                 await self._learn(remote, listed)
-            except _NoAnswer as error:
+            except NoAnswer as error:
                 why = str(error)
             else:
                 return PASSED
@@ -231,19 +231,19 @@ class AggregationKeeper:
         """Remembers what the server serves. Only its plain list must be there."""
         resources = None
         try:
-            resources = discovery.resources_of(await self._get(remote, "/apis", discovery.ACCEPT), remote)
-        except (_NoAnswer, *_SENSELESS) as error:
+            resources = discovery.resources_of(await self.get(remote, "/apis", discovery.ACCEPT), remote)
+        except (NoAnswer, *_SENSELESS) as error:
             log.debug("%s has no aggregated discovery: %s", remote.name, error)
         try:
             self._note(remote, discovery.converted(listed, remote) if resources is None else resources)
         except _SENSELESS as error:
             url = f"https://{remote.server_name}:{remote.port}{remote.path}"
-            raise _NoAnswer(f"failing or missing response from {url}: {error!r}") from error
+            raise NoAnswer(f"failing or missing response from {url}: {error!r}") from error
         try:
-            index = await self._get(remote, "/openapi/v3")
+            index = await self.get(remote, "/openapi/v3")
             found = (index.get("paths") or {}).get(remote.path.lstrip("/")) or {}
             self.openapi[remote.name] = str(found.get("serverRelativeURL") or "")
-        except (_NoAnswer, *_SENSELESS) as error:
+        except (NoAnswer, *_SENSELESS) as error:
             log.debug("%s publishes no OpenAPI v3: %s", remote.name, error)
 
     def _note(self, remote: Remote, resources: Sequence[dict[str, Any]] | None) -> None:
@@ -257,8 +257,8 @@ class AggregationKeeper:
             self._said[remote.name] = now
             self.revision += 1
 
-    async def _get(self, remote: Remote, path: str, accept: str = "application/json") -> Any:
-        """A JSON document of the server. Raises _NoAnswer, with upstream's words."""
+    async def get(self, remote: Remote, path: str, accept: str = "application/json") -> Any:
+        """A JSON document of the server. Raises NoAnswer, with upstream's words."""
         url = path
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
@@ -270,16 +270,16 @@ class AggregationKeeper:
                 exchange = await Exchange.send(address, where.tls, message, server_name=where.server_name)
                 body = await _whole(exchange)
         except TimeoutError:
-            raise _NoAnswer(f"timed out waiting for {url}") from None
+            raise NoAnswer(f"timed out waiting for {url}") from None
         except (ExchangeFailed, ApiError, ssl.SSLError) as error:
             why = f'failing or missing response from {url}: Get "{url}": {error}'
-            raise _NoAnswer(why) from error
+            raise NoAnswer(why) from error
         if not 200 <= exchange.status < 300:
-            raise _NoAnswer(f"failing or missing response from {url}: bad status from {url}: {exchange.status}")
+            raise NoAnswer(f"failing or missing response from {url}: bad status from {url}: {exchange.status}")
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            raise _NoAnswer(f"failing or missing response from {url}: {error}") from error
+            raise NoAnswer(f"failing or missing response from {url}: {error}") from error
 
     async def _report(self, name: str, finding: Finding) -> None:
         tree = self._trees.get(name)
@@ -311,5 +311,5 @@ async def _whole(exchange: Exchange) -> bytes:
     return bytes(body)
 
 
-class _NoAnswer(Exception):
+class NoAnswer(Exception):
     """A server did not answer as it should."""

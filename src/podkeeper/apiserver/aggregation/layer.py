@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import ssl
+from typing import TYPE_CHECKING
 
 import orjson
+from msgspec.structs import replace
 
 from podkeeper.api.errors import ApiError
 from podkeeper.apiserver import responses
@@ -14,17 +16,22 @@ from podkeeper.apiserver.aggregation.keeper import AggregationKeeper
 from podkeeper.apiserver.aggregation.remotes import Remote
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.streaming.passing import send, stream_back
-from podkeeper.foundation.http import Answer, Response
+from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.http import Answer, Request, Response
 from podkeeper.foundation.http.client import ExchangeFailed
 
-_SPEC = "/openapi/v3"
+if TYPE_CHECKING:
+    from podkeeper.apiserver.aggregation.specs import Specs
+
+_SECOND_SPEC, _SPEC = "/openapi/v2", "/openapi/v3"
 
 
 class AggregationLayer:
     """A handle around the handle ``below``. The request has been authenticated and authorized here."""
 
-    def __init__(self, keeper: AggregationKeeper, below: Handle) -> None:
-        self._keeper, self._below = keeper, below
+    def __init__(self, keeper: AggregationKeeper, below: Handle, clock: Clock) -> None:
+        self._keeper, self._below, self._clock = keeper, below, clock
+        self._specs: Specs | None = None
 
     async def __call__(self, call: Call) -> Answer:
         """Passes on what is another server's."""
@@ -33,6 +40,8 @@ class AggregationLayer:
             return await self._below(call)
         if path.rstrip("/") == _SPEC:
             return await self._index(call)
+        if path.rstrip("/") == _SECOND_SPEC:
+            return await self._second(call)
         remote = self._remote(path.removeprefix(_SPEC))
         return await self._below(call) if remote is None else await self._pass_on(call, remote)
 
@@ -56,6 +65,17 @@ class AggregationLayer:
         except ExchangeFailed as error:
             return responses.text(f"error trying to reach service: {error}\n", 503)
         return stream_back(exchange)
+
+    async def _second(self, call: Call) -> Answer:
+        """The version 2 document with what the remotes add."""
+        from podkeeper.apiserver.aggregation.specs import Specs  # few clusters have remotes, fewer clients want this
+
+        if self._specs is None:
+            self._specs = Specs(self._keeper, self._clock)
+        plain = Request("GET", call.request.target, {b"accept": b"application/json"})
+        own = await self._below(replace(call, request=plain))
+        assert isinstance(own, Response), "a document is no stream"
+        return await self._specs.answer(call, own)
 
     async def _index(self, call: Call) -> Answer:
         """The index of OpenAPI documents with the remotes' own."""

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from podkeeper.api import openapi
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.openapi import gnostic
+from podkeeper.api.openapi import gnostic, gnostic_third
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.negotiation import clauses
@@ -30,15 +30,24 @@ _VARY = b"Vary: Accept-Encoding\r\nVary: Accept\r\n"
 _ONE_YEAR = timedelta(days=365)
 
 #: The media types that are offered, each with the Content-Type of its answer.
-_V3_TYPES = {_JSON: _JSON}
-_V2_TYPES = {_JSON: _JSON, gnostic.MEDIA_TYPE: gnostic.ANSWER_TYPE, gnostic.ANSWER_TYPE: gnostic.ANSWER_TYPE}
+_V3_TYPES = {
+    _JSON: _JSON,
+    gnostic_third.MEDIA_TYPE: gnostic_third.ANSWER_TYPE,
+    gnostic_third.ANSWER_TYPE: gnostic_third.ANSWER_TYPE,
+}
+SECOND_TYPES = {_JSON: _JSON, gnostic.MEDIA_TYPE: gnostic.ANSWER_TYPE, gnostic.ANSWER_TYPE: gnostic.ANSWER_TYPE}
 
 
-class _Document(Struct, frozen=True):
+class Document(Struct, frozen=True):
     """Kept compressed: a tenth of the memory, and what most clients ask for."""
 
     zipped: bytes
     etag: bytes
+
+    @classmethod
+    def of(cls, body: bytes, digest: str) -> Document:
+        """``digest`` becomes its tag."""
+        return cls(gzip.compress(body, 5, mtime=0), f'"{digest}"'.encode())
 
 
 class OpenApiHandlers:
@@ -53,7 +62,7 @@ class OpenApiHandlers:
         self._builtin_digests: Mapping[str, str] = {}
         self._custom: dict[str, tuple[tuple[Resource, ...], str]] = {}
         self._digests: Mapping[str, str] = {}
-        self._documents: dict[str, _Document] = {}
+        self._documents: dict[str, Document] = {}
 
     def handlers(self) -> Mapping[str, Handle]:
         """By path prefix."""
@@ -61,15 +70,13 @@ class OpenApiHandlers:
 
     async def v2(self, call: Call) -> Answer:
         """The whole document, as JSON or in the protobuf form of client-go."""
-        media_type = _chosen(call, _V2_TYPES)
+        media_type = chosen(call, SECOND_TYPES)
         if not media_type:
-            return _not_acceptable(_V2_TYPES)
+            return not_acceptable(SECOND_TYPES)
         self._refresh()
-        encode = gnostic.encode if media_type == gnostic.ANSWER_TYPE else orjson.dumps
-        document = self._document(
-            f"v2 {media_type}", _digest([media_type, *self._digests.values()]), lambda: encode(self._second())
-        )
-        return _answer(call, document, _head(media_type))
+        name = digest([media_type, *self._digests.values()])
+        document = self._document(f"v2 {media_type}", name, lambda: second(self._second(), media_type))
+        return answer_with(call, document, head_of(media_type))
 
     async def v3(self, call: Call) -> Answer:
         """The index, which is JSON for everybody, or one group's document; a request that names a document's hash may
@@ -77,19 +84,22 @@ class OpenApiHandlers:
         self._refresh()
         name = call.info.path.removeprefix("/openapi/v3").strip("/")
         if not name:
-            digest = _digest(self._digests.values())
-            index = self._document("v3", digest, lambda: orjson.dumps(openapi.v3_index(self._digests)))
-            return _answer(call, index, _head(_JSON))
-        if not _chosen(call, _V3_TYPES):
-            return _not_acceptable(_V3_TYPES)
+            found = digest(self._digests.values())
+            index = self._document("v3", found, lambda: orjson.dumps(openapi.v3_index(self._digests)))
+            return answer_with(call, index, head_of(_JSON))
+        media_type = chosen(call, _V3_TYPES)
+        if not media_type:
+            return not_acceptable(_V3_TYPES)
         known, asked = self._digests.get(name), call.info.first("hash")
         if known is None:
             return responses.text("404 page not found\n", 404)
         if asked and asked != known:
             location = f"/openapi/v3/{name}?hash={known}"
             return Response(301, b"", b"", ((b"Location", location.encode()),))
-        document = self._document(f"v3 {name}", known, lambda: orjson.dumps(self._third(name)))
-        return _answer(call, document, _head(_JSON) + (_for_ever() if asked else b""))
+        encode = gnostic_third.encode if media_type == gnostic_third.ANSWER_TYPE else orjson.dumps
+        # Upstream's tag, too, is the document's, not that of one of its forms.
+        document = self._document(f"v3 {name} {media_type}", known, lambda: encode(self._third(name)))
+        return answer_with(call, document, head_of(media_type) + (_for_ever() if asked else b""))
 
     def _refresh(self) -> None:
         """Works out the digests again when what is served has changed, of as few documents as that concerns."""
@@ -100,9 +110,9 @@ class OpenApiHandlers:
         self._rows = tuple(row for row in served if row.type_name or row.schema is not None)
         builtin = tuple(row for row in self._rows if row.schema is None)
         if builtin != self._builtin:
-            self._builtin, self._source = builtin, _digest([GIT_VERSION, openapi.fingerprint()])
+            self._builtin, self._source = builtin, digest([GIT_VERSION, openapi.fingerprint()])
             found = openapi.v3_documents(builtin)
-            self._builtin_digests = {name: _digest([self._source, *map(repr, each)]) for name, each in found.items()}
+            self._builtin_digests = {name: digest([self._source, *map(repr, each)]) for name, each in found.items()}
         self._custom = {name: self._known_custom(name, rows) for name, rows in _by_document(self._rows).items()}
         self._digests = {**self._builtin_digests, **{name: digest for name, (_, digest) in self._custom.items()}}
 
@@ -112,7 +122,7 @@ class OpenApiHandlers:
         if known is not None and known[0] == rows:
             return known
         parts = [f"{row!r} {orjson.dumps(row.schema).decode()}" for row in rows]
-        return rows, _digest([self._source, self._builtin_digests.get(name, ""), *parts])
+        return rows, digest([self._source, self._builtin_digests.get(name, ""), *parts])
 
     def _second(self) -> openapi.Tree:
         return openapi.v2_document(self._rows, GIT_VERSION)
@@ -121,13 +131,17 @@ class OpenApiHandlers:
         rows = self._builtin if name not in self._custom else self._custom[name][0]
         return openapi.v3_document(openapi.v3_documents(rows)[name], GIT_VERSION, rows)
 
-    def _document(self, name: str, digest: str, build: Callable[[], bytes]) -> _Document:
+    def _document(self, name: str, digest: str, build: Callable[[], bytes]) -> Document:
         etag = f'"{digest}"'.encode()
         found = self._documents.get(name)
         if found is None or found.etag != etag:
-            zipped = gzip.compress(build(), 5, mtime=0)
-            found = self._documents[name] = _Document(zipped, etag)
+            found = self._documents[name] = Document.of(build(), digest)
         return found
+
+
+def second(tree: openapi.Tree, media_type: str) -> bytes:
+    """A version 2 document in one of its forms."""
+    return gnostic.encode(tree) if media_type == gnostic.ANSWER_TYPE else orjson.dumps(tree)
 
 
 def _by_document(rows: Iterable[Resource]) -> Mapping[str, tuple[Resource, ...]]:
@@ -141,11 +155,12 @@ def _by_document(rows: Iterable[Resource]) -> Mapping[str, tuple[Resource, ...]]
     return {f"apis/{group}/{version}": tuple(each) for (group, version), each in found.items()}
 
 
-def _digest(parts: Iterable[str]) -> str:
+def digest(parts: Iterable[str]) -> str:
+    """What a document made of these parts is known by."""
     return hashlib.sha512("\n".join(parts).encode()).hexdigest().upper()[:_HASH_LENGTH]
 
 
-def _chosen(call: Call, offered: Mapping[str, str]) -> str:
+def chosen(call: Call, offered: Mapping[str, str]) -> str:
     """The Content-Type of the answer; empty if nothing that the client takes is offered."""
     for media, _ in clauses(call.request.header(b"accept") or "*/*"):
         found = _JSON if media in ("*/*", "application/*") else offered.get(media)
@@ -154,11 +169,13 @@ def _chosen(call: Call, offered: Mapping[str, str]) -> str:
     return ""
 
 
-def _not_acceptable(offered: Iterable[str]) -> Response:
+def not_acceptable(offered: Iterable[str]) -> Response:
+    """The client wants another form."""
     return responses.text(f"406 only {', '.join(offered)} are served here\n", 406)
 
 
-def _answer(call: Call, document: _Document, head: bytes) -> Answer:
+def answer_with(call: Call, document: Document, head: bytes) -> Answer:
+    """The document, compressed if the client takes that; 304 if it has it."""
     headers = ((b"ETag", document.etag),)
     if responses.unchanged(call.request, document.etag):
         return Response(304, _VARY, b"", headers)
@@ -167,7 +184,8 @@ def _answer(call: Call, document: _Document, head: bytes) -> Answer:
     return Response(200, head, gzip.decompress(document.zipped), headers)
 
 
-def _head(media_type: str) -> bytes:
+def head_of(media_type: str) -> bytes:
+    """The headers of a document in a media type."""
     return _VARY + b"Content-Type: %b\r\n" % media_type.encode()
 
 
