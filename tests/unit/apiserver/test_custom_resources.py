@@ -247,6 +247,13 @@ async def test_the_objects_go_before_their_definition(api: Any) -> None:
     await api("POST", path, held)
     marked = await api("DELETE", f"{DEFINITIONS}/leavers.example.com")
     assert marked.status == 200, marked.body
+    async with asyncio.timeout(10):
+        while True:
+            status = (await api("GET", f"{DEFINITIONS}/leavers.example.com")).tree["status"]
+            [said] = [each for each in status["conditions"] if each["type"] == "Terminating"]
+            if said["reason"] == "InstanceDeletionInProgress":
+                break
+    assert (said["status"], said["message"]) == ("True", "CustomResource deletion is in progress")
     refused = await api("POST", path, widget("late", size=1) | {"kind": "Leaver"})
     assert refused.status in (405, 201)
     await api("PATCH", f"{path}/held", {"metadata": {"finalizers": None}}, content_type=MERGE)

@@ -30,7 +30,9 @@ Tree = dict[str, Any]
 
 GROUP, RESOURCE = "apiextensions.k8s.io", "customresourcedefinitions"
 
-_DELETED = "removed all instances"
+#: Reasons and messages of the condition Terminating.
+_UNDER_WAY = "InstanceDeletionInProgress", "CustomResource deletion is in progress"
+_DONE = "InstanceDeletionCompleted", "removed all instances"
 
 
 class DefinitionKeeper:
@@ -102,12 +104,14 @@ class DefinitionKeeper:
         """Deletes a definition's objects and waits until the last is gone."""
         name = tree["metadata"]["name"]
         try:
+            now = timestamps.format_time(self._clock.time())
+            await self._write(name, {"status": _with_terminating(tree, "True", *_UNDER_WAY, now)}, "status")
             verbs = self._objects(tree)
             if verbs is not None:
                 await self._delete_all(verbs)
             others = [each for each in tree["metadata"]["finalizers"] if each != CLEANUP_FINALIZER]
             now = timestamps.format_time(self._clock.time())
-            await self._write(name, {"status": _terminated(tree, now)}, "status")
+            await self._write(name, {"status": _with_terminating(tree, "False", *_DONE, now)}, "status")
             await self._write(name, {"metadata": {"finalizers": others or None}})
         finally:
             self._clearing.discard(name)
@@ -152,13 +156,13 @@ def _group(name: str) -> str:
     return name.partition(".")[2]
 
 
-def _terminated(tree: Tree, now: str) -> Tree:
+def _with_terminating(tree: Tree, status: str, reason: str, message: str, now: str) -> Tree:
     others = [each for each in (tree.get("status") or {}).get("conditions") or () if each["type"] != "Terminating"]
     condition = {
         "type": "Terminating",
-        "status": "False",
+        "status": status,
         "lastTransitionTime": now,
-        "reason": "InstanceDeletionCompleted",
-        "message": _DELETED,
+        "reason": reason,
+        "message": message,
     }
     return {"conditions": [*others, condition]}

@@ -67,21 +67,18 @@ def _accepted(wanted: Tree, present: Mapping[str, Any], taken: Taken) -> tuple[T
     for name, reason, pool in (
         ("plural", "PluralConflict", taken.resources),
         ("singular", "SingularConflict", taken.resources),
+        ("shortNames", "ShortNamesConflict", taken.resources),
         ("kind", "KindConflict", taken.kinds),
         ("listKind", "ListKindConflict", taken.kinds),
     ):
-        value = wanted[name]
-        if value in pool:
-            conflicts.append((reason, f'"{value}" is already in use'))
-            value = present.get(name, "")
-        accepted[name] = value
-    clashing = [each for each in wanted.get("shortNames") or () if each in taken.resources]
-    if clashing:
-        listed = ", ".join(f'"{each}" is already in use' for each in clashing)
-        conflicts.append(("ShortNamesConflict", f"[{listed}]" if len(clashing) > 1 else listed))
-        accepted["shortNames"] = list(present.get("shortNames") or ())
-    elif wanted.get("shortNames"):
-        accepted["shortNames"] = list(wanted["shortNames"])
+        value = wanted.get(name)
+        asked = value if isinstance(value, list) else [value]
+        if clashing := [each for each in asked if each in pool]:
+            told = ", ".join(f'"{each}" is already in use' for each in clashing)
+            conflicts.append((reason, f"[{told}]" if len(clashing) > 1 else told))
+            value = present.get(name, [] if name == "shortNames" else "")
+        if value is not None:
+            accepted[name] = list(value) if isinstance(value, list | tuple) else value
     if wanted.get("categories"):
         accepted["categories"] = list(wanted["categories"])
     return accepted, conflicts
