@@ -15,8 +15,7 @@ def open_listener(address: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((address, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        assert error.errno is not None
-        raise OSError(error.errno, os.strerror(error.errno)) from None  # callers say which address it was
+        raise OSError(error.errno, os.strerror(error.errno or 0)) from None  # callers say which address it was
     listener.setblocking(False)
     # Accepted connections inherit it: an answer must not wait for the acknowledgement of what went before it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

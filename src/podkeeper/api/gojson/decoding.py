@@ -87,7 +87,7 @@ class _Decoding:
     def __init__(self) -> None:
         self.error: Mismatch | Refusal | None = None
         self._place = _Place()
-        self._complaints: dict[str, None] = {}
+        self._complaints: dict[tuple[str, str], None] = {}
 
     def run(self, type_: Type, document: Any) -> Verdict:
         try:
@@ -97,7 +97,7 @@ class _Decoding:
         except RecursionError:
             return Verdict("")  # too deep for everybody; others refuse it
         if self.error is None:
-            return Verdict("", tuple(self._complaints))
+            return Verdict("", tuple(f"{what} field {quoted(path)}" for what, path in self._complaints))
         return Verdict(self._place.told(self.error))
 
     def _value(self, type_: Type, value: Any, place: _Place) -> None:
@@ -184,7 +184,7 @@ class _Decoding:
 
     def _complain(self, what: str, path: str) -> None:
         if len(self._complaints) < _MOST_COMPLAINTS:
-            self._complaints[f"{what} field {quoted(path)}"] = None
+            self._complaints[what, path] = None
 
 
 class _Ended(Exception):
