@@ -1,4 +1,4 @@
-"""Two more Python clients on a cluster, kr8s and lightkube: real programs that must not notice whose API it is."""
+"""Python clients on a cluster, kubernetes, kr8s and lightkube: real programs that must not notice whose API it is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ from client_programs import account_directory, in_a_namespace, in_cluster, talki
 from cluster_harness import Cluster
 
 PARTS = {
+    "kubernetes": [
+        "an_informer_follows",
+        "a_leader_is_elected",
+        "documents_are_created_and_applied",
+    ],
     "kr8s": [
         "life_of_an_object",
         "lists_in_pages",
@@ -28,6 +33,7 @@ PARTS = {
         "a_kind_of_ones_own",
     ],
 }
+STREAMS = {"kubernetes": ["streams_of_a_pod", "its_other_half_is_asynchronous"]}
 
 
 @pytest.fixture(scope="module", params=PARTS)
@@ -49,7 +55,7 @@ def test_objects_are_written_listed_and_followed(cluster: Cluster, client: str) 
 
 def test_streams_of_a_pod(cluster: Cluster, client: str) -> None:
     pod = talking_pod(cluster, client)
-    assert run(cluster, client, "pods", cluster.kubeconfig, pod) == ["streams_of_a_pod"]
+    assert run(cluster, client, "pods", cluster.kubeconfig, pod) == STREAMS.get(client, ["streams_of_a_pod"])
 
 
 def test_a_program_in_a_pod_is_its_account(cluster: Cluster, client: str, tmp_path: Path) -> None:
