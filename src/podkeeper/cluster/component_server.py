@@ -22,6 +22,7 @@ from msgspec import Struct
 from podkeeper.client.delegation import NOBODY, DelegatedAccess, Question, ReviewFailed, Unauthenticated
 from podkeeper.foundation.exposition import CONTENT_TYPE, Family, render
 from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.foundation.listening import first_connection
 
 if TYPE_CHECKING:
     from podkeeper.foundation.http import Answer, Request, Response
@@ -56,7 +57,7 @@ class ComponentServer:
     async def serve(self, listener: socket.socket) -> None:
         """Answers on ``listener``, which is closed in the end, until cancelled."""
         with listener:
-            await _readable(listener)
+            await first_connection(listener)
             from podkeeper.foundation.http import HttpServer
             from podkeeper.foundation.http.server import server_tls
 
@@ -107,24 +108,6 @@ class ComponentServer:
             log.warning("nobody can say who may ask for %s: %s", path, error)
             return _status(_FAILED, "Internal error occurred: it could not be found out who asks and may")
         return _status(_FORBIDDEN, f'forbidden: User "{user.name}" cannot {verb} path "{path}"')
-
-
-async def _readable(listener: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    knocked: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(listener, _resolver(knocked))
-    try:
-        await knocked
-    finally:
-        loop.remove_reader(listener)
-
-
-def _resolver(future: asyncio.Future[None]) -> Callable[[], None]:
-    def resolve() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    return resolve
 
 
 def _text(status: int, text: str, kind: str = "text/plain; charset=utf-8") -> Response:

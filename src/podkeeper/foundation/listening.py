@@ -1,4 +1,7 @@
-"""A socket that takes connections, before anybody answers them: who comes early waits instead of being refused."""
+"""A socket that takes connections, before anybody answers them: who comes early waits instead of being refused.
+
+What answers may be loaded when somebody comes, which on many machines is never.
+"""
 
 from __future__ import annotations
 
@@ -20,3 +23,16 @@ def open_listener(address: str, port: int) -> socket.socket:
     # Accepted connections inherit it: an answer must not wait for the acknowledgement of what went before it.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+async def first_connection(listener: socket.socket) -> None:
+    """Returns when somebody waits at ``listener``; the connection stays there."""
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    knocked = asyncio.Event()
+    loop.add_reader(listener, knocked.set)
+    try:
+        await knocked.wait()
+    finally:
+        loop.remove_reader(listener)

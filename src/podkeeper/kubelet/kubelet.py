@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
-from typing import TYPE_CHECKING
+import socket
+import ssl
 
 from podkeeper.api.core import v1
 from podkeeper.api.pods import affinity
@@ -19,6 +19,7 @@ from podkeeper.client.informer import Informer, Lister
 from podkeeper.client.reflector import Reflector, Selection
 from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.listening import first_connection, open_listener
 from podkeeper.kubelet.admission import NodeRoom
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.downward import NodeFacts
@@ -32,13 +33,10 @@ from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.pod_events import EventSink
 from podkeeper.kubelet.pod_workers import PodWorkers
+from podkeeper.kubelet.server.access import tls_context
 from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import RuntimeService
 from podkeeper.runtime.cri_images import ImageService
-
-if TYPE_CHECKING:
-    from podkeeper.foundation.keyfiles import KeyPair
-    from podkeeper.kubelet.server.server import NodeServer
 
 log = logging.getLogger(__name__)
 
@@ -78,8 +76,9 @@ class Kubelet:
             tasks.create_task(self._follow_runtime(workers), name="runtime events")
             await workers.adopt()
             if config.serving is not None and config.client_ca is not None:
-                server = self._server(parts, workers, config.serving, config.client_ca)
-                tasks.create_task(server.serve(asyncio.get_running_loop().create_future()), name="node server")
+                listener = open_listener(config.address, config.port)
+                serving = self._serve(listener, parts, workers, tls_context(config.serving, str(config.client_ca)))
+                tasks.create_task(serving, name="node server")
             tasks.create_task(reporter.report(), name="node status")
             tasks.create_task(reporter.renew_lease(), name="node lease")
             tasks.create_task(keeper.run(), name="housekeeping")
@@ -123,11 +122,15 @@ class Kubelet:
     def _pods(self, workers: PodWorkers) -> Reflector[v1.Pod]:
         return Reflector(self._api.of(v1.Pod), workers, self._clock, self._own("spec.nodeName"))
 
-    def _server(self, parts: KubeletParts, workers: PodWorkers, serving: KeyPair, client_ca: Path) -> NodeServer:
-        from podkeeper.kubelet.server.access import tls_context
-        from podkeeper.kubelet.server.server import NodeServer
+    async def _serve(
+        self, listener: socket.socket, parts: KubeletParts, workers: PodWorkers, tls: ssl.SSLContext
+    ) -> None:
+        """Listens; what answers is loaded when somebody comes."""
+        with listener:
+            await first_connection(listener)
+            from podkeeper.kubelet.server.server import NodeServer
 
-        return NodeServer(parts, workers, tls_context(serving, str(client_ca)))
+            await NodeServer(parts, workers, tls).serve(listener)
 
     async def _follow_runtime(self, workers: PodWorkers) -> None:
         async for event in self._runtime.events():

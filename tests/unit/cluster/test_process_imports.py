@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize("component", ["node", "controllers", "scheduler"])
-@pytest.mark.parametrize("library", ["cryptography", "click", "rich"])
+@pytest.mark.parametrize("library", ["aiohttp", "cryptography", "click", "rich"])
 def test_a_process_does_not_load(component: str, library: str) -> None:
     code = f"import podkeeper.cluster.processes.{component}, sys; sys.exit({library!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

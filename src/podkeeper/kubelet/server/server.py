@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -58,14 +60,13 @@ class NodeServer:
         app.router.add_get("/metrics/resource", self._resource)
         return app
 
-    async def serve(self, stopped: Awaitable[object]) -> None:
-        """Listens until ``stopped`` is done; open streams end with it."""
+    async def serve(self, listener: socket.socket) -> None:
+        """Answers on ``listener`` until cancelled; open streams end with it."""
         runner = web.AppRunner(self.application(), access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
         await runner.setup()
         try:
-            config = self._parts.config
-            await web.TCPSite(runner, config.address, config.port, ssl_context=self._tls).start()
-            await stopped
+            await web.SockSite(runner, listener, ssl_context=self._tls).start()
+            await asyncio.get_running_loop().create_future()
         finally:
             await runner.cleanup()
 
