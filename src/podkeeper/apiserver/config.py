@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from podkeeper.apiserver.audit.auditor import AuditOptions
+from podkeeper.apiserver.audit.options import AuditOptions
 from podkeeper.apiserver.authentication.flags import AuthenticationOptions
 from podkeeper.apiserver.limits import RequestLimits
 

@@ -171,6 +171,7 @@ class ApiServer:
                 self._aggregation,
             )
             keeping = [tasks.create_task(each.run()) for each in keepers]
+            keeping += [tasks.create_task(self._audit.run())] if self._audit is not None else []
             try:
                 await asyncio.get_running_loop().create_future()
             finally:
@@ -181,11 +182,11 @@ class ApiServer:
                 await http.stop(GRACE)
                 self._admission.close()
                 serving.cancel()
+                if self._audit is not None:
+                    await self._audit.close()
                 for task in keeping:
                     task.cancel()
                 self._deadlines.close()
-                if self._audit is not None:
-                    self._audit.close()
 
     def _dispatcher(self) -> Dispatcher:
         specials = self._specials()

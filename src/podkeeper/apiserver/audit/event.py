@@ -75,11 +75,15 @@ class Event:
         if wanted and isinstance(found, dict):
             self.tree["responseObject"] = self._plain(found)
 
-    def line(self, stage: str, now: float) -> bytes:
-        """The event at a stage."""
+    def line(self, stage: str, now: float, *, cut: bool = False) -> bytes:
+        """The event at a stage; ``cut``: without contents, and marked so."""
         tree = {**self.tree, "stage": stage, "stageTimestamp": timestamps.format_micro_time(now)}
-        if self.annotations:
-            tree["annotations"] = self.annotations
+        annotations = self.annotations
+        if cut:
+            tree = {key: value for key, value in tree.items() if key not in ("requestObject", "responseObject")}
+            annotations = {**annotations, "audit.k8s.io/truncated": "true"}
+        if annotations:
+            tree["annotations"] = annotations
         return orjson.dumps(tree) + b"\n"
 
     def _note_request(self, request: Request) -> None:

@@ -12,43 +12,37 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from podkeeper.apiserver.audit.options import LogOptions
 
 log = logging.getLogger(__name__)
 
 _DAY = 86400.0
 
 
-class LogOptions(Struct, frozen=True):
-    """``path`` "-" is standard output. Days, files and megabytes; 0 days and 0 files keep all."""
-
-    path: str = ""
-    max_age: int = 0
-    max_backups: int = 0
-    max_size: int = 100
-
-
 class LogFile:
-    """Appends lines. A line that cannot be written is counted in ``errors``: a full disk does not stop the server."""
+    """Appends lines. One that cannot be written is lost, and said so: a full disk does not stop the server."""
 
     def __init__(self, options: LogOptions) -> None:
         self._options = options
         self._limit = options.max_size * 1024 * 1024
         self._descriptor = -1
         self._size = 0
-        self.errors = 0
+        self._failed = False
         self._open()
 
-    def write(self, line: bytes) -> None:
-        """Appends one line, which ends with its line end."""
+    def write(self, line: bytes) -> bool:
+        """Appends one line, or several, each with its line end; whether that was possible."""
         try:
             if self._limit and self._size and self._size + len(line) > self._limit and self._options.path != "-":
                 self._rotate()
             self._size += os.write(self._descriptor, line)
         except OSError as error:
-            if not self.errors:
+            if not self._failed:
                 log.error("the audit log %s cannot be written: %s", self._options.path, error)
-            self.errors += 1
+            self._failed = True
+            return False
+        self._failed = False
+        return True
 
     def close(self) -> None:
         """Closes the file."""

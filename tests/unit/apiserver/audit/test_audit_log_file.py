@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from podkeeper.apiserver.audit.log import LogFile, LogOptions, outdated, rotated
+from podkeeper.apiserver.audit.log import LogFile, outdated, rotated
+from podkeeper.apiserver.audit.options import LogOptions
 
 
 def test_lines_are_appended_and_kept_from_others(tmp_path: Path) -> None:
@@ -46,9 +47,7 @@ def test_old_files_go_by_number_and_by_age(tmp_path: Path) -> None:
     assert outdated(found, now, LogOptions(max_age=3)) == [files[1], files[0]]
 
 
-def test_a_full_disk_is_counted_and_stops_nobody() -> None:
+def test_a_full_disk_is_said_and_stops_nobody() -> None:
     file = LogFile(LogOptions("/dev/full"))
-    file.write(b"line\n")
-    file.write(b"line\n")
-    assert file.errors == 2
+    assert [file.write(b"line\n") for _ in range(2)] == [False, False]
     file.close()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from podkeeper.apiserver.audit.auditor import AuditOptions
-from podkeeper.apiserver.audit.log import LogOptions
+from podkeeper.apiserver.audit.options import AuditOptions, LogOptions, OutletOptions
 from podkeeper.testing.api_server import running_api_server
+from podkeeper.testing.review_server import patching, running_review_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,7 +48,7 @@ async def audited(tmp_path_factory: pytest.TempPathFactory, make_client: Any) ->
     directory = tmp_path_factory.mktemp("audited")
     (directory / "policy.yaml").write_text(POLICY)
     path = directory / "audit.log"
-    options = AuditOptions(directory / "policy.yaml", LogOptions(str(path)))
+    options = AuditOptions(directory / "policy.yaml", (OutletOptions(LogOptions(str(path))),))
     async with running_api_server(directory, audit=options) as server:
         log = Log(path)
         yield make_client(server), log
@@ -177,3 +177,38 @@ async def test_without_a_policy_requests_have_an_identity_all_the_same(api: Any)
     first, second = [(await api("GET", "/version")).headers["audit-id"] for _ in range(2)]
     assert len(first) == len(second) == 36
     assert first != second
+
+
+async def test_what_webhooks_did_is_annotated(audited: tuple[Any, Log], tmp_path: Path) -> None:
+    api, log = audited
+    rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps", "pods"]}
+    usual = {"rules": [rule], "sideEffects": "None", "admissionReviewVersions": ["v1"], "failurePolicy": "Ignore"}
+    step = {"op": "add", "path": "/metadata/labels", "value": {"seen": "yes"}}
+    async with running_review_server(tmp_path) as hooks:
+        hooks.answers["/m"] = patching(step)
+        hooks.answers["/odd"] = lambda _: {"uid": "another"}
+        for resource, paths in (("mutating", ("/m", "/odd")), ("validating", ("/odd",))):
+            webhooks = [
+                usual | {"name": f"{path[1:]}.example.com", "clientConfig": hooks.client(path)} for path in paths
+            ]
+            tree = {"metadata": {"name": "hooks"}, "webhooks": webhooks}
+            made = await api("POST", f"/apis/admissionregistration.k8s.io/v1/{resource}webhookconfigurations", tree)
+            assert made.status == 201, made.body
+        log.news()
+        await api("POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "hooked"}})
+        await api("POST", "/api/v1/namespaces/default/pods", {"metadata": {"name": "nothing"}})
+        for resource in ("mutating", "validating"):
+            await api("DELETE", f"/apis/admissionregistration.k8s.io/v1/{resource}webhookconfigurations/hooks")
+    found = {each["objectRef"]["resource"]: each["annotations"] for each in log.news() if "annotations" in each}
+    mutated = {"configuration": "hooks", "webhook": "m.example.com", "mutated": True}
+    told = found["configmaps"]
+    assert json.loads(told["mutation.webhook.admission.k8s.io/round_0_index_0"]) == mutated
+    assert json.loads(told["patch.webhook.admission.k8s.io/round_0_index_0"]) == {
+        "configuration": "hooks",
+        "webhook": "m.example.com",
+        "patch": [step],
+        "patchType": "JSONPatch",
+    }
+    assert told["failed-open.mutation.webhook.admission.k8s.io/round_0_index_1"] == "odd.example.com"
+    assert told["failed-open.validating.webhook.admission.k8s.io/round_0_index_0"] == "odd.example.com"
+    assert not any(key.startswith("patch.") for key in found["pods"])  # at level Metadata contents stay out
