@@ -89,7 +89,14 @@ def fetch_javascript(directory: Path, node: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copy(JAVASCRIPT / name, directory)
     npm = node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
-    options = ("--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--loglevel=error")
+    options = (
+        "--ignore-scripts",
+        "--omit=optional",
+        "--loglevel=error",
+        "--no-audit",
+        "--no-fund",
+        "--no-update-notifier",
+    )
     subprocess.run([node / "bin" / "node", npm, "ci", *options], cwd=directory, check=True, stdout=subprocess.DEVNULL)
     stamp.write_bytes(lock)
 

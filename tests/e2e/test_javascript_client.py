@@ -41,6 +41,7 @@ def test_objects_are_written_listed_and_followed(cluster: Cluster) -> None:
 def test_streams_of_a_pod(cluster: Cluster) -> None:
     assert run(cluster, "pods", cluster.kubeconfig, talking_pod(cluster, NAMESPACE)) == [
         "aCommandInAPod",
+        "muchGoesBothWays",
         "aTerminalInAPod",
         "logsOfAPod",
         "aPortOfAPod",

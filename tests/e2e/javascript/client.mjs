@@ -1,9 +1,10 @@
 // The published JavaScript client on a cluster, part by part: client.mjs objects KUBECONFIG, pods KUBECONFIG POD, account DIRECTORY.
 // Prints one line for each part that went well; run inside the cluster's network by test_javascript_client.py.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { PassThrough, Readable } from "node:stream";
-import { text } from "node:stream/consumers";
+import { buffer, text } from "node:stream/consumers";
 import * as k8s from "@kubernetes/client-node";
 
 const NAMESPACE = "javascript";
@@ -186,12 +187,24 @@ async function aCommandInAPod(config, pod) {
   assert.deepEqual(status.details.causes, [{ reason: "ExitCode", message: "5" }]);
 }
 
+async function muchGoesBothWays(config, pod) {
+  const bytes = randomBytes(300_000);
+  const stdout = new PassThrough();
+  const back = buffer(stdout);
+  await new Promise((resolve, reject) => {
+    const stdin = Readable.from([bytes.subarray(0, 200_000), bytes.subarray(200_000)]);
+    new k8s.Exec(config).exec(NAMESPACE, pod, "main", ["cat"], stdout, null, stdin, false, resolve).catch(reject);
+  });
+  assert.ok(bytes.equals(await back));
+}
+
 async function aTerminalInAPod(config, pod) {
   const stdout = new PassThrough();
   stdout.rows = 33;
   stdout.columns = 77;
   const said = text(stdout);
-  const words = ["sh", "-c", "until [ \"$(stty size)\" = '33 77' ]; do sleep 0.05; done; stty size"];
+  // until the size has come, stty finds none
+  const words = ["sh", "-c", "until [ \"$(stty size 2>/dev/null)\" = '33 77' ]; do sleep 0.05; done; stty size"];
   const status = await new Promise((resolve, reject) => {
     new k8s.Exec(config).exec(NAMESPACE, pod, "main", words, stdout, null, null, true, resolve).catch(reject);
   });
@@ -244,7 +257,7 @@ if (part === "account") {
 }
 const parts = {
   objects: [lifeOfAnObject, everyKindOfPatch, listsInPages, anInformerFollows, aWatchTellsTheRestOfAStory, objectsOfAnyKind],
-  pods: [aCommandInAPod, aTerminalInAPod, logsOfAPod, aPortOfAPod],
+  pods: [aCommandInAPod, muchGoesBothWays, aTerminalInAPod, logsOfAPod, aPortOfAPod],
   account: [asAnAccount],
 };
 for (const check of parts[part]) {
