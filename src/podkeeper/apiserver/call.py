@@ -15,6 +15,7 @@ from podkeeper.apiserver.negotiation import (
     PROTOBUF,
     ROUTED,
     ROUTED_LISTS,
+    TRANSFORMS,
     Rendering,
     accepted,
     is_for_eyes,
@@ -36,15 +37,15 @@ class Call(Struct, frozen=True):
     user: UserInfo
     authorizer: Authorizer
 
-    def rendering(self, resource: Resource | None = None) -> Rendering:
+    def rendering(self, resource: Resource | None = None, transforms: frozenset[str] = TRANSFORMS) -> Rendering:
         """How the client wants the answer, whose objects are of ``resource``. Raises 406."""
         accept = self.request.headers.get(b"accept", b"")
         if resource is not None and resource.schema is None:
             routed = ROUTED_LISTS if self.info.verb in ("list", "watch") else ROUTED
-            return self._pretty(accepted(accept, routed=routed))
-        rendering = accepted(accept)
+            return self._pretty(accepted(accept, transforms=transforms, routed=routed))
+        rendering = accepted(accept, transforms=transforms)
         if rendering.media_type == PROTOBUF and resource is not None and not rendering.transform:
-            rendering = accepted(accept, custom=True)
+            rendering = accepted(accept, custom=True, transforms=transforms)
         return self._pretty(rendering)
 
     def plain_rendering(self) -> Rendering:

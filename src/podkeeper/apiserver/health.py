@@ -13,12 +13,32 @@ from podkeeper.foundation.http import Answer
 #: A check returns what is wrong, or nothing.
 Check = Callable[[], Awaitable[str]]
 
-#: What has happened before the server listens at all, in upstream's names for it.
+#: What has happened before the server listens at all, in upstream's names for it and their order.
 _DONE_AT_START = (
-    "poststarthook/rbac/bootstrap-roles",
-    "poststarthook/scheduling/bootstrap-system-priority-classes",
+    "poststarthook/start-apiserver-admission-initializer",
+    "poststarthook/generic-apiserver-start-informers",
+    "poststarthook/priority-and-fairness-config-consumer",
+    "poststarthook/priority-and-fairness-filter",
+    "poststarthook/start-apiextensions-informers",
+    "poststarthook/start-apiextensions-controllers",
+    "poststarthook/crd-informer-synced",
     "poststarthook/start-system-namespaces-controller",
     "poststarthook/start-cluster-authentication-info-controller",
+    "poststarthook/start-service-ip-repair-controllers",
+    "poststarthook/rbac/bootstrap-roles",
+    "poststarthook/scheduling/bootstrap-system-priority-classes",
+    "poststarthook/priority-and-fairness-config-producer",
+    "poststarthook/bootstrap-controller",
+    "poststarthook/start-kubernetes-service-cidr-controller",
+    "poststarthook/start-kube-aggregator-informers",
+    "poststarthook/apiservice-status-local-available-controller",
+    "poststarthook/apiservice-status-remote-available-controller",
+    "poststarthook/apiservice-registration-controller",
+    "poststarthook/apiservice-discovery-controller",
+    "poststarthook/kube-apiserver-autoregistration",
+    "autoregister-completion",
+    "poststarthook/apiservice-openapi-controller",
+    "poststarthook/apiservice-openapiv3-controller",
 )
 
 
@@ -31,7 +51,7 @@ class Health:
     """Named checks per endpoint."""
 
     def __init__(self, store: Check, informers: Check, shutdown: Check) -> None:
-        live = {"ping": fine, "etcd": store}
+        live = {"ping": fine, "log": fine, "etcd": store}
         started = dict.fromkeys(_DONE_AT_START, fine)
         ready = {"etcd-readiness": store, "informer-sync": informers, **started, "shutdown": shutdown}
         self._checks: Mapping[str, Mapping[str, Check]] = {

@@ -21,6 +21,8 @@ STREAMED = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 #: What upstream's router knows of paths of one object, and of collections.
 ROUTED, ROUTED_LISTS = SERVED, (*SERVED, *STREAMED)
 TRANSFORMS = frozenset({"Table", "PartialObjectMetadata", "PartialObjectMetadataList"})
+#: Of watches that begin with the state: its end has no place in a Table.
+LISTING_WATCH = TRANSFORMS - {"Table"}
 #: Of answers that are no stored objects: reviews, tokens, bindings, discovery.
 NO_TRANSFORMS = frozenset[str]()
 _META_GROUP = "meta.k8s.io"

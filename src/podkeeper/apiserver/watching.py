@@ -23,7 +23,7 @@ from podkeeper.api.errors import ApiError, not_acceptable
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import Renderer, included
-from podkeeper.apiserver.negotiation import JSON, PROTOBUF, STREAMED, YAML, Rendering
+from podkeeper.apiserver.negotiation import JSON, LISTING_WATCH, PROTOBUF, STREAMED, TRANSFORMS, YAML, Rendering
 from podkeeper.apiserver.options import list_options
 from podkeeper.apiserver.pacing import Pacer
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -70,7 +70,8 @@ class WatchStreams:
     async def open(self, call: Call, verbs: ResourceVerbs, namespace: str) -> Answer:
         """A streaming answer. Raises what the registry raises, but a version that is gone is told inside the stream."""
         options = _options(call.info)
-        rendering = call.rendering(verbs.resource)
+        lists = options.send_initial_events and options.allow_bookmarks
+        rendering = call.rendering(verbs.resource, LISTING_WATCH if lists else TRANSFORMS)
         if rendering.media_type == YAML:
             raise not_acceptable(STREAMED)  # a stream of YAML has no frames
         if rendering.transform == "Table":

@@ -148,3 +148,17 @@ async def test_concurrent_watches_agree_on_order(maps: Maps) -> None:
         await asyncio.wait([writing])
         for each in watches:
             each.close()
+
+
+async def test_a_watch_that_begins_with_the_state_is_no_table(maps: Maps) -> None:
+    await maps.create("m", "listed")
+    path = f"{maps.path}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    refused = await maps.api("GET", path, accept=table)
+    assert (refused.status, refused.tree["reason"]) == (406, "NotAcceptable")
+    watch = await maps.api.watch(f"{path}&labelSelector={LABEL}%3Dlisted", accept=f"{table},application/json")
+    assert await told(watch) == ("ADDED", "m", "")
+    end = await watch.next()
+    assert (end["type"], end["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
+    assert end["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    watch.close()

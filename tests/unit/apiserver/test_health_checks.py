@@ -22,6 +22,35 @@ async def test_checks_are_named_as_upstream_names_them(api: Any, path: str) -> N
     assert lines[-1] == f"{path} check passed"
 
 
+async def test_the_checks_that_tests_of_clusters_ask_for_are_there(api: Any) -> None:
+    required = (  # test/e2e/apimachinery/health_handlers.go, in the names of 1.36
+        *("ping", "log", "etcd", "autoregister-completion"),
+        *(
+            f"poststarthook/{each}"
+            for each in (
+                "start-apiserver-admission-initializer",
+                "generic-apiserver-start-informers",
+                "start-apiextensions-informers",
+                "start-apiextensions-controllers",
+                "crd-informer-synced",
+                "bootstrap-controller",
+                "start-system-namespaces-controller",
+                "scheduling/bootstrap-system-priority-classes",
+                "start-cluster-authentication-info-controller",
+                "start-kube-aggregator-informers",
+                "apiservice-registration-controller",
+                "apiservice-status-local-available-controller",
+                "apiservice-status-remote-available-controller",
+                "kube-apiserver-autoregistration",
+                "apiservice-openapi-controller",
+            )
+        ),
+    )
+    for path in ("livez", "healthz", "readyz"):
+        told = (await api("GET", f"/{path}?verbose=1")).body.decode().splitlines()
+        assert {f"[+]{name} ok" for name in required} <= set(told)
+
+
 async def test_a_store_that_fails_is_told(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: Any, **__: Any) -> None:
         raise StoreError("the disk is gone")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from podkeeper.api.errors import ApiError
 from podkeeper.apiserver.negotiation import JSON, PROTOBUF, ROUTED, YAML, Rendering, accepted, clauses
+from podkeeper.registry import assembly
+from podkeeper.testing.api_server import running_api_server
+from podkeeper.testing.raw_client import RawClient
 
 PODS, CONFIG_MAPS = "/api/v1/namespaces/default/pods", "/api/v1/namespaces/default/configmaps"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -210,19 +214,29 @@ async def test_watches_in_other_forms(api: Any, make_config_map: Any) -> None:
     await api("POST", CONFIG_MAPS, make_config_map("watched"))
     query = "watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
     query += "&fieldSelector=metadata.name%3Dwatched&timeoutSeconds=1"
-    rows = await events(api, f"{CONFIG_MAPS}?{query}", TABLE)
-    assert [each["type"] for each in rows[:2]] == ["ADDED", "BOOKMARK"]
-    first, bookmark = (each["object"] for each in rows[:2])
-    assert [len(each["rows"]) for each in (first, bookmark)] == [1, 1]
-    assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
-    assert bookmark["columnDefinitions"] is None
-    assert bookmark["metadata"]["resourceVersion"] == bookmark["rows"][0]["object"]["metadata"]["resourceVersion"]
-    assert bookmark["rows"][0]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
     metadata = await events(api, f"{CONFIG_MAPS}?{query}", PARTIAL)
     assert [(each["type"], each["object"]["kind"]) for each in metadata[:2]] == [
         ("ADDED", "PartialObjectMetadata"),
         ("BOOKMARK", "PartialObjectMetadata"),
     ]
+
+
+@pytest.mark.asyncio
+async def test_tables_have_bookmarks(tmp_path: Path, make_config_map: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assembly, "BOOKMARK_PERIOD", 0.1)
+    query = "watch=true&allowWatchBookmarks=true&fieldSelector=metadata.name%3Dwatched"
+    async with running_api_server(tmp_path) as server:
+        api = RawClient(server)
+        await api("POST", CONFIG_MAPS, make_config_map("watched"))
+        watch = await api.watch(f"{CONFIG_MAPS}?{query}", accept=TABLE)
+        rows = [await watch.next(), await watch.next()]
+        watch.close()
+    assert [each["type"] for each in rows] == ["ADDED", "BOOKMARK"]
+    first, bookmark = (each["object"] for each in rows)
+    assert [len(each["rows"]) for each in (first, bookmark)] == [1, 1]
+    assert [column["name"] for column in first["columnDefinitions"]] == ["Name", "Data", "Age"]
+    assert bookmark["columnDefinitions"] is None
+    assert bookmark["metadata"]["resourceVersion"] == bookmark["rows"][0]["object"]["metadata"]["resourceVersion"]
 
 
 async def events(api: Any, path: str, accept: str) -> list[Any]:
