@@ -18,7 +18,7 @@ import msgspec
 
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.custom import CustomObject, content_of
-from podkeeper.api.meta.scalars import BASE64, RFC3339
+from podkeeper.api.meta.scalars import BASE64, RFC3339, RFC3339_MICRO
 from podkeeper.api.meta.v1 import ObjectMeta
 from podkeeper.api.quantity import Quantity
 from podkeeper.api.shapes import unknown_fields, without_nulls
@@ -170,6 +170,7 @@ _PLACE = re.compile(r"^(?P<reason>.*?) - at `(?:key in )?`?\$\.?(?P<path>[^`]*)`
 
 _FORMS = {
     f"Expected `str` matching regex {RFC3339!r}": "Expected a time in RFC 3339 form, such as `2006-01-02T15:04:05Z`",
+    f"Expected `str` matching regex {RFC3339_MICRO!r}": "Expected a time with six digits of a second",
     f"Expected `str` matching regex {BASE64!r}": "Expected base64, got illegal base64 data",
 }
 

@@ -12,7 +12,7 @@ from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, too_large, unsupported_media_type
 from podkeeper.apiserver.negotiation import JSON, PROTOBUF, YAML, body_type
 from podkeeper.foundation.http import Request
-from podkeeper.registry.undecodable import other_kind
+from podkeeper.registry.undecodable import SCHEME, other_custom_kind, other_kind
 
 #: Upstream's MaxRequestBodyBytes.
 LIMIT = 3 << 20
@@ -112,6 +112,10 @@ def _decode_protobuf(body: bytes, kind: str, api_version: str) -> Any:
     try:
         return protobuf.decode(body, api_version, kind)
     except protobuf.ProtobufError as error:
+        if error.kind:  # the envelope was right
+            found, version = error.kind, error.version
+            why = f'{error} in scheme "{SCHEME}"' if str(error).startswith("no kind ") else str(error)
+            raise bad_request(f'{found} in version "{version}" cannot be handled as a {kind}: {why}') from None
         raise _unrecognized(body, kind, str(error)) from None
 
 
@@ -136,7 +140,8 @@ def _summary(body: bytes) -> str:
 def identify(
     tree: Any, resource: Resource, kind: str = "", api_version: str = "", body: bytes | None = None
 ) -> dict[str, Any]:
-    """Checks apiVersion and kind against what the path expects, fills them in where they are missing. Raises 400.
+    """Checks apiVersion and kind against what the path expects, fills them in where they are missing: only objects of
+    custom resources must have them. Raises 400, and 422 for a custom resource's other kind.
 
     ``body`` is what messages show of it."""
     expected_kind, expected_version = kind or resource.kind, api_version or resource.api_version
@@ -151,9 +156,11 @@ def identify(
     for name, value in tree.items():
         if name in ("apiVersion", "kind") and value is not None and not isinstance(value, str):
             raise _unread(f"Go struct field .{name} of type string", value, expected_kind, shown)
-    found_version, found_kind = found_version or expected_version, found_kind or expected_kind
-    if found_version.count("/") > 1:
+    if found_version and found_version.count("/") > 1:
         raise _unrecognized(shown, expected_kind, f"unexpected GroupVersion string: {found_version}")
+    if resource.schema is not None and expected_kind == resource.kind:
+        _identify_custom(tree, resource, shown)
+    found_version, found_kind = found_version or expected_version, found_kind or expected_kind
     if found_kind != expected_kind or not _is_known(found_kind, found_version, expected_version):
         why = other_kind(tree, found_kind, found_version, (expected_kind, expected_version))
         short = found_version.rpartition("/")[2]
@@ -163,6 +170,18 @@ def identify(
         raise bad_request(f"the API version in the data ({found_version}) {why}")
     tree["apiVersion"], tree["kind"] = found_version, found_kind
     return tree
+
+
+def _identify_custom(tree: dict[str, Any], resource: Resource, shown: bytes) -> None:
+    """Raises what is told of an object that does not name its version and kind, or another."""
+    kind, version = tree.get("kind"), tree.get("apiVersion") or ""
+    if not kind:
+        text = shown.decode("utf-8", "replace")
+        raise _unrecognized(shown, resource.kind, f"Object 'Kind' is missing in '{text}'")
+    if version != resource.api_version:
+        why = f"does not match the expected API version ({resource.api_version})"
+        raise bad_request(f"the API version in the data ({version}) {why}")
+    raise other_custom_kind(resource, tree)
 
 
 def _unread(where: str, value: Any, expected_kind: str, shown: bytes) -> ApiError:

@@ -80,6 +80,8 @@ def _unknown(path: str) -> str:
 
 def mistake(request: Request, expected: Expected, context: RequestContext) -> Undecodable | None:
     """What upstream's decoder says of a body whose write has failed; None when it finds nothing wrong."""
+    if context.field_validation is not FieldValidation.STRICT and _surely_decodes(request, expected):
+        return None
     try:
         error, complaints = _judged(*_document(request), expected)
     except (ValueError, RecursionError):
@@ -87,6 +89,18 @@ def mistake(request: Request, expected: Expected, context: RequestContext) -> Un
     if not error and complaints and context.field_validation is FieldValidation.STRICT:
         error = f"strict decoding error: {', '.join(complaints)}"
     return _undecodable(expected, error) if error else None
+
+
+def _surely_decodes(request: Request, expected: Expected) -> bool:
+    """Whether a body of JSON is known, without a long look, to fit its type."""
+    if not expected.type_name or body_type(request.headers.get(b"content-type", b"")) != JSON:
+        return False
+    package, _, name = expected.type_name.rpartition(".")
+    try:
+        codec.decode(codec.load_class(f"podkeeper.api.{package.replace('/', '.')}:{name}"), request.body)
+    except (codec.CodecError, ValueError):
+        return False
+    return True
 
 
 def _repeats(decoded: Any, request: Request) -> bool:

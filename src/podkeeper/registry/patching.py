@@ -14,7 +14,7 @@ from podkeeper.registry.changing import Proposal, Target, change, check_identity
 from podkeeper.registry.documents import typed
 from podkeeper.registry.item import StoredItem
 from podkeeper.registry.served import ServedKind
-from podkeeper.registry.undecodable import Undecodable, other_kind
+from podkeeper.registry.undecodable import Undecodable, other_custom_kind, other_kind
 from podkeeper.registry.verbs import Item, PatchType, RequestContext
 
 Tree = dict[str, Any]
@@ -111,6 +111,8 @@ def _object(kind: ServedKind, patched: Any) -> Tree:
         raise Undecodable(resource.kind, resource.version, f"couldn't get version/kind; {_NO_OBJECT}")
     named = (patched.get("kind") or resource.kind, patched.get("apiVersion") or resource.api_version)
     expected = (resource.kind, resource.api_version)
-    if kind.custom is None and named != expected and isinstance(named[0], str) and isinstance(named[1], str):
+    if kind.custom is not None and named != expected:
+        raise other_custom_kind(resource, patched)
+    if named != expected and isinstance(named[0], str) and isinstance(named[1], str):
         raise Undecodable(resource.kind, resource.version, other_kind(patched, *named, expected))
     return patched

@@ -9,10 +9,10 @@ import msgspec
 from podkeeper.api import codec, schema
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.custom import CustomObject
-from podkeeper.api.errors import ApiError
+from podkeeper.api.errors import ApiError, Cause, invalid
 
 #: Where upstream makes the registry of kinds that messages name.
-_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 
 
 class Undecodable(ApiError):
@@ -47,9 +47,21 @@ def other_kind(tree: Any, kind: str, api_version: str, expected: tuple[str, str]
     group, _, version = api_version.rpartition("/")
     found = schema.for_kind(group, version, kind)
     if found is None:
-        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{_SCHEME}"'
+        return f'no kind "{kind}" is registered for version "{api_version}" in scheme "{SCHEME}"'
     into = f"{internal_package(expected[1].rpartition('/')[0])}.{expected[0]}"
     return gojson.judge(tree, found.name).error or f"converting ({version}.{kind}) to ({into}): unknown conversion"
+
+
+def other_custom_kind(resource: Resource, tree: Any) -> ApiError:
+    """422 for an object of a custom resource's version that says to be of another kind, or version."""
+    causes = []
+    for name, expected in (("kind", resource.kind), ("apiVersion", resource.api_version)):
+        found = tree.get(name)
+        if found != expected:
+            causes.append(Cause("FieldValueInvalid", f'Invalid value: "{found}": must be {expected}', name))
+    metadata = tree.get("metadata")
+    name = str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+    return invalid(resource.kind, resource.group, name, causes)
 
 
 def internal_package(group: str) -> str:

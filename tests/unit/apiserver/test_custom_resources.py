@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -259,3 +260,57 @@ async def test_the_objects_go_before_their_definition(api: Any) -> None:
     await api("PATCH", f"{path}/held", {"metadata": {"finalizers": None}}, content_type=MERGE)
     await gone(api, f"{DEFINITIONS}/leavers.example.com")
     await gone(api, path)
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "message"),
+    [
+        (
+            {"kind": None},
+            400,
+            "the object provided is unrecognized (must be of type Widget): Object 'Kind' is missing in "
+            '\'{"apiVersion":"example.com/v1"}\' ({"apiVersion":"example.com/v1" ...)',
+        ),
+        (
+            {"apiVersion": None},
+            400,
+            "the API version in the data () does not match the expected API version (example.com/v1)",
+        ),
+        (
+            {"apiVersion": "example.com/v9"},
+            400,
+            "the API version in the data (example.com/v9) does not match the expected API version (example.com/v1)",
+        ),
+        ({"kind": "Gadget"}, 422, 'Widget.example.com "" is invalid: kind: Invalid value: "Gadget": must be Widget'),
+        (
+            {"metadata": {"name": 1, "labels": {"a": 1}}},
+            400,
+            'Widget in version "v1" cannot be handled as a Widget: json: cannot unmarshal number into Go struct field '
+            "ObjectMeta.labels of type string",
+        ),
+        (
+            {"metadata": []},
+            400,
+            'Widget in version "v1" cannot be handled as a Widget: json: cannot unmarshal array into Go value of type '
+            "v1.ObjectMeta",
+        ),
+    ],
+)
+async def test_bodies_that_are_no_widget(api: Any, widgets: str, given: Tree, status: int, message: str) -> None:
+    tree = {"apiVersion": "example.com/v1", "kind": "Widget"} | given
+    body = json.dumps({name: value for name, value in tree.items() if value is not None}, separators=(",", ":"))
+    reply = await api("POST", widgets, body.encode())
+    assert (reply.status, reply.message) == (status, message)
+
+
+async def test_a_patch_does_not_make_another_kind_of_a_widget(api: Any, widgets: str) -> None:
+    await api("POST", widgets, widget("kindly", size=1))
+    merge = "application/merge-patch+json"
+    reply = await api("PATCH", f"{widgets}/kindly", {"kind": "Gadget"}, content_type=merge)
+    assert (reply.status, reply.message) == (
+        422,
+        'Widget.example.com "kindly" is invalid: kind: Invalid value: "Gadget": must be Widget',
+    )
+    typed = await api("PATCH", f"{widgets}/kindly", {"metadata": {"labels": {"a": 1}}}, content_type=merge)
+    assert (typed.status, typed.tree["details"]["causes"][0]["field"]) == (422, "patch")
+    assert typed.message.endswith("json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string")

@@ -153,10 +153,25 @@ async def test_tables_are_never_protobuf(api: Any, make_config_map: Any) -> None
 
 
 async def test_bodies_that_are_wrong_change_nothing(api: Any) -> None:
-    for body in (b"k8s\0", b"{}", protobuf.wrap("v1", "ConfigMap", b"\x0a\xff"), protobuf.wrap("v1", "Nothing", b"")):
+    unknown = "the object provided is unrecognized (must be of type ConfigMap): "
+    for body, message in (
+        (b"k8s\0", f"{unknown}empty body (6b387300)"),
+        (
+            b"{}",
+            f"{unknown}provided data does not appear to be a protobuf message, expected prefix [107 56 115 0] ({{}})",
+        ),
+        (
+            protobuf.wrap("v1", "ConfigMap", b"\x0a\xff"),
+            'ConfigMap in version "v1" cannot be handled as a ConfigMap: unexpected EOF',
+        ),
+        (
+            protobuf.wrap("v1", "Nothing", b""),
+            'Nothing in version "v1" cannot be handled as a ConfigMap: no kind "Nothing" is registered for version '
+            '"v1" in scheme "pkg/api/legacyscheme/scheme.go:30"',
+        ),
+    ):
         reply = await api("POST", MAPS, body, content_type=PROTOBUF)
-        assert reply.status == 400, body
-        assert "unrecognized" in reply.message
+        assert (reply.status, reply.message) == (400, message)
     other = protobuf.encode({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pb-other"}})
     assert (await api("POST", MAPS, other, content_type=PROTOBUF)).status == 400
 

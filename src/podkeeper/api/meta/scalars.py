@@ -11,13 +11,13 @@ Int32: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 IntOrString: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | str
 
-RFC3339 = (
-    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
-    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?"
-    r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])\Z"
-)
+_DAY_AND_TIME = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+_ZONE = r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])\Z"
+RFC3339 = rf"{_DAY_AND_TIME}([.,][0-9]+)?{_ZONE}"
+#: Go reads these in a layout with six digits of a second, no more and no fewer.
+RFC3339_MICRO = rf"{_DAY_AND_TIME}[.,][0-9]{{6}}{_ZONE}"
 Time: TypeAlias = Annotated[str, Meta(pattern=RFC3339)]
-MicroTime: TypeAlias = Annotated[str, Meta(pattern=RFC3339)]
+MicroTime: TypeAlias = Annotated[str, Meta(pattern=RFC3339_MICRO)]
 
 # Groups of four and a padded rest. Line breaks are allowed anywhere, as Go's decoder allows them: YAML block texts end
 # with one. The first alternative is the common case alone and takes a megabyte in some ten milliseconds.

@@ -104,7 +104,12 @@ def _decode(unknown: bytes, api_version: str, kind: str) -> Tree:
     api_version = str(_bytes(names, 1), "utf-8") or api_version
     raw = _bytes(found, 2)
     tree: Tree = {"apiVersion": api_version, "kind": kind}
-    tree.update(decoder(_message_of(api_version, kind))(raw, 0, len(raw), {}))
+    try:
+        with _refusals(""):
+            tree.update(decoder(_message_of(api_version, kind))(raw, 0, len(raw), {}))
+    except ProtobufError as error:
+        error.kind, error.version = kind, api_version.rpartition("/")[2]
+        raise
     return tree
 
 

@@ -11,7 +11,11 @@ _UINT64 = (1 << 64) - 1
 
 
 class ProtobufError(ValueError):
-    """Bytes that are no object in protobuf, or an object that protobuf cannot hold."""
+    """Bytes that are no object in protobuf, or an object that protobuf cannot hold.
+
+    ``kind`` and ``version`` are what the bytes say to be, if they could be read that far."""
+
+    kind = version = ""
 
 
 def _long_varint(value: int) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from podkeeper.api import resources
@@ -20,6 +20,8 @@ from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer
 
 Tree = dict[str, Any]
+#: A review, its row, and what its sender is warned of.
+_Read = tuple[Tree, Resource, Sequence[str]]
 _AUTHENTICATION = "authentication.k8s.io"
 _AUTHORIZATION = "authorization.k8s.io"
 
@@ -43,7 +45,7 @@ class Reviews:
 
     async def review_token(self, call: Call) -> Answer:
         """TokenReview: whose token is it, and is it for these audiences?"""
-        review, _ = _read(call)
+        review, _, told = _read(call)
         spec = review.get("spec") or {}
         token = spec.get("token")
         if not token:
@@ -54,25 +56,25 @@ class Reviews:
             review["status"] = {"authenticated": True, "user": user_tree(user), "audiences": list(common)}
         except InvalidToken as error:
             review["status"] = {"user": {}, "error": f"[invalid bearer token, {error}]"}
-        return _created(call, review)
+        return _created(call, review, told)
 
     async def review_self(self, call: Call) -> Answer:
         """SelfSubjectReview: who am I?"""
-        review, _ = _read(call)
+        review, _, told = _read(call)
         review["metadata"].setdefault("creationTimestamp", None)
         review["status"] = {"userInfo": user_tree(call.user)}
-        return _created(call, review)
+        return _created(call, review, told)
 
     async def review_subject(self, call: Call) -> Answer:
         """SubjectAccessReview: may that user do this?"""
-        review, row = _read(call)
+        review, row, told = _read(call)
         spec = review.get("spec") or {}
         _check_subject(row, spec)
-        return await self._answer(call, review, row, _subject(spec), spec)
+        return await self._answer(call, (review, row, told), _subject(spec), spec)
 
     async def review_subject_locally(self, call: Call) -> Answer:
         """LocalSubjectAccessReview: the same within one namespace."""
-        review, row = _read(call)
+        review, row, told = _read(call)
         spec = review.get("spec") or {}
         _check_subject(row, spec)
         attributes = spec.get("resourceAttributes") or {}
@@ -81,16 +83,16 @@ class Reviews:
                 "spec.resourceAttributes.namespace must match namespace: "
                 f"{attributes.get('namespace', '')} != {call.info.namespace}"
             )
-        return await self._answer(call, review, row, _subject(spec), spec)
+        return await self._answer(call, (review, row, told), _subject(spec), spec)
 
     async def review_own_access(self, call: Call) -> Answer:
         """SelfSubjectAccessReview: may I do this?"""
-        review, row = _read(call)
-        return await self._answer(call, review, row, call.user, review.get("spec") or {})
+        review, row, told = _read(call)
+        return await self._answer(call, (review, row, told), call.user, review.get("spec") or {})
 
     async def review_own_rules(self, call: Call) -> Answer:
         """SelfSubjectRulesReview: what may I do in this namespace?"""
-        review, _ = _read(call)
+        review, _, told = _read(call)
         namespace = (review.get("spec") or {}).get("namespace")
         if not namespace:
             raise bad_request("no namespace on request")
@@ -106,12 +108,13 @@ class Reviews:
         if unresolved:
             status["evaluationError"] = unresolved[0] if len(unresolved) == 1 else f"[{', '.join(unresolved)}]"
         review["status"] = status
-        return _created(call, review)
+        return _created(call, review, told)
 
     def _rules(self, user: UserInfo, namespace: str) -> list[Mapping[str, Any]]:
         return [grant.rule.tree for grant in self._authorizer.rbac.grants(user, namespace)]
 
-    async def _answer(self, call: Call, review: Tree, row: Resource, user: UserInfo, spec: Tree) -> Answer:
+    async def _answer(self, call: Call, read: _Read, user: UserInfo, spec: Tree) -> Answer:
+        review, row, told = read
         decision = await self._authorizer.decide(user, _asked(row, spec))
         status: Tree = {"allowed": decision.allowed}
         if decision.denied:
@@ -119,22 +122,22 @@ class Reviews:
         if decision.reason:
             status["reason"] = decision.reason
         review["status"] = status
-        return _created(call, review)
+        return _created(call, review, told)
 
 
-def _read(call: Call) -> tuple[Tree, Resource]:
+def _read(call: Call) -> _Read:
     info = call.info
     context = call.context(write_options(info, "CreateOptions"))
     row = resources.lookup(info.group, info.version, info.resource)
     assert row is not None
     tree = received.read_typed(call.request, row, context)
     tree.setdefault("metadata", {})
-    return tree, row
+    return tree, row, context.warnings
 
 
-def _created(call: Call, review: Tree) -> Answer:
+def _created(call: Call, review: Tree, told: Sequence[str]) -> Answer:
     ordered = {key: review[key] for key in ("kind", "apiVersion", "metadata", "spec", "status") if key in review}
-    return responses.tree(ordered, call.plain_rendering(), 201)
+    return responses.tree(ordered, call.plain_rendering(), 201, responses.warnings(told))
 
 
 def _check_subject(row: Resource, spec: Tree) -> None:

@@ -51,7 +51,8 @@ class TokenRequests:
         """A TokenRequest with its token in the status."""
         info = call.info
         options = write_options(info, "CreateOptions")
-        tree = received.read_typed(call.request, _ROW, call.context(options))
+        context = call.context(options)
+        tree = received.read_typed(call.request, _ROW, context)
         metadata = tree.get("metadata") or {}
         _check_identity(metadata, info.namespace, info.name)
         spec = tree.get("spec") or {}
@@ -89,7 +90,7 @@ class TokenRequests:
             },
             "status": {"token": token, "expirationTimestamp": expires},
         }
-        return responses.tree(answer, call.plain_rendering(), 201, responses.warnings(warnings))
+        return responses.tree(answer, call.plain_rendering(), 201, responses.warnings([*context.warnings, *warnings]))
 
     async def _bound(self, namespace: str, account: str, reference: Mapping[str, Any] | None) -> list[BoundObject]:
         if not reference:
