@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from podkeeper.api import timestamps
+from podkeeper.api import names, timestamps
 
 _UUID = r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?%s[0-9a-fA-F]{3}-?%s[0-9a-fA-F]{3}-?[0-9a-fA-F]{12}"
 _LABEL = r"[0-9A-Za-z](?:[0-9A-Za-z-]{0,61}[0-9A-Za-z])?"
@@ -71,6 +71,8 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "isbn": _matches(r"(?:[0-9][- ]?){9}[0-9xX]|(?:[0-9][- ]?){13}"),
     "isbn10": _matches(r"(?:[0-9][- ]?){9}[0-9xX]"),
     "isbn13": _matches(r"(?:[0-9][- ]?){13}"),
+    "k8s-long-name": lambda text: not names.dns_subdomain(text),
+    "k8s-short-name": lambda text: not names.dns_label(text),
     "mac": _matches(r"(?:[0-9a-fA-F]{2}[:-]){5}[0-9a-fA-F]{2}"),
     "password": lambda text: True,
     "rgbcolor": _matches(r"rgb\(\s*\d{1,3}\s*,\s*\d{1,3}\s*,\s*\d{1,3}\s*\)"),
@@ -81,3 +83,10 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "uuid4": _matches(_UUID % ("4", "[89abAB]")),
     "uuid5": _matches(_UUID % ("5", "[89abAB]")),
 }
+
+_BY_PLAIN_NAME = {name.replace("-", ""): check for name, check in CHECKS.items()}
+
+
+def check_of(name: str) -> Callable[[str], bool] | None:
+    """What a format asks of a string, however many dashes its name is written with; None for one nobody knows."""
+    return _BY_PLAIN_NAME.get(name.replace("-", ""))

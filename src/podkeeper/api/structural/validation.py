@@ -12,7 +12,7 @@ from typing import Any
 from podkeeper.api.errors import Cause
 from podkeeper.api.structural import embedded
 from podkeeper.api.structural.correlation import MISSING, matching_items, same
-from podkeeper.api.structural.formats import CHECKS
+from podkeeper.api.structural.formats import check_of
 from podkeeper.api.structural.schema import Schema
 from podkeeper.api.validation.fields import Found, joined, shown
 
@@ -97,7 +97,8 @@ class _Walk:
             self._invalid(at, value, f"should be at least {shortest} chars long")
         if schema.pattern is not None and not schema.pattern.search(value):
             self._invalid(at, value, f"should match '{tree['pattern']}'")
-        if form in CHECKS and not CHECKS[form](value):
+        check = check_of(form) if form else None
+        if check is not None and not check(value):
             self._invalid(at, value, f"must be of type {form}: {shown(value)}")
 
     def _number(self, value: float, schema: Schema, at: str) -> None:

@@ -17,8 +17,9 @@ _CLASS = "kubernetes.io/ingress.class"
 
 
 def ingress(new: networking.Ingress, old: networking.Ingress | None) -> Iterator[str]:
-    """A new ingress."""
-    if old is None and _CLASS in new.metadata.annotations:
+    """A new ingress that names its class in the old way only."""
+    named = new.spec is not None and new.spec.ingress_class_name is not None
+    if old is None and not named and _CLASS in new.metadata.annotations:
         yield f"annotation \"{_CLASS}\" is deprecated, please use 'spec.ingressClassName' instead"
 
 

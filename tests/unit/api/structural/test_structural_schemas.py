@@ -186,6 +186,8 @@ def test_numbers_or_texts(value: Any) -> None:
         ("date", "2026-02-28", "2026-02-30"),
         ("duration", "1h30m", "soon"),
         ("hostname", "a.example.com", "-a.example.com"),
+        ("k8s-short-name", "a-1", "a.b"),
+        ("k8s-long-name", "a.b-1", "A.b"),
         ("mac", "00:1b:44:11:3a:b7", "00:1b"),
     ],
 )

@@ -246,3 +246,39 @@ def test_finalizers_of_custom_objects() -> None:
     assert list(of_custom_object(Of("example.com"), Of("example.com"))) == []
     (told,) = of_custom_object(Of("example.com"), None)
     assert told == f'metadata.finalizers: "example.com": {advice} finalizer writers'
+
+
+def test_ingress_with_a_class_may_have_the_annotation() -> None:
+    tree = named("x", **{"kubernetes.io/ingress.class": "nginx"}) | {"spec": {"ingressClassName": "nginx"}}
+    assert said("networking.k8s.io/v1", "Ingress", tree) == []
+
+
+def test_quota_of_more_requests_than_limits() -> None:
+    hard = {"cpu": "3", "limits.cpu": "2", "memory": "1Gi", "requests.memory": "4Gi", "limits.memory": "2Gi"}
+    tree = {"spec": {"hard": hard | {"requests.storage": "1Gi", "limits.ephemeral-storage": "1Gi"}}}
+    assert said("v1", "ResourceQuota", tree) == [
+        "ResourceQuota cpu (3) should be less than limits.cpu (2)",
+        "ResourceQuota requests.memory (4Gi) should be less than limits.memory (2Gi)",
+    ]
+    assert said("v1", "ResourceQuota", tree, {"spec": {"hard": {}}}) == []
+
+
+def definition(*formats: str) -> Tree:
+    nested: Tree = {"type": "string"}
+    for index, name in enumerate(formats):
+        each = {"type": "string", "format": name}
+        below: Tree = {"properties": {"a": each}} if index % 2 else {"items": {"allOf": [each]}}
+        nested = {"additionalProperties": nested} | below
+    unchecked = {"n": {"type": "integer", "format": "int-or-so"}, "x": nested}
+    version = {"name": "v1", "served": True, "storage": True}
+    schema = {"openAPIV3Schema": {"type": "object", "properties": unchecked}}
+    names = {"plural": "xs", "singular": "x", "kind": "X", "listKind": "XList"}
+    return {"spec": {"group": "g.io", "scope": "Cluster", "names": names, "versions": [version | {"schema": schema}]}}
+
+
+def test_formats_of_definitions() -> None:
+    tree = definition("semver", "date-time", "datetime", "k8s-short-name", "k8slongname", "colour")
+    crd = ("apiextensions.k8s.io/v1", "CustomResourceDefinition")
+    assert sorted(said(*crd, tree)) == ['unrecognized format "colour"', 'unrecognized format "semver"']
+    assert said(*crd, tree, definition("semver")) == ['unrecognized format "colour"']
+    assert said(*crd, tree, tree) == []
