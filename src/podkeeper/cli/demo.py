@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -21,6 +23,8 @@ from podkeeper.cluster.layout import Layout
 EXAMPLES = Path(__file__).parents[3] / "examples"
 IMAGE, POD, NAMESPACE = "nginx:latest", "nginx-pod", "default"
 START_SECONDS = 60.0
+#: Seconds between tries to fetch the page: 12 of them in all.
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.0, 3.0, 3.0)
 
 
 @click.command()
@@ -40,7 +44,7 @@ def demo(layout: Layout, examples: Path) -> None:
         address = session.run(layout, work)
     except TimeoutError as error:
         raise ClusterError(f"pod {POD} was not ready within {START_SECONDS:.0f} s", "podkeeper get events") from error
-    title = _title(f"http://{address}/")
+    title = title_of(f"http://{address}/")
     click.echo(f"http://{address}/ answers: {title}")
     click.echo(f"\nThe cluster's kubeconfig is {layout.admin_kubeconfig}. Next:")
     click.echo(f"  export KUBECONFIG={layout.admin_kubeconfig}")
@@ -100,10 +104,20 @@ def _is_ready(pod: v1.Pod) -> bool:
     return conditions.is_true(pod.status.conditions, "Ready")
 
 
-def _title(url: str) -> str:
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - http to a pod's address
-            page = answer.read().decode(errors="replace")
-    except OSError as error:
-        raise ClusterError(f"{url} does not answer: {error}", f"podkeeper logs {POD}") from error
+def title_of(url: str, wait: Callable[[float], None] = time.sleep) -> str:
+    """The title of a page. The tutorial's pod has no readiness probe: it is Ready when its program runs, a moment before
+    that listens, which nobody tells; so it is asked for a while. Raises ClusterError."""
+    for pause in (*PAUSES, None):
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - http to a pod's address
+                page = answer.read().decode(errors="replace")
+            break
+        except OSError as error:
+            if pause is None or not _is_refused(error):
+                raise ClusterError(f"{url} does not answer: {error}", f"podkeeper logs {POD}") from error
+            wait(pause)
     return str(page.partition("<title>")[2].partition("</title>")[0]) or f"{len(page)} bytes"
+
+
+def _is_refused(error: OSError) -> bool:
+    return isinstance(getattr(error, "reason", error), ConnectionRefusedError)
