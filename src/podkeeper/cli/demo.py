@@ -105,8 +105,11 @@ def _is_ready(pod: v1.Pod) -> bool:
 
 
 def title_of(url: str, wait: Callable[[float], None] = time.sleep) -> str:
-    """The title of a page. The tutorial's pod has no readiness probe: it is Ready when its program runs, a moment before
-    that listens, which nobody tells; so it is asked for a while. Raises ClusterError."""
+    """The title of a page. Raises ClusterError.
+
+    The tutorial's pod has no readiness probe: it is Ready when its program runs, a moment before that listens, which
+    nobody tells; so it is asked for a while.
+    """
     for pause in (*PAUSES, None):
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - http to a pod's address
