@@ -15,12 +15,12 @@ from msgspec import Struct
 
 from podkeeper.api.errors import ApiError, internal
 from podkeeper.api.user import UserInfo
-from podkeeper.apiserver import responses
+from podkeeper.apiserver import request_log, responses
 from podkeeper.apiserver.audit.auditor import AuditIds, Auditor
 from podkeeper.apiserver.audit.event import Event
 from podkeeper.apiserver.authentication.authenticator import Authenticator
 from podkeeper.apiserver.authentication.impersonation import IMPERSONATION, impersonate
-from podkeeper.apiserver.authorization.authorizer import Authorizer
+from podkeeper.apiserver.authorization.authorizer import Authorizer, forbidden
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.deadlines import Deadlines, is_long_running
 from podkeeper.apiserver.fairness.admission import FairAdmission, Flow, SentAway
@@ -67,6 +67,7 @@ class Chain:
         self._gates, self._handle, self._metrics = gates, handle, metrics
         #: The server ends: whoever still asks is told to come again, to the one that follows.
         self.stopping = False
+        self._told = request_log.is_wanted()
 
     async def __call__(self, request: Request) -> Answer:
         """Answers one request."""
@@ -144,10 +145,14 @@ class Chain:
 
     async def _authorized(self, passage: Passage, user: UserInfo) -> Answer:
         authorizer, results = self._gates.authorizer, self._metrics.results
-        if passage.event is not None:
-            passage.event.judge(await authorizer.decide(user, passage.info))
         try:
-            await authorizer.require(user, passage.info)
+            if passage.event is None:
+                await authorizer.require(user, passage.info)
+            else:
+                decision = await authorizer.decide(user, passage.info)
+                passage.event.judge(decision)
+                if not decision.allowed:
+                    raise forbidden(user, passage.info, decision.reason)
         except ApiError:
             results["authorization_attempts_total", "denied"] += 1
             raise
@@ -159,8 +164,11 @@ class Chain:
         head = b"Audit-Id: %b\r\n" % passage.identity.encode()
         if passage.flow is not None:
             head += passage.flow.head
+        took = time.perf_counter() - passage.started
+        if self._told:
+            status = answer.status if not isinstance(answer, Takeover) else 101
+            request_log.tell(passage.request, passage.info, passage.identity, status, took)
         if isinstance(answer, Response):
-            took = time.perf_counter() - passage.started
             self._metrics.series(passage.info).count(answer.status, took, passage.waited, len(answer.body))
             if passage.event is not None and self._gates.audit is not None:
                 self._gates.audit.complete(passage.event, answer)

@@ -14,6 +14,7 @@ from podkeeper.apiserver.audit import policy
 from podkeeper.apiserver.audit.options import AuditOptions, BatchOptions, LogOptions, OutletOptions, WebhookOptions
 from podkeeper.apiserver.deadlines import parse_duration
 from podkeeper.apiserver.limits import RequestLimits
+from podkeeper.foundation.logs import FORMS
 
 _POLICY, _PATH = "audit-policy-file", "audit-log-path"
 _AGE, _BACKUPS, _SIZE = "audit-log-maxage", "audit-log-maxbackup", "audit-log-maxsize"
@@ -36,7 +37,7 @@ _OUTLETS = frozenset(f"audit-{kind}-{each}" for kind in ("log", "webhook") for e
 _INFLIGHT, _MUTATING = "max-requests-inflight", "max-mutating-requests-inflight"
 _TIMEOUT, _DELAY = "request-timeout", "shutdown-delay-duration"
 KNOWN = _OUTLETS | {_POLICY, _PATH, _AGE, _BACKUPS, _SIZE, _INFLIGHT, _MUTATING, _TIMEOUT, _DELAY}
-KNOWN |= {"audit-log-format", _HOOK, _BACKOFF}
+KNOWN |= {"audit-log-format", _HOOK, _BACKOFF, "logging-format", "v"}
 
 
 class ServingOptions(Struct, frozen=True):
@@ -51,6 +52,8 @@ def read(args: Mapping[str, str]) -> ServingOptions:
     path = Path(args[_POLICY]) if _POLICY in args else None
     if path is not None:
         policy.load(path)
+    _number(args, "v", 0)  # for who starts the process: logs begin before the server does
+    _check(args, "logging-format", FORMS, "text")
     plain = RequestLimits()
     limits = RequestLimits(
         _number(args, _INFLIGHT, plain.max_requests_inflight),

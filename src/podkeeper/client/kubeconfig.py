@@ -32,7 +32,10 @@ def load(path: Path, context: str = "") -> ClientConfig:
     except OSError as error:
         raise KubeconfigInvalid(f"kubeconfig {path} cannot be read: {error.strerror}") from error
     except yaml.YAMLError as error:
-        raise KubeconfigInvalid(f"kubeconfig {path} is not YAML: {error}") from error
+        # The error's own text would show what stands there, and that may be a token or a key.
+        mark = getattr(error, "problem_mark", None)
+        where = f", see line {mark.line + 1}" if mark is not None else ""
+        raise KubeconfigInvalid(f"kubeconfig {path} is not YAML{where}") from None
     if not isinstance(tree, dict):
         raise KubeconfigInvalid(f"kubeconfig {path} is not a mapping")
     return _File(path, tree).config(context)

@@ -43,7 +43,13 @@ def run_component(name: str, arguments: Sequence[str]) -> None:
 def _parser(name: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"podkeeper {name}", description=SUMMARIES[name])
     parser.add_argument("--data-dir", default=str(DEFAULT_DATA_DIR), help="where the cluster keeps everything")
-    parser.add_argument("--verbose", action="store_true", help="log details too")
+    parser.add_argument("--verbose", action="store_true", help="log details too, as --v=4")
+    parser.add_argument(
+        "-v", "--v", type=int, default=0, metavar="N", help="how much is logged (3: requests; 4: details)"
+    )
+    parser.add_argument(
+        "--logging-format", choices=("text", "json"), default="text", help="the form of the log's lines"
+    )
     if name in ("controllers", "scheduler"):
         from podkeeper.cluster import election, observed
 
@@ -80,14 +86,15 @@ def _serve(name: str, layout: Layout, options: argparse.Namespace) -> None:
     if name == "apiserver":
         options.listener = _listen(chosen)  # what the other components ask while this one loads, waits
     import asyncio
-    import logging
 
     import uvloop
 
     from podkeeper.cluster.processes import PROCESSES
     from podkeeper.foundation.logs import log_to_stderr
 
-    log_to_stderr(logging.DEBUG if options.verbose else logging.INFO)
+    told = chosen.apiserver_args if name == "apiserver" else {}
+    verbosity = max(options.v, int(told.get("v", 0)), 4 if options.verbose else 0)
+    log_to_stderr(verbosity, told.get("logging-format", options.logging_format))
     process = PROCESSES[name]
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(process(layout, chosen, options))
