@@ -94,3 +94,28 @@ def test_who_is_impersonated_is_told_who_he_is(cluster: Cluster) -> None:
     assert (user["username"], user["uid"]) == ("jane-doe", "uniq-id")
     assert user["groups"] == ["system:authenticated", "developers"]
     assert user["extra"] == {"known-languages": ["python", "javascript"]}
+
+
+def test_the_node_lets_nobody_in_whom_the_api_server_does_not_know(cluster: Cluster, pod: str) -> None:
+    """Without credentials, and with a token of an account that may not look at nodes."""
+    program = (
+        "import ssl, sys, urllib.request as u, urllib.error as e\n"
+        "request = u.Request(sys.argv[1], headers=dict(each.split(': ') for each in sys.argv[2:]))\n"
+        "try: print(u.urlopen(request, context=ssl._create_unverified_context()).status)\n"
+        "except e.HTTPError as error: print(error.status)"
+    )
+    url = f"https://{cluster.namespace.address}:10250/metrics"
+    token = f"Authorization: Bearer {read(cluster, pod, f'{MOUNT}/token')}"
+
+    def ask(*headers: str) -> str:
+        return cluster.run(sys.executable, "-c", program, url, *headers).stdout.strip()
+
+    assert (ask(), ask("Authorization: Bearer wrong"), ask(token)) == ("401", "401", "403")
+    cluster.kubectl("-n", NAMESPACE, "create", "serviceaccount", "observer")
+    account = f"--serviceaccount={NAMESPACE}:observer"
+    cluster.kubectl("create", "clusterrolebinding", NAMESPACE, "--clusterrole=system:kubelet-api-admin", account)
+    try:
+        token = cluster.kubectl("-n", NAMESPACE, "create", "token", "observer").stdout.strip()
+        assert ask(f"Authorization: Bearer {token}") == "200"
+    finally:
+        cluster.kubectl("delete", "clusterrolebinding", NAMESPACE)
