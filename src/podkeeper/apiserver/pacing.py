@@ -18,7 +18,7 @@ class Paced(Protocol):
     """Somebody with something to write."""
 
     def catch_up(self) -> None:
-        """Writes everything that waits."""
+        """Writes everything that waits. Does not raise."""
         ...
 
 

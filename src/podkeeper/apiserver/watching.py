@@ -7,6 +7,7 @@ opened --run--> sending <--others' turn, congested / our turn, drained--> waitin
 from __future__ import annotations
 
 import asyncio
+import logging
 import operator
 import random
 from collections import deque
@@ -30,6 +31,8 @@ from podkeeper.apiserver.requestinfo import RequestInfo
 from podkeeper.foundation.http import Answer, BodyWriter, Streaming
 from podkeeper.foundation.http.messages import frame_chunk
 from podkeeper.registry.verbs import ListOptions, ResourceVerbs, Watch, WatchEvent
+
+log = logging.getLogger(__name__)
 
 #: Events that may wait for one slow client, beyond the state it began with, before it is cut off.
 WAITING_EVENTS = 10_000
@@ -245,8 +248,17 @@ class WatchStream:
             self.stop()
 
     def catch_up(self) -> None:
-        """Writes what waits, as far as the client takes it: what is new in one piece, a long state in several."""
+        """Writes what waits, as far as the client takes it; a stream that fails is ended, and nothing else is."""
         self._queued = False
+        try:
+            self._write_waiting()
+        except Exception:
+            log.exception("a watch failed and is ended")
+            self._waiting.clear()
+            self.stop()
+
+    def _write_waiting(self) -> None:
+        """What is new goes out in one piece, a long state in several."""
         writer, waiting = self._writer, self._waiting
         while waiting and writer is not None and not writer.congested:
             batches = [waiting.popleft()]

@@ -135,6 +135,20 @@ async def test_a_slow_client_is_served_when_it_has_drained_and_cut_off_when_it_n
         assert not scene.writers[0].aborted
 
 
+async def test_a_stream_that_fails_ends_alone() -> None:
+    async with Scene(4, turn=1) as scene:
+
+        def fail(_: Any) -> bytes:
+            raise ValueError("no such column")
+
+        scene.streams[1]._frames = fail
+        scene.send(b"one\n")
+        for _ in range(4):
+            await asyncio.sleep(0)
+        assert [len(each) for each in scene.written] == [1, 0, 1, 1]
+        assert scene.streams[1]._ended.done()
+
+
 async def test_a_long_state_goes_out_in_pieces() -> None:
     scene = Scene(1, turn=8)
     scene.send(*[b"x\n"] * 150)
