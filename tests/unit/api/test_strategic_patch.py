@@ -139,7 +139,9 @@ def test_service_ports_merge_by_port() -> None:
         ({"$patch": "explode"}, 500, "unknown patch type: explode in map: map[$patch:explode]"),
         ({"$patch": "merge"}, 500, "unknown patch type: merge in map: map[$patch:merge]"),
         ({"$setElementOrder/containers": "a"}, 500, "expected a []interface {}, but received a string"),
-        ({"$deleteFromPrimitiveList/x": "y"}, 400, "invalid patch format of primitive list"),
+        ({"$deleteFromPrimitiveList": ["y"]}, 400, "invalid patch format of primitive list"),
+        ({"$setElementOrder": []}, 400, "invalid patch format of setElementOrder list"),
+        ({"$setElementOrderOf/containers": []}, 400, "invalid patch format of setElementOrder list"),
         ({"$retainKeys": "y"}, 400, "invalid patch format of retainKeys"),
     ],
 )
@@ -190,3 +192,15 @@ def test_loses_no_member_and_changes_neither_argument(tree: Any, patch: Any) -> 
     wanted = {c["name"] for c in tree["spec"]["containers"]}
     wanted |= {c["name"] for c in patch.get("spec", {}).get("containers", [])}
     assert {c["name"] for c in patched["spec"]["containers"]} == wanted
+
+
+def test_deleting_from_a_list_of_scalars_in_all_its_forms() -> None:
+    tree = {"metadata": {"name": "x", "finalizers": ["a", "b"]}}
+
+    def left(value: Any) -> Any:
+        patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": value}}
+        return strategic.apply(tree, patch, kind("", "v1", "Pod"))["metadata"].get("finalizers")
+
+    assert left(["a", "c"]) == ["b"]
+    assert left(None) is None
+    assert left("a") == ["a", "b"]

@@ -22,8 +22,8 @@ from podkeeper.api.schema import Property, TypeSchema
 
 _DIRECTIVE = "$patch"
 _RETAIN = "$retainKeys"
-_DELETE_PREFIX = "$deleteFromPrimitiveList/"
-_ORDER_PREFIX = "$setElementOrder/"
+_DELETE, _ORDER = "$deleteFromPrimitiveList", "$setElementOrder"
+_DELETE_PREFIX, _ORDER_PREFIX = f"{_DELETE}/", f"{_ORDER}/"
 
 _BAD_DELETE_LIST = "invalid patch format of primitive list"
 _BAD_RETAIN = "invalid patch format of retainKeys"
@@ -47,8 +47,8 @@ def _merge_objects(tree: Tree, patch: Tree, properties: Mapping[str, Property]) 
     patch = _retain(result, patch)
     patch = _order_lists(result, patch, properties)
     for key, value in patch.items():
-        if key.startswith(_DELETE_PREFIX):
-            _delete_scalars(result, key.removeprefix(_DELETE_PREFIX), value)
+        if key.startswith(_DELETE):
+            _delete_scalars(result, _field_of(key, _DELETE_PREFIX, _BAD_DELETE_LIST), value, properties)
         elif value is None:
             result.pop(key, None)
         else:
@@ -103,27 +103,36 @@ def _retain(result: Tree, patch: Tree) -> Tree:
 
 def _order_lists(result: Tree, patch: Tree, properties: Mapping[str, Property]) -> Tree:
     """Merges the lists whose order the patch sets; returns the patch without them."""
-    fields = [key.removeprefix(_ORDER_PREFIX) for key in patch if key.startswith(_ORDER_PREFIX)]
-    if not fields:
+    directives = [key for key in patch if key.startswith(_ORDER)]
+    if not directives:
         return patch
     rest = dict(patch)
-    for field in fields:
-        order, named = rest.pop(_ORDER_PREFIX + field), rest.pop(field, [])
-        deleted = rest.pop(_DELETE_PREFIX + field, None)
-        if deleted is not None:
-            _delete_scalars(result, field, deleted)
+    for directive in directives:
+        order = _list(rest.pop(directive))
+        field = _field_of(directive, _ORDER_PREFIX, _BAD_ORDER)
+        named = _list(rest.pop(field, []))
+        if _DELETE_PREFIX + field in rest:
+            _delete_scalars(result, field, rest.pop(_DELETE_PREFIX + field), properties)
         place = properties.get(field) or Property("list")
-        if "/" not in _ORDER_PREFIX + field or not field:
-            raise bad_request(_BAD_ORDER)
-        for each in (order, named):
-            if not isinstance(each, list):
-                raise failed(f"expected a []interface {{}}, but received a {type_name(each)}")
         _check_order(order, named, place.merge_key)
         old = result.get(field)
         combined = _merge_lists(old, named, place) if isinstance(old, list) else _plain(named)
         if combined or field in result:
             result[field] = _sorted(combined, order, old if isinstance(old, list) else [], place.merge_key)
     return rest
+
+
+def _field_of(directive: str, prefix: str, complaint: str) -> str:
+    """The field beside which a directive stands."""
+    if not directive.startswith(prefix):
+        raise bad_request(complaint)
+    return directive.removeprefix(prefix)
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise failed(f"expected a []interface {{}}, but received a {type_name(value)}")
+    return value
 
 
 def _check_order(order: Sequence[Any], named: Sequence[Any], merge_key: str) -> None:
@@ -151,7 +160,7 @@ def _merge_lists(old: list[Any], patch: list[Any], place: Property) -> list[Any]
         return _merge_scalars(old, patch)
     if not place.merge_key:
         kind = place.member.form if place.member else "interface"
-        raise failed(f"cannot merge lists without merge key for type {kind}")
+        raise failed(f"cannot merge lists without merge key for {kind}")
     kept, named, replaced = _take_directives(old, patch, place.merge_key)
     if replaced:
         return _plain(named)  # type: ignore[no-any-return]
@@ -217,12 +226,16 @@ def _sorted(members: list[Any], order: Sequence[Any], old: Sequence[Any], merge_
     return result + [member for _, member in (*named, *others)]
 
 
-def _delete_scalars(result: Tree, field: str, values: Any) -> None:
-    if not isinstance(values, list) or not field:
-        raise bad_request(_BAD_DELETE_LIST)
-    old = result.get(field)
-    if isinstance(old, list):
-        result[field] = [each for each in old if each not in values]
+def _delete_scalars(result: Tree, field: str, values: Any, properties: Mapping[str, Property]) -> None:
+    """Null deletes the list; what is no list means nothing."""
+    if values is None:
+        result.pop(field, None)
+        return
+    old, place = result.get(field), properties.get(field)
+    if isinstance(old, list) and isinstance(values, list):
+        merges = place is not None and "merge" in place.strategies
+        # A list that is replaced as a whole is replaced by this, as upstream does.
+        result[field] = [each for each in old if each not in values] if merges else values
 
 
 def _identity(member: Any, merge_key: str) -> Any:
@@ -251,7 +264,7 @@ def _plain(value: Any) -> Any:
 
 
 def _is_directive(key: str) -> bool:
-    return key in (_DIRECTIVE, _RETAIN) or key.startswith((_DELETE_PREFIX, _ORDER_PREFIX))
+    return key in (_DIRECTIVE, _RETAIN) or key.startswith((_DELETE, _ORDER))
 
 
 def _unknown_directive(directive: Any, where: Tree) -> ApiError:

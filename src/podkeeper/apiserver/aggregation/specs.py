@@ -48,7 +48,8 @@ class Specs:
         self._keeper, self._clock = keeper, clock
         self._asked: dict[str, float] = {}
         self._parts: dict[str, Tree] = {}
-        self._merged: tuple[str, Tree] = ("", {})
+        self._merged = ""
+        self._documents: dict[str, Document] = {}
 
     async def answer(self, call: Call, own: Response) -> Answer:
         """The document in the form that the client likes; ``own`` is this server's, in JSON. 406 for other forms."""
@@ -60,9 +61,7 @@ class Specs:
             for remote in remotes:
                 tasks.create_task(self._refresh(remote), name=f"OpenAPI of {remote.name}")
         parts = [self._parts[each.name] for each in remotes if each.name in self._parts]
-        tree = self._merge(own, parts)
-        document = Document.of(second(tree, media_type), digest([media_type, self._merged[0]]))
-        return answer_with(call, document, head_of(media_type))
+        return answer_with(call, self._document(own, parts, media_type), head_of(media_type))
 
     async def _refresh(self, remote: Remote) -> None:
         now = self._clock.monotonic()
@@ -78,12 +77,15 @@ class Specs:
             return
         self._parts[remote.name] = part
 
-    def _merge(self, own: Response, parts: Sequence[Mapping[str, Any]]) -> Tree:
-        etag = dict(own.headers)[b"ETag"].decode()
-        name = digest([etag, *(orjson.dumps(part).decode() for part in parts)])
-        if self._merged[0] != name:
+    def _document(self, own: Response, parts: Sequence[Mapping[str, Any]], media_type: str) -> Document:
+        """Made once for each form, until one of the servers says something else."""
+        name = digest([dict(own.headers)[b"ETag"].decode(), *(orjson.dumps(part).decode() for part in parts)])
+        if name != self._merged:
+            self._merged = name
+            self._documents.clear()
+        if media_type not in self._documents:
             tree = orjson.loads(own.body)
             for part in parts:
                 tree = merging.merged(tree, part)
-            self._merged = (name, tree)
-        return self._merged[1]
+            self._documents[media_type] = Document.of(second(tree, media_type), digest([media_type, name]))
+        return self._documents[media_type]

@@ -43,11 +43,13 @@ class Document(Struct, frozen=True):
 
     zipped: bytes
     etag: bytes
+    made: bytes
 
     @classmethod
     def of(cls, body: bytes, digest: str) -> Document:
         """``digest`` becomes its tag."""
-        return cls(gzip.compress(body, 5, mtime=0), f'"{digest}"'.encode())
+        made = format_datetime(datetime.now(UTC), usegmt=True)
+        return cls(gzip.compress(body, 5, mtime=0), f'"{digest}"'.encode(), made.encode())
 
 
 class OpenApiHandlers:
@@ -176,7 +178,7 @@ def not_acceptable(offered: Iterable[str]) -> Response:
 
 def answer_with(call: Call, document: Document, head: bytes) -> Answer:
     """The document, compressed if the client takes that; 304 if it has it."""
-    headers = ((b"ETag", document.etag),)
+    headers = ((b"ETag", document.etag), (b"Last-Modified", document.made))
     if responses.unchanged(call.request, document.etag):
         return Response(304, _VARY, b"", headers)
     if b"gzip" in call.request.headers.get(b"accept-encoding", b""):
