@@ -15,6 +15,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
+from podkeeper.api.meta.scalars import Time
+
 
 class Form(Enum):
     """How the children of a node hang below it."""
@@ -121,6 +123,8 @@ def _without_optional(annotation: Any) -> Any:
 
 def _zero(annotation: Any) -> Any:
     """The tree of Go's zero value of a list's or map's member."""
+    if annotation == Time:
+        return "0001-01-01T00:00:00Z"
     plain = _without_optional(annotation)
     if plain in (str, int, float, bool):
         return plain()
