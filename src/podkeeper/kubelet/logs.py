@@ -59,7 +59,7 @@ class LogFilter:
             return b""
         if self._since is not None and _utc(entry.timestamp) < self._since:
             return b""
-        stamp = entry.timestamp + b" " if self._options.timestamps and self._at_line_start else b""
+        stamp = _shown(entry.timestamp) + b" " if self._options.timestamps and self._at_line_start else b""
         self._at_line_start = not entry.partial
         return stamp + entry.content
 
@@ -69,6 +69,11 @@ class LogFilter:
         text = text[: max(self._left, 0)]
         self._left -= len(text)
         return text
+
+
+def _shown(stamp: bytes) -> bytes:
+    """A log's timestamp as Go prints it: the monitor writes UTC as an offset of nothing."""
+    return stamp[:-6] + b"Z" if stamp.endswith(b"+00:00") else stamp
 
 
 def _utc(stamp: bytes) -> bytes:

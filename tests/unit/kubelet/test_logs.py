@@ -87,6 +87,16 @@ def test_timestamps_stand_at_the_beginning_of_whole_lines(tmp_path: Path) -> Non
     assert text == f"{STAMP % 0} one two\n{STAMP % 2} three\n".encode()
 
 
+def test_times_in_utc_are_shown_as_go_shows_them(tmp_path: Path) -> None:
+    path = tmp_path / "0.log"
+    for written, shown in (("+00:00", "Z"), ("Z", "Z"), ("+02:00", "+02:00")):
+        path.write_text(f"2026-01-02T03:04:05.000000006{written} stdout F a\n")
+        assert (
+            b"".join(read_log(path, LogOptions(timestamps=True)))
+            == f"2026-01-02T03:04:05.000000006{shown} a\n".encode()
+        )
+
+
 def test_since_leaves_older_lines_out_in_any_time_zone(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     path.write_bytes(

@@ -87,6 +87,8 @@ class PodStreams:
         node = pod["spec"].get("nodeName")
         if not node:
             raise bad_request(f"pod {call.info.name} does not have a host assigned")
+        if not call.request.upgrade:
+            raise bad_request("Upgrade request required")
         where = await self._kubelets.locate(node)
         return await pass_on(call, where, f"{path}?{urlencode(parameters)}" if parameters else path)
 
