@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 
 from podkeeper.apiserver import responses
 from podkeeper.apiserver.call import Call
-from podkeeper.foundation.exposition import Counters, Family, Sample
-from podkeeper.foundation.health_report import report
+from podkeeper.foundation.health_report import HealthFigures, report
 from podkeeper.foundation.http import Answer
 
 #: A check returns what is wrong, or nothing.
@@ -59,19 +58,7 @@ class Health:
             "healthz": {**live, **started},
             "readyz": {**live, **ready},
         }
-        self._results: dict[tuple[str, str], bool] = {}
-        self._counts = Counters(
-            "kubernetes_healthchecks_total", "Health checks by their results.", "name", "status", "type"
-        )
-
-    def families(self) -> Sequence[Family]:
-        """kubernetes_healthcheck*: what each check said last, and how often it said so."""
-
-        def last() -> Iterator[Sample]:
-            for (endpoint, name), passed in sorted(self._results.items()):
-                yield {"name": name, "type": endpoint}, int(passed)
-
-        return (Family("kubernetes_healthcheck", "gauge", "1 where a check passed.", last), self._counts.family())
+        self.figures = HealthFigures()
 
     async def handle(self, call: Call) -> Answer:
         """Answers one of the endpoints or a single check below it."""
@@ -84,12 +71,7 @@ class Health:
         excluded = set(call.info.query.get("exclude", ()))
         results: dict[str, bool | None] = {}
         for name, check in checks.items():
-            results[name] = None if name in excluded else self._note(endpoint, name, await check())
+            results[name] = None if name in excluded else self.figures.note(endpoint, name, not await check())
         verbose = "verbose" in call.info.query and not single
         status, text = report(endpoint, results, excluded, verbose=verbose)
         return responses.text(text, status)
-
-    def _note(self, endpoint: str, name: str, wrong: str) -> bool:
-        self._results[endpoint, name] = not wrong
-        self._counts[name, "error" if wrong else "success", endpoint] += 1
-        return not wrong

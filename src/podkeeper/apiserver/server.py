@@ -57,6 +57,7 @@ from podkeeper.apiserver.tables.table import TableMaker
 from podkeeper.apiserver.watching import WatchStreams
 from podkeeper.foundation import process_metrics
 from podkeeper.foundation.clock import Clock, SystemClock
+from podkeeper.foundation.exposition import render
 from podkeeper.foundation.http import HttpServer
 from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.signing_keys import SigningKey, key_id, public_keys
@@ -214,12 +215,12 @@ class ApiServer:
     def _plain_paths(self) -> Mapping[str, Handle]:
         config = self._config
         health = Health(self._registry.check_store, self._registry.check_caches, self._check_shutdown)
-        self._metrics.add(health.families())
         told = config.authentication.accounts
         jwks = f"https://{config.advertise_address}:{self._port}/openid/v1/jwks"
         found: dict[str, Handle] = {
             "/version": paths.show_version,
-            "/metrics": paths.metrics(self._metrics),
+            "/metrics": paths.metrics(self._metrics.text),
+            "/metrics/slis": paths.metrics(lambda: render(health.figures.families())),
             "/livez": health.handle,
             "/readyz": health.handle,
             "/healthz": health.handle,

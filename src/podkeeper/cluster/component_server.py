@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from podkeeper.client.delegation import NOBODY, DelegatedAccess, Question, ReviewFailed, Unauthenticated
 from podkeeper.foundation.exposition import CONTENT_TYPE, Family, render
+from podkeeper.foundation.health_report import HealthFigures, report
 from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.foundation.listening import first_connection
 
@@ -53,6 +54,7 @@ class ComponentServer:
     def __init__(self, shown: Shown, access: DelegatedAccess, serving: KeyPair, client_ca: Path) -> None:
         self._shown, self._access = shown, access
         self._serving, self._client_ca = serving, client_ca
+        self._health_figures = HealthFigures()
 
     async def serve(self, listener: socket.socket) -> None:
         """Answers on ``listener``, which is closed in the end, until cancelled."""
@@ -75,22 +77,23 @@ class ComponentServer:
             return refusal
         if path == "/metrics":
             return _text(200, render(self._shown.families()), CONTENT_TYPE)
+        if path == "/metrics/slis":
+            return _text(200, render(self._health_figures.families()), CONTENT_TYPE)
         if path == "/metrics/resources" and self._shown.resources is not None:
             return _text(200, render(self._shown.resources()), CONTENT_TYPE)
         if path == "/configz":
-            return _text(200, json.dumps(self._shown.settings()), "application/json")
+            return _text(200, json.dumps(self._shown.settings(), separators=(",", ":")), "application/json")
         return _text(404, "404 page not found\n")
 
     def _health(self, endpoint: str, single: str, query: Mapping[str, Sequence[str]]) -> Response:
-        from podkeeper.foundation.health_report import report
-
         checks = {"ping": lambda: True, **self._shown.checks}
         if single:
             if single not in checks:
                 return _text(404, "404 page not found\n")
             checks = {single: checks[single]}
         excluded = query.get("exclude", ())
-        results = {name: None if name in excluded else check() for name, check in checks.items()}
+        noted = self._health_figures.note
+        results = {name: None if name in excluded else noted(endpoint, name, check()) for name, check in checks.items()}
         return _text(*report(endpoint, results, excluded, verbose="verbose" in query and not single))
 
     async def _refusal(self, request: Request, path: str) -> Response | None:
@@ -119,4 +122,5 @@ def _text(status: int, text: str, kind: str = "text/plain; charset=utf-8") -> Re
 def _status(kind: tuple[int, str], message: str) -> Response:
     code, reason = kind
     head = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
-    return _text(code, json.dumps({**head, "reason": reason, "code": code}) + "\n", "application/json")
+    told = {**head, "reason": reason, **({"details": {}} if code == 403 else {}), "code": code}
+    return _text(code, json.dumps(told, separators=(",", ":")) + "\n", "application/json")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+from podkeeper.foundation.exposition import Counters, Family, Sample
 
 
 def report(
@@ -24,3 +26,28 @@ def _line(name: str, passed: bool | None) -> str:
     if passed is None:
         return f"[+]{name} excluded: ok"
     return f"[+]{name} ok" if passed else f"[-]{name} failed: reason withheld"
+
+
+class HealthFigures:
+    """What checks have said, for /metrics/slis."""
+
+    def __init__(self) -> None:
+        self._last: dict[tuple[str, str], bool] = {}
+        self._counts = Counters(
+            "kubernetes_healthchecks_total", "Health checks by their results.", "name", "status", "type"
+        )
+
+    def note(self, endpoint: str, name: str, passed: bool) -> bool:
+        """One result, which is returned."""
+        self._last[endpoint, name] = passed
+        self._counts[name, "success" if passed else "error", endpoint] += 1
+        return passed
+
+    def families(self) -> Sequence[Family]:
+        """kubernetes_healthcheck*: what each check said last, and how often it said so."""
+
+        def last() -> Iterator[Sample]:
+            for (endpoint, name), passed in sorted(self._last.items()):
+                yield {"name": name, "type": endpoint}, int(passed)
+
+        return (Family("kubernetes_healthcheck", "gauge", "1 where a check passed.", last), self._counts.family())

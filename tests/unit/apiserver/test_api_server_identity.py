@@ -112,7 +112,7 @@ async def test_roles_grant_and_their_loss_takes_back(api: Any) -> None:
     status = (await api("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)).tree["status"]
     assert status == {
         "allowed": True,
-        "reason": 'RBAC: allowed by RoleBinding "read/default" of Role "read" to ServiceAccount "default/reader"',
+        "reason": 'RBAC: allowed by RoleBinding "read/default" of Role "read" to ServiceAccount "reader/default"',
     }
     await api("DELETE", f"{RBAC}/namespaces/default/roles/read")
     refused = await api("GET", path, token=token)
@@ -424,3 +424,36 @@ async def test_a_binding_to_a_role_that_is_not_there_needs_the_right_to_bind_it(
     refused = await api("POST", f"{RBAC}/clusterroles", role, pair=pair)
     unknown = 'clusterroles.rbac.authorization.k8s.io "phantom" not found'
     assert refused.message.endswith(f"; resolution errors: [{unknown}]")
+
+
+async def test_refusals_and_reasons_are_written_as_go_writes_them(api: Any) -> None:
+    refused = await api("GET", "/api/v1/namespaces/a%22b/pods/x%0Ay", impersonate_user='o"brien\\')
+    assert (refused.status, refused.message) == (
+        403,
+        r'pods "x\ny" is forbidden: User "o\"brien\\" cannot get resource "pods" in API group "" '
+        r'in the namespace "a\"b"',
+    )
+    refused = await api("GET", "/secret", impersonate_user="jane")
+    assert refused.tree == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": 'forbidden: User "jane" cannot get path "/secret"',
+        "reason": "Forbidden",
+        "details": {},
+        "code": 403,
+    }
+    account = {"kind": "ServiceAccount", "name": "builder", "namespace": "default"}
+    binding = {
+        "metadata": {"name": "builders"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [account],
+    }
+    await api("POST", f"{RBAC}/namespaces/default/rolebindings", binding)
+    attributes = {"namespace": "default", "verb": "get", "resource": "pods"}
+    spec = {"user": "system:serviceaccount:default:builder", "resourceAttributes": attributes}
+    reply = await api("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+    assert reply.tree["status"]["reason"] == (
+        'RBAC: allowed by RoleBinding "builders/default" of ClusterRole "view" to ServiceAccount "builder/default"'
+    )

@@ -16,8 +16,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 _SAMPLE = re.compile(r'^[a-z_]+(\{([a-zA-Z_]+="(\\.|[^"\\])*",?)+\})? [-+0-9.eInf]+$')
 
 
-async def figures(api: Any) -> dict[str, float]:
-    text = (await api("GET", "/metrics")).body.decode()
+async def figures(api: Any, path: str = "/metrics") -> dict[str, float]:
+    text = (await api("GET", path)).body.decode()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(_SAMPLE.match(line) for line in lines), [line for line in lines if not _SAMPLE.match(line)]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
@@ -131,9 +131,10 @@ async def account_token(api: Any) -> str:
 async def test_checks_of_health_and_deprecated_apis_and_certificates_are_told(api: Any) -> None:
     await api("GET", "/readyz")
     await api("GET", "/api/v1/endpoints", pair=api.server.client_pair("someone"))
-    found = await figures(api)
+    found = await figures(api, "/metrics/slis")
     assert found['kubernetes_healthcheck{name="etcd",type="readyz"}'] == 1
     assert found['kubernetes_healthchecks_total{name="ping",status="success",type="readyz"}'] >= 1
+    found = await figures(api)
     labels = 'group="",resource="endpoints",version="v1",removed_release="",subresource=""'
     assert found[f"apiserver_requested_deprecated_apis{{{labels}}}"] == 1
     assert found["apiserver_client_certificate_expiration_seconds_count"] >= 1

@@ -93,7 +93,16 @@ async def test_health_is_told_to_everyone(component: Component) -> None:
 async def test_the_rest_is_for_those_who_may(component: Component, path: str) -> None:
     code, told = await component.get(path)
     assert code == 403
-    assert f'"message": "forbidden: User \\"system:anonymous\\" cannot get path \\"{path}\\""' in told
+    assert json.loads(told) == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": f'forbidden: User "system:anonymous" cannot get path "{path}"',
+        "reason": "Forbidden",
+        "details": {},
+        "code": 403,
+    }
     assert (await component.get(path, token="wrong"))[0] == 401
     nobody = component.server.client_pair("nobody-in-particular")
     code, told = await component.get(path, pair=nobody)
@@ -114,9 +123,10 @@ async def test_figures_are_for_those_who_may_by_token_and_by_certificate(compone
     for code, told in (by_token, await component.get("/metrics", pair=admin)):
         assert (code, "\nanswer 42\n" in told) == (200, True)
         assert 'rest_client_requests_total{code="201"' in told
-    assert await component.get("/configz", pair=admin) == (200, '{"componentconfig": {"a": 1}}')
+    assert await component.get("/configz", pair=admin) == (200, '{"componentconfig":{"a":1}}')
     assert await component.get("/nothing", pair=admin) == (404, "404 page not found\n")
     assert (await component.get("/metrics/resources", pair=admin))[0] == 404
+    assert 'kubernetes_healthcheck{name="ping",type="livez"} 1' in (await component.get("/metrics/slis", pair=admin))[1]
 
 
 async def test_an_account_may_that_a_role_lets(component: Component) -> None:

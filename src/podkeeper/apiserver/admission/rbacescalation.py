@@ -11,6 +11,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from podkeeper.api.errors import ApiError, not_found
+from podkeeper.api.gojson.quoting import quoted
 from podkeeper.api.user import MASTERS_GROUP
 from podkeeper.apiserver.admission.plugin import Plugin, forbidden, interest
 from podkeeper.apiserver.authorization.authorizer import Authorizer
@@ -77,8 +78,10 @@ class RbacEscalation(Plugin):
         missing = uncovered([grant.rule for grant in rbac.grants(user, attributes.namespace)], rules)
         if not missing:
             return
-        groups = " ".join(f'"{group}"' for group in user.groups)
-        text = f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:'
+        groups = " ".join(map(quoted, user.groups))
+        text = (
+            f"user {quoted(user.name)} (groups=[{groups}]) is attempting to grant RBAC permissions not currently held:"
+        )
         text += f"\n{described(missing)}"
         unknown = rbac.missing_roles(user, attributes.namespace, "s")
         if unknown:

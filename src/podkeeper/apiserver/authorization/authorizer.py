@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from podkeeper.api.errors import ApiError
+from podkeeper.api.gojson.quoting import quoted
 from podkeeper.api.user import MASTERS_GROUP, UserInfo
 from podkeeper.apiserver.authorization.node import NodeAuthorizer, node_name
 from podkeeper.apiserver.authorization.rbac import RbacIndex
@@ -190,15 +191,14 @@ def _key(user: UserInfo, info: RequestInfo) -> tuple[Any, ...]:
 
 def forbidden(user: UserInfo, info: RequestInfo, reason: str = "") -> ApiError:
     """403 in upstream's words."""
-    tail = f": {reason}" if reason else ""
+    tail, who = f": {reason}" if reason else "", f"User {quoted(user.name)} cannot {info.verb}"
     if not info.is_resource:
-        message = f'forbidden: User "{user.name}" cannot {info.verb} path "{info.path}"{tail}'
-        return ApiError(403, "Forbidden", message)
+        return ApiError(403, "Forbidden", f"forbidden: {who} path {quoted(info.path)}{tail}", detailed=True)
     resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
-    where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
-    what = f'User "{user.name}" cannot {info.verb} resource "{resource}" in API group "{info.group}" {where}{tail}'
+    where = f"in the namespace {quoted(info.namespace)}" if info.namespace else "at the cluster scope"
+    what = f"{who} resource {quoted(resource)} in API group {quoted(info.group)} {where}{tail}"
     qualified = f"{info.resource}.{info.group}" if info.group else info.resource
-    subject = f'{qualified} "{info.name}"' if info.name else qualified
+    subject = f"{qualified} {quoted(info.name)}" if info.name else qualified
     return ApiError(
         403, "Forbidden", f"{subject} is forbidden: {what}", group=info.group, kind=info.resource, name=info.name
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from podkeeper.api.gojson.quoting import quoted
 from podkeeper.apiserver.authorization.rules import Rule
 
 
@@ -33,9 +34,9 @@ class Permission(Struct, frozen=True):
     def subject(self) -> str:
         """What may be done something with, as upstream writes it in a refusal."""
         if self.path:
-            return f'NonResourceURLs:["{self.path}"]'
-        names = f', ResourceNames:["{self.name}"]' if self.name else ""
-        return f'APIGroups:["{self.group}"], Resources:["{self.resource}"]{names}'
+            return f"NonResourceURLs:[{quoted(self.path)}]"
+        names = f", ResourceNames:[{quoted(self.name)}]" if self.name else ""
+        return f"APIGroups:[{quoted(self.group)}], Resources:[{quoted(self.resource)}]{names}"
 
 
 def described(missing: Iterable[Permission]) -> str:
@@ -44,9 +45,9 @@ def described(missing: Iterable[Permission]) -> str:
     lines = []
     for each in missing:
         if each.path:
-            lines.append(f'{{{each.subject}, Verbs:["{each.verb}"]}}')
+            lines.append(f"{{{each.subject}, Verbs:[{quoted(each.verb)}]}}")
         else:
-            verbs.setdefault(each.subject, []).append(f'"{each.verb}"')
+            verbs.setdefault(each.subject, []).append(quoted(each.verb))
     lines += [f"{{{subject}, Verbs:[{' '.join(found)}]}}" for subject, found in verbs.items()]
     return "\n".join(sorted(lines))
 

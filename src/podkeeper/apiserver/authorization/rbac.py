@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from podkeeper.api.gojson.quoting import quoted
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver.authorization.rules import Rule, compile_rules
 from podkeeper.apiserver.live import LiveObjects
@@ -48,11 +49,14 @@ class Grant(Struct, frozen=True):
     def reason(self) -> str:
         """Upstream's words for why something is allowed."""
         kind, name = self.subject
+        if kind == "ServiceAccount":  # where it is found by its namespace, it is told by its name
+            name = "/".join(reversed(name.split("/")))
         if self.binding.namespace:
             bound = f'RoleBinding "{self.binding.name}/{self.binding.namespace}"'
         else:
             bound = f'ClusterRoleBinding "{self.binding.name}"'
-        return f'RBAC: allowed by {bound} of {self.binding.role_kind} "{self.binding.role_name}" to {kind} "{name}"'
+        role = f'{self.binding.role_kind} "{self.binding.role_name}"'
+        return f"RBAC: allowed by {bound} of {role} to {kind} {quoted(name)}"
 
 
 class RbacIndex:

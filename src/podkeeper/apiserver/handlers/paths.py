@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from podkeeper.apiserver import responses, version
 from podkeeper.apiserver.call import Call, Handle
-from podkeeper.apiserver.metrics import RequestMetrics
 from podkeeper.foundation.exposition import CONTENT_TYPE
 from podkeeper.foundation.http import Answer, Response
 from podkeeper.foundation.signing_keys import PublicKey, algorithm, public_jwk
@@ -20,11 +19,11 @@ async def show_version(call: Call) -> Answer:
     return responses.tree(version.info())
 
 
-def metrics(figures: RequestMetrics) -> Handle:
-    """GET /metrics."""
+def metrics(text: Callable[[], str]) -> Handle:
+    """GET /metrics and /metrics/slis."""
 
     async def handle(call: Call) -> Answer:
-        return Response(200, _METRICS_HEAD, figures.text().encode())
+        return Response(200, _METRICS_HEAD, text().encode())
 
     return handle
 
