@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,6 +21,7 @@ from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.kubelet.probes.outcome import Verdict
 from podkeeper.kubelet.server import channels, spdy, tunnel
 from podkeeper.kubelet.server.access import tls_context
+from podkeeper.kubelet.server.container_metrics import interfaces
 from podkeeper.kubelet.server.server import NodeServer
 from podkeeper.kubelet.server.spdy import Pinged, Received, Reset, Session
 from podkeeper.runtime.cri import ExecResult
@@ -344,6 +346,27 @@ async def test_pods_and_numbers_are_told(served: Served, make_pod: Make) -> None
         assert re.search(rf"^{name}{{{labels}}} [0-9.e-]+ [0-9]{{13}}$", told, re.MULTILINE)
     assert re.search(r"^node_cpu_usage_seconds_total [0-9.e-]+ [0-9]{13}$", told, re.MULTILINE)
     assert "\nresource_scrape_error 0\n" in told
+
+
+async def test_containers_are_told_as_cadvisor_tells_them(served: Served, make_pod: Make) -> None:
+    await served.node.run(make_pod())
+    told = (await served.get("/metrics/cadvisor"))[1]
+    identity = served.node.runtime.container_named("app").id
+    for container, image, name in (("app", '[^"]+', identity), ("", "", "")):
+        labels = f'container="{container}",id="/[^"]+",image="{image}",name="{name}",namespace="default",pod="web"'
+        for sample in (
+            f'container_cpu_usage_seconds_total{{{labels},cpu="total"}}',
+            f"container_memory_rss{{{labels}}}",
+        ):
+            assert re.search(rf"^{sample} [0-9.e-]+ [0-9]{{13}}$", told, re.MULTILINE), sample
+    assert re.search(r'^container_memory_working_set_bytes{container="",id="/",', told, re.MULTILINE)
+    assert re.search(r"^machine_memory_bytes [0-9]+$", told, re.MULTILINE)
+
+
+def test_interfaces_are_those_of_a_processs_network() -> None:
+    found = {each.name: each for each in interfaces(os.getpid())}
+    assert len(found["lo"].counts) == 16
+    assert interfaces(2**22 + 1) == ()
 
 
 async def test_probes_are_counted_until_the_pod_is_gone(served: Served, make_pod: Make) -> None:

@@ -17,6 +17,7 @@ from podkeeper.foundation.late_verification import LateVerification
 from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_workers import PodWorkers
 from podkeeper.kubelet.server.access import NodeAccess, Refusal
+from podkeeper.kubelet.server.container_metrics import container_families
 from podkeeper.kubelet.server.log_handler import LogHandler
 from podkeeper.kubelet.server.metrics import kubelet_families, resource_families
 from podkeeper.kubelet.server.stats import stats_summary
@@ -56,6 +57,7 @@ class NodeServer:
         app.router.add_get("/pods", self._pods)
         app.router.add_get("/stats/summary", self._stats)
         app.router.add_get("/metrics", self._metrics)
+        app.router.add_get("/metrics/cadvisor", self._containers)
         app.router.add_get("/metrics/probes", self._probes)
         app.router.add_get("/metrics/resource", self._resource)
         return app
@@ -94,6 +96,9 @@ class NodeServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         return _figures(kubelet_families(self._parts, self._workers))
+
+    async def _containers(self, request: web.Request) -> web.Response:
+        return _figures(await container_families(self._parts, self._workers))
 
     async def _probes(self, request: web.Request) -> web.Response:
         return _figures(self._parts.probes.families())
