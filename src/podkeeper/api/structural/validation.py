@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
+
 from podkeeper.api.errors import Cause
 from podkeeper.api.structural import embedded
 from podkeeper.api.structural.correlation import MISSING, matching_items, same
@@ -134,16 +136,17 @@ class _Walk:
         """Lists that are sets, or maps by their keys, hold nothing twice."""
         if schema.list_type not in ("set", "map"):
             return
-        seen: list[Any] = []
+        seen: set[bytes] = set()
         for index, item in enumerate(value):
             key = item
             if schema.list_type == "map":
                 if not isinstance(item, dict):
                     continue
                 key = {name: item[name] for name in schema.map_keys if name in item}
-            if key in seen:
+            known = msgspec.json.encode(key, order="deterministic")
+            if known in seen:
                 self._found.duplicate(f"{at}[{index}]", key)
-            seen.append(key)
+            seen.add(known)
 
     def _object(self, value: dict[str, Any], schema: Schema, at: str, old: Any, whole: bool) -> None:
         tree = schema.tree

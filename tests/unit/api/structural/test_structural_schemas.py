@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -168,6 +169,20 @@ def test_lists_that_are_sets_or_maps_hold_nothing_twice() -> None:
         ("FieldValueDuplicate", "spec.set[2]", 'Duplicate value: "a"'),
         ("FieldValueDuplicate", "spec.map[1]", 'Duplicate value: {"n":"x"}'),
     ]
+
+
+def test_lists_of_many_members_are_gone_through_once() -> None:
+    members = {"type": "object", "properties": {"n": STRING, "m": INTEGER}}
+    kinds = of_spec(
+        set={"type": "array", "items": {}, "x-kubernetes-list-type": "set"},
+        map={"type": "array", "items": members, "x-kubernetes-list-type": "map"}
+        | {"x-kubernetes-list-map-keys": ["n", "m"]},
+    )
+    mixed = [each for number in range(10_000) for each in (number, str(number))]
+    tree = {"spec": {"set": [True, *mixed], "map": [{"n": str(n), "m": n % 7} for n in range(20_000)]}}
+    start = time.process_time()
+    assert validate(tree, parse(kinds)) == []
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize("value", [1, "50%"])
