@@ -73,6 +73,22 @@ async def test_counts_of_any_kind_and_scopes(api: Any, make_pod: Any) -> None:
     assert (await api("POST", f"{path}/pods", make_pod("brief", activeDeadlineSeconds=5))).status == 403
 
 
+async def test_devices_are_counted_by_class(api: Any) -> None:
+    path = await make_namespace(api, "devices", gpu_deviceclass_resource_k8s_io__devices="2")
+    claims = path.replace("/api/v1", "/apis/resource.k8s.io/v1") + "/resourceclaims"
+
+    def claim(name: str, count: int) -> Any:
+        request = {"name": "r", "exactly": {"deviceClassName": "gpu", "count": count}}
+        return {"metadata": {"name": name}, "spec": {"devices": {"requests": [request]}}}
+
+    assert (await api("POST", claims, claim("one", 1))).status == 201
+    refused = await api("POST", claims, claim("two", 2))
+    assert refused.status == 403
+    name = "gpu.deviceclass.resource.k8s.io/devices"
+    assert refused.message.endswith(f"requested: {name}=2, used: {name}=1, limited: {name}=2")
+    assert (await api("POST", claims, claim("three", 1))).status == 201
+
+
 async def test_the_status_tells_what_is_used(api: Any, make_config_map: Any) -> None:
     path = await make_namespace(api, "told", configmaps="3")
     await api("POST", f"{path}/configmaps", make_config_map("one"))

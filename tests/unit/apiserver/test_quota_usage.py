@@ -11,6 +11,7 @@ from podkeeper.apiserver.quota import usage
 
 Tree = dict[str, Any]
 CLAIMS = ("", "persistentvolumeclaims")
+DEVICES = ("resource.k8s.io", "resourceclaims")
 
 
 def claim(spec: Tree | None = None, status: Tree | None = None) -> Tree:
@@ -53,3 +54,33 @@ def test_pods_that_should_be_gone_are_overdue() -> None:
     assert not usage.is_overdue({"metadata": metadata}, 90)
     assert usage.is_overdue({"metadata": metadata}, 91)
     assert not usage.is_overdue({"metadata": {}}, 1e9)
+
+
+def of_class(name: str, count: int = 1, mode: str = "ExactCount") -> Tree:
+    return {"deviceClassName": name, "allocationMode": mode} | ({"count": count} if mode == "ExactCount" else {})
+
+
+@pytest.mark.parametrize(
+    ("requests", "gpus", "nets"),
+    [
+        ([{"exactly": of_class("gpu")}], 1, 0),
+        ([{"exactly": of_class("gpu", 2)}, {"exactly": of_class("gpu", 3)}, {"exactly": of_class("net")}], 5, 1),
+        ([{"exactly": of_class("gpu", mode="All")}], 32, 0),
+        ([{"exactly": of_class("gpu", mode="Later")}], 0, 0),
+        ([{"firstAvailable": [of_class("gpu", 2), of_class("gpu"), of_class("net", 4)]}], 2, 4),
+        ([of_class("gpu", 2) | {"name": "as in v1beta1"}], 2, 0),
+    ],
+)
+def test_devices_count_by_their_class(requests: list[Tree], gpus: int, nets: int) -> None:
+    used = usage.of_object(*DEVICES, {"metadata": {}, "spec": {"devices": {"requests": requests}}})
+    assert used["count/resourceclaims.resource.k8s.io"] == Quantity(1)
+    for name, count in (("gpu", gpus), ("net", nets)):
+        assert used.get(f"{name}.deviceclass.resource.k8s.io/devices", Quantity(0)) == Quantity(count)
+    assert usage.limitable("gpu.deviceclass.resource.k8s.io/devices", *DEVICES)
+    assert not usage.limitable("gpu.deviceclass.resource.k8s.io/devices", "", "pods")
+
+
+def test_huge_pages_count_under_both_names() -> None:
+    container = {"name": "c", "resources": {"limits": {"hugepages-2Mi": "4Mi"}, "requests": {"hugepages-2Mi": "4Mi"}}}
+    used = usage.of_object("", "pods", {"metadata": {}, "spec": {"containers": [container]}})
+    assert used["hugepages-2Mi"] == used["requests.hugepages-2Mi"] == Quantity("4Mi")

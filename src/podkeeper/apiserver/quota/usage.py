@@ -33,6 +33,9 @@ _PLAIN = frozenset(
     }
 )
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
+_DEVICES = ".deviceclass.resource.k8s.io/devices"
+#: Devices that an allocation has at most: those that a claim of all of them may get.
+_ALL_DEVICES = 32
 
 
 def count_name(group: str, resource: str) -> str:
@@ -44,6 +47,8 @@ def limitable(name: str, group: str, resource: str) -> bool:
     """A quota on ``name`` concerns objects of that resource."""
     if name == count_name(group, resource):
         return True
+    if (group, resource) == ("resource.k8s.io", "resourceclaims"):
+        return name.endswith(_DEVICES)
     if group:
         return False
     if name == resource and resource in _PLAIN:
@@ -76,6 +81,8 @@ def of_object(group: str, resource: str, tree: Tree) -> Amounts:
         return used | _of_service(tree.get("spec") or {})
     if (group, resource) == ("", "persistentvolumeclaims"):
         return used | _of_claim(tree)
+    if (group, resource) == ("resource.k8s.io", "resourceclaims"):
+        return used | _of_device_claim(tree)
     return used
 
 
@@ -94,7 +101,7 @@ def _of_pod(pod: Tree, used: Amounts) -> Amounts:
     spec = codec.from_tree(v1.PodSpec, pod.get("spec") or {})
     for name, amount in requests.of_pod(spec).items():
         used[f"requests.{name}"] = amount
-        if name in _COMPUTE:
+        if name in _COMPUTE or name.startswith("hugepages-"):
             used[name] = amount
     for name, amount in requests.of_pod(spec, "limits").items():
         used[f"limits.{name}"] = amount
@@ -121,6 +128,30 @@ def _of_claim(claim: Tree) -> Amounts:
         prefix = f"{spec['storageClassName']}.storageclass.storage.k8s.io/"
         used |= {f"{prefix}requests.storage": size, f"{prefix}persistentvolumeclaims": ONE}
     return used
+
+
+def _of_device_claim(claim: Tree) -> Amounts:
+    """The devices of each class that a claim gets at most: of alternatives the largest counts."""
+    devices: dict[str, int] = {}
+    for request in ((claim.get("spec") or {}).get("devices") or {}).get("requests") or ():
+        # Before v1 a request of one kind of device had its fields itself.
+        alternatives = request.get("firstAvailable") or [request.get("exactly") or request]
+        most: dict[str, int] = {}
+        for each in alternatives:
+            name = f"{each.get('deviceClassName', '')}{_DEVICES}"
+            most[name] = max(most.get(name, 0), _devices(each))
+        for name, count in most.items():
+            devices[name] = devices.get(name, 0) + count
+    return {name: Quantity(count) for name, count in devices.items()}
+
+
+def _devices(request: Tree) -> int:
+    match request.get("allocationMode"):
+        case "All":
+            return _ALL_DEVICES
+        case "ExactCount" | None:
+            return int(request.get("count") or 1)
+    return 0
 
 
 def unstated(hard: Iterable[str], pod: Tree) -> dict[str, list[str]]:
