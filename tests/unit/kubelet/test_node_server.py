@@ -330,7 +330,13 @@ async def frame_kind(socket: Any) -> int:
 
 async def test_pods_and_numbers_are_told(served: Served, make_pod: Make) -> None:
     await served.node.run(make_pod())
-    assert await served.get("/healthz") == (200, "ok")
+    for path in ("/healthz", "/healthz/ping", "/healthz/syncloop"):
+        assert await served.get(path) == (200, "ok")
+    told = json.loads((await served.get("/configz"))[1])["kubeletconfig"]
+    assert (told["kind"], told["maxPods"], told["nodeStatusReportFrequency"]) == ("KubeletConfiguration", 110, "5m0s")
+    assert told["evictionHard"]["nodefs.available"] == "10%"
+    running = json.loads((await served.get("/runningpods/"))[1])
+    assert [pod["metadata"]["name"] for pod in running["items"]] == ["web"]
     pods = json.loads((await served.get("/pods"))[1])
     assert [(pod["metadata"]["name"], pod["status"]["phase"]) for pod in pods["items"]] == [("web", "Running")]
     summary = json.loads((await served.get("/stats/summary"))[1])

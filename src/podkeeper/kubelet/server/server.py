@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from aiohttp import web
 
@@ -15,11 +15,13 @@ from podkeeper.client.delegation import DelegatedAccess
 from podkeeper.foundation.exposition import CONTENT_TYPE, Family, render
 from podkeeper.foundation.late_verification import LateVerification
 from podkeeper.kubelet.parts import KubeletParts
+from podkeeper.kubelet.pod_worker import PodWorker
 from podkeeper.kubelet.pod_workers import PodWorkers
 from podkeeper.kubelet.server.access import NodeAccess, Refusal
 from podkeeper.kubelet.server.container_metrics import container_families
 from podkeeper.kubelet.server.log_handler import LogHandler
 from podkeeper.kubelet.server.metrics import kubelet_families, resource_families
+from podkeeper.kubelet.server.settings import settings
 from podkeeper.kubelet.server.stats import stats_summary
 from podkeeper.kubelet.server.stream_handlers import StreamHandlers
 
@@ -53,8 +55,11 @@ class NodeServer:
                 app.router.add_route(method, f"/attach/{path}", streams.attach)
             app.router.add_route(method, f"/portForward/{pod}", streams.port_forward)
             app.router.add_route(method, f"/portForward/{pod}/{{uid}}", streams.port_forward)
-        app.router.add_get("/healthz", self._healthz)
+        for path in ("", "/ping", "/log", "/syncloop"):
+            app.router.add_get(f"/healthz{path}", self._healthz)
+        app.router.add_get("/configz", self._configz)
         app.router.add_get("/pods", self._pods)
+        app.router.add_get("/runningpods/", self._running_pods)
         app.router.add_get("/stats/summary", self._stats)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/metrics/cadvisor", self._containers)
@@ -87,9 +92,14 @@ class NodeServer:
     async def _healthz(self, request: web.Request) -> web.Response:
         return web.Response(text="ok")
 
+    async def _configz(self, request: web.Request) -> web.Response:
+        return web.json_response(settings(self._parts.config))
+
+    async def _running_pods(self, request: web.Request) -> web.Response:
+        return _listed(worker for worker in self._workers if worker.runtime.ready_sandbox is not None)
+
     async def _pods(self, request: web.Request) -> web.Response:
-        pods = v1.PodList(items=tuple(worker.current() for worker in self._workers))
-        return web.Response(body=codec.encode(pods), content_type="application/json")
+        return _listed(self._workers)
 
     async def _stats(self, request: web.Request) -> web.Response:
         return web.json_response(await stats_summary(self._parts, self._workers))
@@ -108,6 +118,11 @@ class NodeServer:
 
 
 _ANSWERS = {401: web.HTTPUnauthorized, 403: web.HTTPForbidden, 500: web.HTTPInternalServerError}
+
+
+def _listed(workers: Iterable[PodWorker]) -> web.Response:
+    pods = v1.PodList(items=tuple(worker.current() for worker in workers))
+    return web.Response(body=codec.encode(pods), content_type="application/json")
 
 
 def _figures(families: Sequence[Family]) -> web.Response:
