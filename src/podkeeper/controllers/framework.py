@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ from podkeeper.client.informer import Informer, InformerFactory, Lister
 from podkeeper.client.queue_figures import QueueTally
 from podkeeper.client.workqueue import WorkQueue
 from podkeeper.foundation.clock import Clock
+from podkeeper.foundation.exposition import Family
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +82,13 @@ class Controller(Protocol):
         """Brings the world of ``key`` in order. Raises to be called again after a back-off; a returned number is the
         seconds after which to be called again. Never changes what a lister gave."""
         ...
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A controller that has figures of its own."""
+
+    def families(self) -> Sequence[Family]: ...
 
 
 class Tools(Struct, frozen=True):

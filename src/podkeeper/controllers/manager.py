@@ -21,7 +21,7 @@ from podkeeper.controllers.disruption import DisruptionBudgets
 from podkeeper.controllers.endpoint_mirroring import EndpointMirroring
 from podkeeper.controllers.endpoint_slices import EndpointSlices
 from podkeeper.controllers.endpoints import EndpointsObjects
-from podkeeper.controllers.framework import Controller, Tools, run_controller
+from podkeeper.controllers.framework import Controller, Counted, Tools, run_controller
 from podkeeper.controllers.garbage_collector import GarbageCollector
 from podkeeper.controllers.namespaces import Namespaces
 from podkeeper.controllers.node_lifecycle import NodeLifecycle
@@ -133,7 +133,8 @@ class ControllerManager:
         """What /metrics tells of the controllers."""
         labels = [{"manager": "kube-controller-manager", "name": each.name} for each in self.controllers]
         running = Family("running_managed_controllers", "gauge", "1 for what runs.", lambda: _each_once(labels))
-        return (*self._queues.families(), running)
+        own = [family for each in self.controllers if isinstance(each, Counted) for family in each.families()]
+        return (*self._queues.families(), running, *own)
 
     async def run(self) -> None:
         """One task a controller."""

@@ -17,6 +17,7 @@ from podkeeper.api.pods import conditions
 from podkeeper.api.pods.tolerations import NO_EXECUTE, NO_SCHEDULE
 from podkeeper.client.api import PatchKind
 from podkeeper.controllers.framework import Key, Tools, Watch, own_key
+from podkeeper.foundation.exposition import Counters, Family
 
 GRACE_SECONDS = 50.0
 LEASES = "kube-node-lease"
@@ -47,6 +48,11 @@ class NodeLifecycle:
         self._pods = tools.informer(v1.Pod)
         self._pods.add_index("node", lambda pod: [pod.spec.node_name] if pod.spec and pod.spec.node_name else [])
         self._heard: dict[str, tuple[str, float]] = {}
+        self._evictions = Counters("node_collector_evictions_total", "Nodes whose pods had to go, by zone.", "zone")
+
+    def families(self) -> Sequence[Family]:
+        """What /metrics tells of nodes."""
+        return (self._evictions.family(),)
 
     def watches(self) -> Sequence[Watch[Any]]:
         """Nodes. Renewals are read when a node's time is up, not followed: they are no news as long as they come."""
@@ -110,6 +116,8 @@ class NodeLifecycle:
         kept = [each for each in spec.taints if each.key not in OURS]
         present = [each for each in spec.taints if each.key in OURS]
         identity = {(each.key, each.effect) for each in present}
+        zone = _zone(node)
+        self._evictions[(zone,)] += 0  # told from the first node of a zone on
         if identity == set(wanted):
             return
         now = timestamps.format_time(self._tools.clock.time())
@@ -122,6 +130,7 @@ class NodeLifecycle:
         taints = [codec.to_tree(each) for each in (*kept, *still, *fresh)]
         patch = {"metadata": {"resourceVersion": node.metadata.resource_version}, "spec": {"taints": taints or None}}
         await self._tools.api.of(v1.Node).patch(node.metadata.name, patch)
+        self._evictions[(zone,)] += any(each.effect == NO_EXECUTE for each in fresh)
 
     async def _unready_pods(self, node: v1.Node) -> None:
         for pod in self._pods.lister.by_index("node", node.metadata.name):
@@ -159,3 +168,10 @@ def _is_ready(node: v1.Node) -> bool:
 def _is_silent(node: v1.Node) -> bool:
     ready = conditions.find(node.status.conditions if node.status else (), "Ready")
     return ready is not None and ready.status == "Unknown"
+
+
+def _zone(node: v1.Node) -> str:
+    """Upstream's key of a node's zone; empty for one that tells of none."""
+    labels = node.metadata.labels
+    region, zone = labels.get("topology.kubernetes.io/region", ""), labels.get("topology.kubernetes.io/zone", "")
+    return f"{region}:\0:{zone}" if region or zone else ""

@@ -12,6 +12,7 @@ from podkeeper.controllers.framework import Key
 from podkeeper.controllers.node_lifecycle import NodeLifecycle
 from podkeeper.controllers.pod_gc import PodGarbage
 from podkeeper.controllers.taint_eviction import TaintEviction
+from podkeeper.foundation.exposition import render
 from podkeeper.testing.fake_clock import FakeClock
 
 NODE, POD = Key("", "n1"), Key("default", "p")
@@ -52,8 +53,10 @@ async def test_a_silent_node_becomes_unknown_and_unreachable_and_its_pods_unread
     await clock.advance(49)
     assert await house.settled(NODE, lifecycle, *KINDS) == 1
     assert await taints(house) == set()
+    assert 'node_collector_evictions_total{zone=""} 0\n' in render(lifecycle.families())
     await clock.advance(1)
     await house.settled(NODE, lifecycle, *KINDS)
+    assert 'node_collector_evictions_total{zone=""} 1\n' in render(lifecycle.families())
     node = await house.api.of(v1.Node).get("n1")
     assert {each.type: (each.status, each.reason) for each in node.status.conditions}["Ready"] == (
         "Unknown",
