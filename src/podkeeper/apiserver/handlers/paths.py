@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from podkeeper.apiserver import responses, version
 from podkeeper.apiserver.call import Call, Handle
+from podkeeper.apiserver.handlers.resources import method_not_allowed
 from podkeeper.foundation.exposition import CONTENT_TYPE
 from podkeeper.foundation.http import Answer, Response
 from podkeeper.foundation.signing_keys import PublicKey, algorithm, public_jwk
@@ -16,7 +17,14 @@ _CACHED = b"Cache-Control: public, max-age=3600\r\n"
 
 async def show_version(call: Call) -> Answer:
     """GET /version."""
+    _check_read(call)
     return responses.tree(version.info())
+
+
+def _check_read(call: Call) -> None:
+    """Raises 405 for anything but a GET; the other paths take any method, as upstream's."""
+    if call.request.method != "GET":
+        raise method_not_allowed()
 
 
 def metrics(text: Callable[[], str]) -> Handle:
@@ -51,10 +59,12 @@ def issuer_documents(issuer: str, jwks_uri: str, known: Sequence[PublicKey]) -> 
     keys = {"keys": [public_jwk(key) for key in known]}
 
     async def configuration(call: Call) -> Answer:
+        _check_read(call)
         head = _CACHED + b"Content-Type: application/json\r\n"
         return Response(200, head, responses.tree(document).body)
 
     async def key_set(call: Call) -> Answer:
+        _check_read(call)
         head = _CACHED + b"Content-Type: application/jwk-set+json\r\n"
         return Response(200, head, responses.tree(keys).body)
 

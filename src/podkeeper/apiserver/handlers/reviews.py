@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from podkeeper.api import resources
+from podkeeper.api import resources, timestamps
 from podkeeper.api.catalogue import Resource
-from podkeeper.api.errors import Cause, bad_request, invalid
+from podkeeper.api.errors import bad_request
 from podkeeper.api.user import UserInfo
 from podkeeper.apiserver import received, responses
 from podkeeper.apiserver.authentication.authenticator import Authenticator
 from podkeeper.apiserver.authentication.service_accounts import InvalidToken
 from podkeeper.apiserver.authorization.authorizer import Authorizer
 from podkeeper.apiserver.call import Call, Handle
+from podkeeper.apiserver.handlers import review_checks
 from podkeeper.apiserver.handlers.dispatch import SpecialKey
 from podkeeper.apiserver.options import write_options
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -61,34 +62,21 @@ class Reviews:
     async def review_self(self, call: Call) -> Answer:
         """SelfSubjectReview: who am I?"""
         review, _, told = _read(call)
-        review["metadata"].setdefault("creationTimestamp", None)
+        review["metadata"] = {"creationTimestamp": timestamps.now()}  # whatever the sender said
         review["status"] = {"userInfo": user_tree(call.user)}
         return _created(call, review, told)
 
     async def review_subject(self, call: Call) -> Answer:
         """SubjectAccessReview: may that user do this?"""
-        review, row, told = _read(call)
-        spec = review.get("spec") or {}
-        _check_subject(row, spec)
-        return await self._answer(call, (review, row, told), _subject(spec), spec)
+        return await self._answer(call)
 
     async def review_subject_locally(self, call: Call) -> Answer:
         """LocalSubjectAccessReview: the same within one namespace."""
-        review, row, told = _read(call)
-        spec = review.get("spec") or {}
-        _check_subject(row, spec)
-        attributes = spec.get("resourceAttributes") or {}
-        if attributes.get("namespace", "") != call.info.namespace:
-            raise bad_request(
-                "spec.resourceAttributes.namespace must match namespace: "
-                f"{attributes.get('namespace', '')} != {call.info.namespace}"
-            )
-        return await self._answer(call, (review, row, told), _subject(spec), spec)
+        return await self._answer(call)
 
     async def review_own_access(self, call: Call) -> Answer:
         """SelfSubjectAccessReview: may I do this?"""
-        review, row, told = _read(call)
-        return await self._answer(call, (review, row, told), call.user, review.get("spec") or {})
+        return await self._answer(call, call.user)
 
     async def review_own_rules(self, call: Call) -> Answer:
         """SelfSubjectRulesReview: what may I do in this namespace?"""
@@ -113,9 +101,12 @@ class Reviews:
     def _rules(self, user: UserInfo, namespace: str) -> list[Mapping[str, Any]]:
         return [grant.rule.tree for grant in self._authorizer.rbac.grants(user, namespace)]
 
-    async def _answer(self, call: Call, read: _Read, user: UserInfo, spec: Tree) -> Answer:
-        review, row, told = read
-        decision = await self._authorizer.decide(user, _asked(row, spec))
+    async def _answer(self, call: Call, user: UserInfo | None = None) -> Answer:
+        """``user`` is who is asked about, unless the review says it."""
+        review, row, told = _read(call)
+        review_checks.check(row, review)
+        spec = review["spec"]
+        decision = await self._authorizer.decide(user or _subject(spec), _asked(spec))
         status: Tree = {"allowed": decision.allowed}
         if decision.denied:
             status["denied"] = True
@@ -131,51 +122,13 @@ def _read(call: Call) -> _Read:
     row = resources.lookup(info.group, info.version, info.resource)
     assert row is not None
     tree = received.read_typed(call.request, row, context)
-    tree.setdefault("metadata", {})
+    review_checks.settle_namespace(tree.setdefault("metadata", {}), info.namespace)
     return tree, row, context.warnings
 
 
 def _created(call: Call, review: Tree, told: Sequence[str]) -> Answer:
     ordered = {key: review[key] for key in ("kind", "apiVersion", "metadata", "spec", "status") if key in review}
     return responses.tree(ordered, call.plain_rendering(), 201, responses.warnings(told))
-
-
-def _check_subject(row: Resource, spec: Tree) -> None:
-    causes = []
-    if not spec.get("user") and not spec.get("groups"):
-        causes.append(
-            Cause("FieldValueRequired", "Required value: at least one of user or group must be specified", "spec.user")
-        )
-    causes += _attribute_causes(spec)
-    if causes:
-        raise invalid(row.kind, row.group, "", causes)
-
-
-def _attribute_causes(spec: Tree) -> list[Cause]:
-    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if resource is not None and path is None:
-        return [cause for name in ("fieldSelector", "labelSelector") for cause in _selector_causes(resource, name)]
-    if resource is not None and path is not None:
-        text = 'Invalid value: "null": cannot be specified in combination with resourceAttributes'
-        return [Cause("FieldValueInvalid", text, "spec.nonResourceAttributes")]
-    if resource is None and path is None:
-        text = 'Invalid value: "null": exactly one of nonResourceAttributes or resourceAttributes must be specified'
-        return [Cause("FieldValueInvalid", text, "spec.resourceAttributes")]
-    return []
-
-
-def _selector_causes(resource: Tree, name: str) -> list[Cause]:
-    selector, path = resource.get(name), f"spec.resourceAttributes.{name}"
-    if selector is None:
-        return []
-    raw, requirements = selector.get("rawSelector") or "", selector.get("requirements") or []
-    if raw and requirements:
-        text = f'Invalid value: "{raw}": may not specified at the same time as requirements'
-        return [Cause("FieldValueInvalid", text, f"{path}.rawSelector")]
-    if not raw and not requirements:
-        text = f"Required value: when {path} is specified, requirements or rawSelector is required"
-        return [Cause("FieldValueRequired", text, f"{path}.requirements")]
-    return []
 
 
 def field_selector(selector: Tree) -> str:
@@ -192,10 +145,7 @@ def field_selector(selector: Tree) -> str:
     return ",".join(terms)
 
 
-def _asked(row: Resource, spec: Tree) -> RequestInfo:
-    causes = _attribute_causes(spec)
-    if causes:
-        raise invalid(row.kind, row.group, "", causes)
+def _asked(spec: Tree) -> RequestInfo:
     path = spec.get("nonResourceAttributes")
     if path is not None:
         return RequestInfo(path=path.get("path", ""), verb=path.get("verb", ""))

@@ -35,7 +35,7 @@ _ROW = Resource(
     ("create",),
     type_name="podkeeper.api.authentication.v1:TokenRequest",
 )
-_BOUND = {("v1", "Pod"): "pod", ("v1", "Secret"): "secret", ("v1", "Node"): "node"}
+_BOUND = frozenset(("Pod", "Secret", "Node"))
 
 
 class TokenRequests:
@@ -55,18 +55,18 @@ class TokenRequests:
         tree = received.read_typed(call.request, _ROW, context)
         metadata = tree.get("metadata") or {}
         _check_identity(metadata, info.namespace, info.name)
+        account = await self._lookup.get("", "serviceaccounts", info.namespace, info.name)
+        if account is None:
+            raise not_found("serviceaccounts", "", info.name)
         spec = tree.get("spec") or {}
         seconds = spec.get("expirationSeconds", _DEFAULT)
         _check_seconds(seconds)
+        await self._admission.validate(_attributes(call, tree))
+        bound = await self._bound(info.namespace, info.name, spec.get("boundObjectRef"))
         warnings, longest = [], self._issuer.longest
         if longest and seconds > longest:
             warnings.append(f"requested expiration of {seconds} seconds shortened to {longest} seconds")
             seconds = longest
-        account = await self._lookup.get("", "serviceaccounts", info.namespace, info.name)
-        if account is None:
-            raise not_found("serviceaccounts", "", info.name)
-        await self._admission.validate(_attributes(call, tree))
-        bound = await self._bound(info.namespace, info.name, spec.get("boundObjectRef"))
         audiences = spec.get("audiences") or list(self._audiences)
         now = int(self._clock.time())
         lives, warn_after = seconds, None
@@ -95,23 +95,22 @@ class TokenRequests:
     async def _bound(self, namespace: str, account: str, reference: Mapping[str, Any] | None) -> list[BoundObject]:
         if not reference:
             return []
-        kind = _BOUND.get((reference.get("apiVersion", ""), reference.get("kind", "")))
+        group, _, version = reference.get("apiVersion", "").rpartition("/")
+        kind = reference.get("kind", "")
         name, uid = reference.get("name", ""), reference.get("uid", "")
-        if kind is None:
-            raise bad_request(
-                f"cannot bind token for serviceaccount {account!r} to object {reference.get('apiVersion', '')}, "
-                f"Kind={reference.get('kind', '')}".replace("'", '"')
-            )
-        tree = await self._lookup.get("", f"{kind}s", "" if kind == "node" else namespace, name)
+        if group or kind not in _BOUND:
+            raise bad_request(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
+        plural = f"{kind.lower()}s"
+        tree = await self._lookup.get("", plural, "" if kind == "Node" else namespace, name)
         if tree is None:
-            raise not_found(f"{kind}s", "", name)
+            raise not_found(plural, "", name)
         found = tree["metadata"]["uid"]
         if uid and uid != found:
             why = f"the UID in the bound object reference ({uid}) does not match the UID in record. "
             why += "The object might have been deleted and then recreated"
-            raise conflict(f"{kind}s", "", name, why)
-        bound = [BoundObject(kind, name, found)]
-        if kind == "pod":
+            raise conflict(kind, "", name, why)
+        bound = [BoundObject(kind.lower(), name, found)]
+        if kind == "Pod":
             bound += await self._check_pod(namespace, account, tree)
         return bound
 
@@ -140,9 +139,11 @@ def _stamp(now: int) -> str:
 
 def _check_identity(metadata: Mapping[str, Any], namespace: str, name: str) -> None:
     if metadata.get("namespace") not in (None, "", namespace):
-        raise bad_request(f"namespace in the request ({metadata['namespace']}) does not match ({namespace})")
-    if metadata.get("name") not in (None, "", name):
-        raise bad_request(f"name in URL does not match name in TokenRequest: {name!r} != {metadata['name']!r}")
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if (given := metadata.get("name")) not in (None, "", name):
+        why = "must match the service account name if specified"
+        cause = Cause("FieldValueInvalid", f'Invalid value: "{given}": {why}', "metadata.name")
+        raise invalid("TokenRequest", "authentication.k8s.io", name, [cause])
 
 
 def _check_seconds(seconds: Any) -> None:
