@@ -15,7 +15,8 @@ from typing import Annotated, Any, Union, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from podkeeper.api.meta.scalars import Time
+from podkeeper.api.meta.scalars import MicroTime, Time
+from podkeeper.api.timestamps import canonical
 
 
 class Form(Enum):
@@ -24,10 +25,12 @@ class Form(Enum):
     STRUCT = "struct"
     LIST = "list"
     MAP = "map"
+    TIME = "time"
+    MICRO_TIME = "micro time"
 
 
 class Node(Struct, frozen=True):
-    """A struct of class ``cls``, or a list or map whose members all have shape ``member``.
+    """A struct of class ``cls``, a list or map whose members all have shape ``member``, or a time.
 
     ``zero`` is what Go makes of a JSON null in the place of a member: the zero value of the member's type."""
 
@@ -45,6 +48,9 @@ def fields_of(cls: type[msgspec.Struct]) -> Mapping[str, Node | None]:
 
 def shape_of(annotation: Any) -> Node | None:
     """The shape that an annotation of a field describes."""
+    for form, time in ((Form.TIME, Time), (Form.MICRO_TIME, MicroTime)):
+        if annotation == time or (_is_optional(annotation) and time in get_args(annotation)):
+            return Node(form)
     plain = _without_optional(annotation)
     if isinstance(plain, type) and issubclass(plain, msgspec.Struct):
         return Node(Form.STRUCT, cls=plain)
@@ -91,7 +97,7 @@ def _visits_below(node: Node, tree: Any, path: str) -> list[_Visit]:
 
 def without_nulls(kind: type[msgspec.Struct], tree: Any) -> Any:
     """A copy of ``tree`` in which null means what it means to Go: an absent field, a zero value as a member of a list
-    or map, and null inside free-form JSON."""
+    or map, and null inside free-form JSON. Times stand there as Go writes them."""
     return _without_nulls(Node(Form.STRUCT, cls=kind), tree)
 
 
@@ -105,6 +111,8 @@ def _without_nulls(node: Node | None, tree: Any) -> Any:
         return [node.zero if each is None else _without_nulls(node.member, each) for each in tree]
     if node.form is Form.MAP and isinstance(tree, dict):
         return {key: node.zero if each is None else _without_nulls(node.member, each) for key, each in tree.items()}
+    if node.form in (Form.TIME, Form.MICRO_TIME) and isinstance(tree, str):
+        return canonical(tree, node.form is Form.MICRO_TIME)
     return tree
 
 
@@ -115,10 +123,14 @@ def _join(path: str, key: str) -> str:
 def _without_optional(annotation: Any) -> Any:
     if get_origin(annotation) is Annotated:
         return get_args(annotation)[0]
-    if get_origin(annotation) in (Union, types.UnionType):
+    if _is_optional(annotation):
         kept = [each for each in get_args(annotation) if each is not type(None)]
         return _without_optional(kept[0]) if len(kept) == 1 else annotation
     return annotation
+
+
+def _is_optional(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType)
 
 
 def _zero(annotation: Any) -> Any:

@@ -36,6 +36,21 @@ def format_micro_time(seconds: float) -> str:
     return f"{_whole(micros // 1_000_000)}.{micros % 1_000_000:06d}Z"
 
 
+def canonical(text: str, micro: bool = False) -> str:
+    """A Time, or MicroTime, as Go writes what it reads: in UTC, with the fraction cut off or exactly six digits of it.
+    Text that is no such time stays as it is."""
+    match = _GRAMMAR.match(text)
+    fraction = (match[2] or "") if match else ""
+    if match is None or (micro and len(fraction) != 6):
+        return text
+    offset = timedelta(hours=int(match[4] or 0), minutes=int(match[5] or 0))
+    try:
+        whole = datetime.strptime(match[1], "%Y-%m-%dT%H:%M:%S") + (offset if match[3] == "-" else -offset)
+    except (ValueError, OverflowError):
+        return text
+    return whole.isoformat() + (f".{fraction}Z" if micro else "Z")
+
+
 def now() -> str:
     """The present as a Time, for callers that have no clock to pass in."""
     return format_time(time.time())

@@ -55,6 +55,8 @@ def _without_strings(text: str) -> str:
 
 
 def _told(text: str, place: int, message: str) -> str:
+    if message.startswith("Unexpected UTF-8 BOM"):
+        return _invalid(text, 0, "looking for beginning of value")
     if message.startswith("Unterminated"):
         return _END
     if message.startswith("Invalid control"):

@@ -1,6 +1,6 @@
 """Scalars of the API with the range or the form that the wire demands; a value outside it is a decoding error.
 
-Times stay RFC 3339 text and bytes stay base64 text, so that what was read is what is written.
+Times are RFC 3339 text as Go writes it, and bytes stay base64 text, so that what was read is what is written.
 """
 
 from typing import Annotated, TypeAlias
@@ -11,11 +11,14 @@ Int32: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)]
 Int64: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 IntOrString: TypeAlias = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1)] | str
 
-_DAY_AND_TIME = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_ZONE = r"(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])\Z"
-RFC3339 = rf"{_DAY_AND_TIME}([.,][0-9]+)?{_ZONE}"
-#: Go reads these in a layout with six digits of a second, no more and no fewer.
-RFC3339_MICRO = rf"{_DAY_AND_TIME}[.,][0-9]{{6}}{_ZONE}"
+#: February has 29 days here: years are not counted.
+_DAY = (
+    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|[12][0-9]))"
+)
+_DAY_AND_TIME = rf"^[0-9]{{4}}-{_DAY}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+#: As Go writes times: in UTC, whole seconds or millionths. Others become these (``timestamps.canonical``).
+RFC3339 = rf"{_DAY_AND_TIME}Z\Z"
+RFC3339_MICRO = rf"{_DAY_AND_TIME}\.[0-9]{{6}}Z\Z"
 Time: TypeAlias = Annotated[str, Meta(pattern=RFC3339)]
 MicroTime: TypeAlias = Annotated[str, Meta(pattern=RFC3339_MICRO)]
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from podkeeper.api import names
+from podkeeper.api import codec, names
 from podkeeper.api.meta.v1 import ObjectMeta
 from podkeeper.api.validation import metadata
 from podkeeper.api.validation.fields import Found
@@ -35,8 +33,8 @@ def judge(found: Found, value: Tree, at: str) -> None:
 
 def _metadata(found: Found, given: Tree, at: str) -> None:
     try:
-        meta = msgspec.convert(given, ObjectMeta)
-    except msgspec.ValidationError as error:
+        meta = codec.from_tree(ObjectMeta, given)
+    except codec.WrongType as error:
         found.invalid(at, given, str(error))
         return
     for name, value in (("name", meta.name), ("generateName", meta.generate_name)):

@@ -39,6 +39,7 @@ def test_texts_that_end_too_early(text: str) -> None:
         (r'{"a":"\x"}', "'x'", "in string escape code"),
         (r'{"a":"\u12x4"}', "'x'", r"in \u hexadecimal character escape"),
         ("{} x", "'x'", "after top-level value"),
+        ("\ufeff{}", "'ï'", "looking for beginning of value"),
         ("1 2", "'2'", "after top-level value"),
     ],
 )
