@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -72,6 +73,11 @@ async def who(client: Any, **credentials: Any) -> Any:
     return reply.tree["status"]["userInfo"]["username"] if reply.status == 201 else reply.status
 
 
+async def figures(client: Any) -> str:
+    told: bytes = (await client("GET", "/metrics")).body
+    return told.decode()
+
+
 async def test_another_issuers_token_counts_and_the_file_is_followed(served: Any, tmp_path: Path) -> None:
     assert await who(served, token=token("https://one")) == "ext:jane"
     assert await who(served, token=token("https://two")) == 401
@@ -80,6 +86,17 @@ async def test_another_issuers_token_counts_and_the_file_is_followed(served: Any
     while await who(served, token=token("https://two")) == 401:
         assert time.monotonic() < deadline
     assert await who(served, token=token("https://one")) == 401
+    write_private(tmp_path / "authentication.yaml", b"jwt: [")
+    reloads = "apiserver_authentication_config_controller_automatic_reloads_total"
+    while (
+        f'{reloads}{{apiserver_id_hash="sha256:' not in (told := await figures(served))
+        or 'status="failure"' not in told
+    ):
+        assert time.monotonic() < deadline
+    assert re.search(
+        rf'^{reloads}{{apiserver_id_hash="sha256:[0-9a-f]{{64}}",status="success"}} 1$', told, re.MULTILINE
+    )
+    assert await who(served, token=token("https://two")) == "ext:jane"
 
 
 async def test_a_review_names_the_holder_of_another_issuers_token(served: Any) -> None:
