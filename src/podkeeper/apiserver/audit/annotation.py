@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 
+#: What is noted of requests to APIs that will go.
+DEPRECATED = {"k8s.io/deprecated": "true"}
 _CURRENT: ContextVar[tuple[dict[str, str], bool] | None] = ContextVar("audit annotations", default=None)
 
 

@@ -79,8 +79,10 @@ class TokenIssuer:
         *,
         bound: Sequence[BoundObject] = (),
         warn_after: int | None = None,
+        identity: str = "",
     ) -> str:
-        """A token for ``account`` (namespace, name, UID) that ends ``seconds`` after ``now``."""
+        """A token for ``account`` (namespace, name, UID) that ends ``seconds`` after ``now``. ``identity`` tells it
+        from all others; without one it gets a new one."""
         namespace, name, uid = account
         private: dict[str, Any] = {"namespace": namespace}
         private |= {each.kind: {"name": each.name, "uid": each.uid} for each in bound}
@@ -92,7 +94,7 @@ class TokenIssuer:
             "exp": now + seconds,
             "iat": now,
             "iss": self.issuer,
-            "jti": str(uuid.uuid4()),
+            "jti": identity or str(uuid.uuid4()),
             "kubernetes.io": private,
             "nbf": now,
             "sub": f"system:serviceaccount:{namespace}:{name}",

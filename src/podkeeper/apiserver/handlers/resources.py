@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, unsupported_media_type
 from podkeeper.apiserver import bodies, patch_bodies, received, responses
+from podkeeper.apiserver.audit.annotation import DEPRECATED, annotate
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.handlers.rendering import COMPRESSED_FROM, Renderer
 from podkeeper.apiserver.options import delete_options, list_options, write_options
@@ -65,6 +66,8 @@ class ResourceHandlers:
         """Answers, or raises 404 and 405 for paths and verbs that the resource has not."""
         check_path(call, verbs.resource)
         call.rendering(verbs.resource)  # 406 before anything is changed
+        if verbs.resource.deprecation:
+            annotate(DEPRECATED)
         answer = await self._handlers[call.info.verb](call, verbs)
         if isinstance(answer, Response) and len(answer.body) > COMPRESSED_FROM:
             answer = await self._renderer.compressed(call.request, answer)

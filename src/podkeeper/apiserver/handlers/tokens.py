@@ -6,6 +6,7 @@ Source: https://kubernetes.io/docs/reference/kubernetes-api/authentication-resou
 from __future__ import annotations
 
 import datetime
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from podkeeper.api import resources
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, invalid, not_found
 from podkeeper.apiserver import received, responses
+from podkeeper.apiserver.audit.annotation import annotate
 from podkeeper.apiserver.authentication.service_accounts import BoundObject, TokenIssuer
 from podkeeper.apiserver.call import Call
 from podkeeper.apiserver.live import Lookup
@@ -35,6 +37,8 @@ _ROW = Resource(
     ("create",),
     type_name="podkeeper.api.authentication.v1:TokenRequest",
 )
+#: The audit log tells which token was made, so that its use can be followed.
+_ISSUED = "authentication.kubernetes.io/issued-credential-id"
 _BOUND = frozenset(("Pod", "Secret", "Node"))
 
 
@@ -72,12 +76,13 @@ class TokenRequests:
         lives, warn_after = seconds, None
         if seconds == WARN_AFTER and bound and set(audiences) <= set(self._audiences):
             lives, warn_after = _YEAR, now + WARN_AFTER
-        identity = (info.namespace, info.name, account["metadata"]["uid"])
-        token = (
-            ""
-            if options.dry_run
-            else self._issuer.mint(identity, audiences, now, lives, bound=bound, warn_after=warn_after)
-        )
+        whose = (info.namespace, info.name, account["metadata"]["uid"])
+        token, identity = "", str(uuid.uuid4())
+        if not options.dry_run:
+            token = self._issuer.mint(
+                whose, audiences, now, lives, bound=bound, warn_after=warn_after, identity=identity
+            )
+            annotate({_ISSUED: f"JTI={identity}"})
         expires = datetime.datetime.fromtimestamp(now + seconds, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         answer = {
             "kind": "TokenRequest",

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import pytest_asyncio
 
@@ -26,7 +27,7 @@ rules:
 - {level: RequestResponse, resources: [{group: "", resources: [configmaps]}], omitManagedFields: true}
 - {level: Metadata, nonResourceURLs: ["/version"], omitStages: []}
 - {level: Metadata, resources: [{group: "", resources: [pods, "pods/*"]}]}
-- {level: Metadata, resources: [{group: "", resources: [nodes]}]}
+- {level: Metadata, resources: [{group: "", resources: [nodes, endpoints, serviceaccounts, "serviceaccounts/token"]}]}
 - {level: None}
 """
 
@@ -212,3 +213,23 @@ async def test_what_webhooks_did_is_annotated(audited: tuple[Any, Log], tmp_path
     assert told["failed-open.mutation.webhook.admission.k8s.io/round_0_index_1"] == "odd.example.com"
     assert told["failed-open.validating.webhook.admission.k8s.io/round_0_index_0"] == "odd.example.com"
     assert not any(key.startswith("patch.") for key in found["pods"])  # at level Metadata contents stay out
+
+
+async def test_what_else_upstream_annotates(audited: tuple[Any, Log]) -> None:
+    api, log = audited
+    accounts = "/api/v1/namespaces/default/serviceaccounts"
+    await api("POST", accounts, {"metadata": {"name": "noted"}})
+    log.news()
+    made = await api("POST", f"{accounts}/noted/token", {"spec": {}})
+    (event,) = log.news()
+    claims = jwt.decode(made.tree["status"]["token"], options={"verify_signature": False})
+    assert event["annotations"]["authentication.kubernetes.io/issued-credential-id"] == f"JTI={claims['jti']}"
+    await api("GET", "/api/v1/endpoints")
+    (event,) = log.news()
+    assert event["annotations"]["k8s.io/deprecated"] == "true"
+    pod = {"metadata": {"name": "free"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    await api("POST", "/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+    log.news()
+    assert (await api("POST", "/api/v1/namespaces/default/pods", pod)).status == 201
+    (event,) = log.news()
+    assert event["annotations"]["pod-security.kubernetes.io/enforce-policy"] == "privileged:latest"

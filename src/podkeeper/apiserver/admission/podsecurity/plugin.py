@@ -20,6 +20,7 @@ from podkeeper.registry.admission import Attributes
 Tree = Mapping[str, Any]
 
 _ANNOTATION = "pod-security.kubernetes.io/"
+_EXEMPT, _ENFORCED = f"{_ANNOTATION}exempt", f"{_ANNOTATION}enforce-policy"
 #: More pods of a namespace are not looked at when its labels change.
 _MOST_PODS = 3000
 #: Where a workload keeps its template.
@@ -57,11 +58,17 @@ class PodSecurity(Plugin):
             await self._judge_namespace(attributes)
             return
         config = self._config
-        if attributes.namespace in config.exempt_namespaces or attributes.user.name in config.exempt_users:
+        if attributes.namespace in config.exempt_namespaces:
+            attributes.annotations[_EXEMPT] = "namespace"
+            return
+        if attributes.user.name in config.exempt_users:
+            attributes.annotations[_EXEMPT] = "user"
             return
         namespace = await namespace_of(attributes.namespace, self.live) or {"metadata": {}}
         policy, mistakes = labels.read(namespace["metadata"].get("labels") or {}, self._defaults)
-        if policy.is_privileged:
+        if policy.is_privileged and not mistakes:
+            if attributes.resource.name == "pods":
+                attributes.annotations[_ENFORCED] = str(policy.enforce)
             return
         if mistakes:
             text = f"Failed to parse policy: {mistakes[0].field}: {mistakes[0].message}"
@@ -77,9 +84,10 @@ class PodSecurity(Plugin):
             return
         pod = PodView.of(attributes.tree)
         if pod.spec.get("runtimeClassName") in self._config.exempt_runtime_classes:
+            attributes.annotations[_EXEMPT] = "runtimeClass"
             return
         found = levels.violations(policy.enforce, pod)
-        attributes.annotations[f"{_ANNOTATION}enforce-policy"] = str(policy.enforce)
+        attributes.annotations[_ENFORCED] = str(policy.enforce)
         self._foretell(attributes, pod, policy, warn=not found)
         if found:
             raise forbidden(attributes, f'violates PodSecurity "{policy.enforce}": {levels.detail(found)}')
@@ -91,7 +99,9 @@ class PodSecurity(Plugin):
         if not place:
             return
         pod = PodView.of(place)
-        if pod.spec.get("runtimeClassName") not in self._config.exempt_runtime_classes:
+        if pod.spec.get("runtimeClassName") in self._config.exempt_runtime_classes:
+            attributes.annotations[_EXEMPT] = "runtimeClass"
+        else:
             self._foretell(attributes, pod, policy, warn=True)
 
     def _foretell(self, attributes: Attributes, pod: PodView, policy: Policy, warn: bool) -> None:
