@@ -10,7 +10,7 @@ from typing import Any
 from podkeeper.api import codec, names
 from podkeeper.api.meta.v1 import ObjectMeta
 from podkeeper.api.validation import metadata
-from podkeeper.api.validation.fields import Found
+from podkeeper.api.validation.fields import Found, joined
 
 Tree = dict[str, Any]
 
@@ -19,16 +19,16 @@ def judge(found: Found, value: Tree, at: str) -> None:
     """What is wrong with an embedded object's own fields."""
     version, kind = value.get("apiVersion"), value.get("kind")
     if not version:
-        found.required(f"{at}.apiVersion", "must not be empty")
+        found.required(joined(at, "apiVersion"), "must not be empty")
     elif not isinstance(version, str) or version.count("/") > 1:
-        found.invalid(f"{at}.apiVersion", version, f"unexpected GroupVersion string: {version}")
+        found.invalid(joined(at, "apiVersion"), version, f"unexpected GroupVersion string: {version}")
     if not kind:
-        found.required(f"{at}.kind", "must not be empty")
+        found.required(joined(at, "kind"), "must not be empty")
     elif not isinstance(kind, str) or (messages := names.dns_1035_label(kind.lower())):
         text = ",".join(messages) if isinstance(kind, str) else "must be a string"
-        found.invalid(f"{at}.kind", kind, f"may have mixed case, but should otherwise match: {text}")
+        found.invalid(joined(at, "kind"), kind, f"may have mixed case, but should otherwise match: {text}")
     if isinstance(given := value.get("metadata"), dict):
-        _metadata(found, given, f"{at}.metadata")
+        _metadata(found, given, joined(at, "metadata"))
 
 
 def _metadata(found: Found, given: Tree, at: str) -> None:

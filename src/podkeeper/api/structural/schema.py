@@ -49,6 +49,8 @@ class Schema(Struct, frozen=True, eq=False):
     has_rules: bool = False
     #: Whether a default stands here or anywhere below; walks skip what has none.
     has_defaults: bool = False
+    #: Whether an embedded object, or a list that is a set or a map, stands here or anywhere below.
+    has_places: bool = False
 
     @property
     def has_default(self) -> bool:
@@ -90,6 +92,9 @@ def parse(tree: Any) -> Schema:
         rules=rules,
         has_rules=bool(rules) or any(each.has_rules for each in (*below, *all_of)),
         has_defaults="default" in tree or any(each.has_defaults for each in below),
+        has_places=bool(tree.get("x-kubernetes-embedded-resource"))
+        or tree.get("x-kubernetes-list-type") in ("set", "map")
+        or any(each.has_places for each in below),
     )
 
 

@@ -1,7 +1,8 @@
 """A custom object against its schema, with the causes that upstream gives, in its words.
 
-Rules in CEL (``x-kubernetes-validations``) are judged elsewhere. Source: k8s.io/kube-openapi/pkg/validation and the
-messages of apiextensions-apiserver.
+Rules in CEL (``x-kubernetes-validations``), embedded objects and what is twice in a list are judged elsewhere.
+
+Source: k8s.io/kube-openapi/pkg/validation and the messages of apiextensions-apiserver.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import msgspec
-
 from podkeeper.api.errors import Cause
-from podkeeper.api.structural import embedded
 from podkeeper.api.structural.correlation import MISSING, matching_items, same
 from podkeeper.api.structural.formats import check_of
 from podkeeper.api.structural.schema import Schema
@@ -130,23 +128,6 @@ class _Walk:
         for index, item in enumerate(value):
             if schema.items is not None:
                 self.judge(item, schema.items, f"{at}[{index}]", before[index])
-        self._unique(value, schema, at)
-
-    def _unique(self, value: list[Any], schema: Schema, at: str) -> None:
-        """Lists that are sets, or maps by their keys, hold nothing twice."""
-        if schema.list_type not in ("set", "map"):
-            return
-        seen: set[bytes] = set()
-        for index, item in enumerate(value):
-            key = item
-            if schema.list_type == "map":
-                if not isinstance(item, dict):
-                    continue
-                key = {name: item[name] for name in schema.map_keys if name in item}
-            known = msgspec.json.encode(key, order="deterministic")
-            if known in seen:
-                self._found.duplicate(f"{at}[{index}]", key)
-            seen.add(known)
 
     def _object(self, value: dict[str, Any], schema: Schema, at: str, old: Any, whole: bool) -> None:
         tree = schema.tree
@@ -158,8 +139,6 @@ class _Walk:
         for name in tree.get("required") or ():
             if name not in value:
                 self._found.required(joined(at, name))
-        if schema.embedded:
-            embedded.judge(self._found, value, at)
         before = old if isinstance(old, dict) else {}
         for name, member in value.items():
             if whole and name in ("apiVersion", "kind", "metadata"):

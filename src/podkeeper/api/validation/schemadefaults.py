@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from podkeeper.api.errors import Cause
-from podkeeper.api.structural import prune, validate
+from podkeeper.api.structural import embedded_objects, prune, validate
 from podkeeper.api.structural.schema import Schema
 from podkeeper.api.validation.fields import Found
 
@@ -50,7 +50,7 @@ def _judge(found: Found, at: str, schema: Schema) -> None:
     if isinstance(value, dict | list) and prune(value, schema, whole=schema.embedded):
         found.invalid(at, schema.tree["default"], "must not have unknown fields")
         return
-    mistakes = validate(value, schema, whole=schema.embedded)
+    mistakes = embedded_objects(value, schema) or validate(value, schema, whole=schema.embedded)
     if not mistakes and schema.has_rules:
         # Most schemas have none, and the language is large.
         from podkeeper.api.structural.rules import RuleBook

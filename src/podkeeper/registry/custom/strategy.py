@@ -60,8 +60,12 @@ class CustomStrategy(Strategy):
 
     def mistakes(self, tree: Tree, old: Tree | None, subresource: str) -> Sequence[Cause]:
         """What the schema has against the object."""
-        found = structural.validate(tree, self._version.schema, old)
-        if not self._version.schema.has_rules:
+        schema = self._version.schema
+        found = structural.validate(tree, schema, old)
+        if subresource != "status":
+            found += structural.embedded_objects(tree, schema)
+        found += structural.duplicates(tree, schema, old)
+        if not schema.has_rules:
             return found
         if any(each.reason in _BLOCKING for each in found):
             return [*found, _UNCHECKED]

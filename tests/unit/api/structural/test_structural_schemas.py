@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from podkeeper.api.structural import default, drop_nulls, parse, prune, validate
+from podkeeper.api.structural import default, drop_nulls, duplicates, embedded_objects, parse, prune, validate
 from podkeeper.api.structural.formats import CHECKS
 
 Tree = dict[str, Any]
@@ -163,12 +163,32 @@ def test_lists_that_are_sets_or_maps_hold_nothing_twice() -> None:
         set={"type": "array", "items": STRING, "x-kubernetes-list-type": "set"},
         map={"type": "array", "items": members, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["n"]},
     )
-    tree = {"spec": {"set": ["a", "b", "a"], "map": [{"n": "x"}, {"n": "x", "other": 1}]}}
-    found = [(cause.reason, cause.field, cause.message) for cause in validate(tree, parse(kinds))]
+    tree = {"spec": {"set": ["a", "b", "a", "a"], "map": [{"n": "x"}, {"n": "x", "other": 1}, {}, {"other": 1}]}}
+    found = [(cause.reason, cause.field, cause.message) for cause in duplicates(tree, parse(kinds))]
     assert found == [
         ("FieldValueDuplicate", "spec.set[2]", 'Duplicate value: "a"'),
         ("FieldValueDuplicate", "spec.map[1]", 'Duplicate value: {"n":"x"}'),
+        ("FieldValueDuplicate", "spec.map[3]", "Duplicate value: {}"),
     ]
+
+
+def test_lists_may_hold_something_twice_where_something_was_twice() -> None:
+    nested = {"type": "array", "items": STRING, "x-kubernetes-list-type": "set"}
+    schema = parse(of_spec(by_name={"type": "object", "additionalProperties": nested}))
+    good, bad, other = ({"spec": {"by_name": {"k": list(each)}}} for each in ("ab", "aa", "bb"))
+    assert duplicates(good, schema, bad) == duplicates(other, schema, bad) == []
+    (cause,) = duplicates(bad, schema, good)
+    assert cause.field == "spec.by_name[k][1]"
+
+
+def test_embedded_objects_say_what_they_are() -> None:
+    kept = {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "x-kubernetes-embedded-resource": True}
+    schema = parse(of_spec(one=kept, by_name={"type": "object", "additionalProperties": kept}))
+    tree = {
+        "spec": {"one": {"kind": "K"}, "by_name": {"k": {"apiVersion": "v1", "kind": "K", "metadata": {"name": "_"}}}}
+    }
+    found = embedded_objects(tree, schema)
+    assert [cause.field for cause in found] == ["spec.one.apiVersion", "spec.by_name[k].metadata.name"]
 
 
 def test_lists_of_many_members_are_gone_through_once() -> None:
@@ -181,7 +201,7 @@ def test_lists_of_many_members_are_gone_through_once() -> None:
     mixed = [each for number in range(10_000) for each in (number, str(number))]
     tree = {"spec": {"set": [True, *mixed], "map": [{"n": str(n), "m": n % 7} for n in range(20_000)]}}
     start = time.process_time()
-    assert validate(tree, parse(kinds)) == []
+    assert validate(tree, parse(kinds)) == duplicates(tree, parse(kinds)) == []
     assert time.process_time() - start < 5
 
 
