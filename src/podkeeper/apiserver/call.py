@@ -19,6 +19,8 @@ from podkeeper.apiserver.negotiation import (
     Rendering,
     accepted,
     is_for_eyes,
+    of_list,
+    of_object,
 )
 from podkeeper.apiserver.options import WriteOptions
 from podkeeper.apiserver.requestinfo import RequestInfo
@@ -41,7 +43,10 @@ class Call(Struct, frozen=True):
         """How the client wants the answer, whose objects are of ``resource``. Raises 406."""
         accept = self.request.headers.get(b"accept", b"")
         if resource is not None and resource.schema is None:
-            routed = ROUTED_LISTS if self.info.verb in ("list", "watch") else ROUTED
+            listed = self.info.verb in ("list", "watch")
+            if transforms is TRANSFORMS:
+                return self._pretty(of_list(accept) if listed else of_object(accept))
+            routed = ROUTED_LISTS if listed else ROUTED
             return self._pretty(accepted(accept, transforms=transforms, routed=routed))
         rendering = accepted(accept, transforms=transforms)
         if rendering.media_type == PROTOBUF and resource is not None and not rendering.transform:

@@ -63,6 +63,18 @@ def accepted(
     raise not_acceptable(SERVED)
 
 
+@lru_cache(maxsize=1024)
+def of_object(header: bytes) -> Rendering:
+    """The rendering of one object of a built-in kind: what most requests ask for, found by the header alone."""
+    return accepted(header, routed=ROUTED)
+
+
+@lru_cache(maxsize=1024)
+def of_list(header: bytes) -> Rendering:
+    """The rendering of a list, or watch, of a built-in kind."""
+    return accepted(header, routed=ROUTED_LISTS)
+
+
 def _is_named(header: str, routed: Sequence[str]) -> bool:
     """As upstream's router looks at the header: no parameters, no wildcard but the whole one."""
     named = [text.partition(";")[0].strip(" ") for text in header.split(",")]

@@ -23,6 +23,8 @@ from podkeeper.registry.verbs import Deleted, Listing, PatchType, ResourceVerbs
 Tree = dict[str, Any]
 _Handler = Callable[[Call, ResourceVerbs], Awaitable[Answer]]
 
+#: They see to 406 themselves, first of all.
+_READS = frozenset(("get", "list", "watch"))
 #: Kinds whose DELETE answers the object also when it is gone; the others answer a Status (as upstream's OpenAPI tells).
 RETURNED_WHEN_DELETED = frozenset(
     {
@@ -65,7 +67,8 @@ class ResourceHandlers:
     async def __call__(self, call: Call, verbs: ResourceVerbs) -> Answer:
         """Answers, or raises 404 and 405 for paths and verbs that the resource has not."""
         check_path(call, verbs.resource)
-        call.rendering(verbs.resource)  # 406 before anything is changed
+        if call.info.verb not in _READS:
+            call.rendering(verbs.resource)  # 406 before anything is changed
         if verbs.resource.deprecation:
             annotate(DEPRECATED)
         answer = await self._handlers[call.info.verb](call, verbs)
@@ -79,8 +82,8 @@ class ResourceHandlers:
     async def _get(self, call: Call, verbs: ResourceVerbs) -> Answer:
         info = call.info
         version = info.first("resourceVersion") if info.query else None
-        item = await verbs.get(namespace_of(call, verbs.resource), info.name, version, info.subresource)
         rendering = call.rendering(verbs.resource)
+        item = await verbs.get(namespace_of(call, verbs.resource), info.name, version, info.subresource)
         if rendering.plain:
             return Response(200, responses.JSON_HEAD, item.json)
         return self._renderer.item(call, verbs.resource, item, rendering)
