@@ -12,7 +12,7 @@ from typing import Any
 from podkeeper.api.gojson.quoting import quoted
 
 _END = "unexpected end of JSON input"
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _CONSTANTS = re.compile(r"-?(NaN|Infinity)")
 _NOT_BRACKETS = re.compile(r"[^][{}]+")
 _WORDS = {"t": "true", "f": "false", "n": "null"}

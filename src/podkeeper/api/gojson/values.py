@@ -5,6 +5,7 @@ Source: the UnmarshalJSON methods of k8s.io/apimachinery and k8s.io/apiextension
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from podkeeper.api.gojson import times
 from podkeeper.api.gojson.documents import kind_of, members, number, text_of
 from podkeeper.api.quantity import Quantity, QuantityError
 
-_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+_DIGITS = re.compile(rb"[A-Za-z0-9+/\r\n]*")
 
 
 class Refusal(Exception):
@@ -114,27 +115,31 @@ def base64_complaint(text: str) -> str:
 
 
 def _corrupt_at(text: str) -> int | None:
-    """The index of the first byte that does not belong there."""
+    """The index of the byte that Go blames."""
     data = text.encode()
-    digits = 0
-    places = [index for index, byte in enumerate(data) if byte not in b"\r\n"]
-    for nth, index in enumerate(places):
-        byte = chr(data[index])
-        if byte in _ALPHABET:
-            digits += 1
-            continue
-        if byte != "=" or digits % 4 < 2:
-            return index
-        return _wrong_padding(data, places[nth + 1 :], digits % 4)
-    return None if digits % 4 == 0 else len(data) - digits % 4
+    match = _DIGITS.match(data)
+    end = match.end() if match else 0
+    digits = (end - data.count(b"\r", 0, end) - data.count(b"\n", 0, end)) % 4
+    if end == len(data):
+        return len(data) - digits if digits else None
+    if data[end : end + 1] != b"=" or digits < 2:
+        return end
+    return _wrong_padding(data, end + 1, digits)
 
 
-def _wrong_padding(data: bytes, rest: list[int], digits: int) -> int | None:
+def _wrong_padding(data: bytes, at: int, digits: int) -> int | None:
     """After the first sign of padding: the second one where two are due, and then nothing."""
+    at = _past_lines(data, at)
     if digits == 2:
-        if not rest:
-            return len(data)
-        if data[rest[0]] != ord("="):
-            return rest[0]
-        rest = rest[1:]
-    return rest[0] if rest else None
+        if at == len(data):
+            return at
+        if data[at : at + 1] != b"=":
+            return at - 1
+        at = _past_lines(data, at + 1)
+    return at if at < len(data) else None
+
+
+def _past_lines(data: bytes, at: int) -> int:
+    while data[at : at + 1] in (b"\r", b"\n"):
+        at += 1
+    return at

@@ -80,7 +80,11 @@ def test_values_of_a_wrong_type(body: str, error: str) -> None:
         ('{"spec":{"capacity":{"storage":"1kk"}}}', "core/v1.PersistentVolume", "unable to parse quantity's suffix"),
         ('{"data":{"a":"!!!!"}}', "core/v1.Secret", "illegal base64 data at input byte 0"),
         ('{"data":{"a":"abc"}}', "core/v1.Secret", "illegal base64 data at input byte 0"),
-        ('{"data":{"a":"abcdab=c"}}', "core/v1.Secret", "illegal base64 data at input byte 7"),
+        ('{"data":{"a":"abcdab=c"}}', "core/v1.Secret", "illegal base64 data at input byte 6"),
+        ('{"data":{"a":"abcdab="}}', "core/v1.Secret", "illegal base64 data at input byte 7"),
+        ('{"data":{"a":"ab==\\nx"}}', "core/v1.Secret", "illegal base64 data at input byte 5"),
+        ('{"data":{"a":"ab\\ncd\\nef"}}', "core/v1.Secret", "illegal base64 data at input byte 6"),
+        ('{"data":{"a":"a==="}}', "core/v1.Secret", "illegal base64 data at input byte 1"),
         (
             '{"spec":{"ports":[{"targetPort":true}]}}',
             SERVICE,
