@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from podkeeper.apiserver.authorization.authorizer import Authorizer, Layer, NodeLayer, RbacLayer
-from podkeeper.apiserver.authorization.configuration import DEFAULT, ConfigurationError, read
+from podkeeper.apiserver.authorization.configuration import DEFAULT, LONGEST, ConfigurationError, read
 from podkeeper.apiserver.authorization.configuration import Layer as Told
 from podkeeper.apiserver.authorization.node import NodeAuthorizer
 from podkeeper.apiserver.authorization.rbac import RbacIndex
@@ -41,21 +41,35 @@ class Authorization:
 
     async def run(self) -> None:
         """Obeys changes of the file until cancelled. A file that cannot be used is logged, and what was goes on."""
-        while self._file is not None:
-            await self._file.changed(self._clock)
-            try:
-                told = read(self._file.content, self._file.path)
-                _check_own(self._told, told)
-                layers = self._layers(told)
-            except ConfigurationError as error:
-                log.error("the authorization configuration stays as it was: %s", error)
-                self._figures.note(False, self._clock.time())
-            else:
-                before = self.authorizer.use(layers)
-                self._told = told
-                await asyncio.gather(*(each.close() for each in before))
-                log.info("the authorization configuration is in force")
-                self._figures.note(True, self._clock.time())
+        async with asyncio.TaskGroup() as tasks:
+            while self._file is not None:
+                await self._file.changed(self._clock)
+                before = self._obey(self._file)
+                if before:
+                    tasks.create_task(self._retire(before), name="authorizers that judge no more")
+
+    def _obey(self, file: WatchedFile) -> Sequence[Layer]:
+        """Lets those judge whom the file names; returns those who did before, nobody if they still do."""
+        try:
+            told = read(file.content, file.path)
+            _check_own(self._told, told)
+            layers = self._layers(told)
+        except ConfigurationError as error:
+            log.error("the authorization configuration stays as it was: %s", error)
+            self._figures.note(False, self._clock.time())
+            return ()
+        self._told = told
+        log.info("the authorization configuration is in force")
+        self._figures.note(True, self._clock.time())
+        return self.authorizer.use(layers)
+
+    async def _retire(self, layers: Sequence[Layer]) -> None:
+        """Closes them when nobody can be waiting for their answers any more."""
+        try:
+            await self._clock.sleep(LONGEST)
+        finally:
+            for layer in layers:
+                await layer.close()
 
     def _layers(self, told: Sequence[Told]) -> Sequence[Layer]:
         return [self._layer(each) for each in told]

@@ -15,7 +15,8 @@ from msgspec import Struct
 VERSIONS = tuple(f"apiserver.config.k8s.io/{each}" for each in ("v1", "v1beta1", "v1alpha1"))
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_LONGEST = 30.0
+#: Seconds that a webhook may take at most.
+LONGEST = 30.0
 
 
 class ConfigurationError(ValueError):
@@ -108,7 +109,7 @@ def _webhook(where: str, tree: Any) -> Webhook:
     if not isinstance(tree, Mapping):
         raise ConfigurationError(f"{where}: Required value: required when type=Webhook")
     timeout = _seconds(f"{where}.timeout", tree.get("timeout"), None)
-    if not 0 < timeout <= _LONGEST:
+    if not 0 < timeout <= LONGEST:
         raise ConfigurationError(f"{where}.timeout: Invalid value: must be > 0s and <= 30s")
     version = _one_of(f"{where}.subjectAccessReviewVersion", tree.get("subjectAccessReviewVersion"), ("v1", "v1beta1"))
     policy = _one_of(f"{where}.failurePolicy", tree.get("failurePolicy"), ("NoOpinion", "Deny"))
