@@ -112,7 +112,9 @@ class Chain:
         try:
             user = await self._gates.authenticator.authenticate(request)
         except ApiError as error:
-            results["authentication_attempts", "failure"] += 1
+            # As upstream tells wrong credentials from none.
+            wrong = b"authorization" in request.headers or request.peer.certificate is not None
+            results["authentication_attempts", "error" if wrong else "failure"] += 1
             if self._gates.audit is not None:
                 self._gates.audit.refuse(passage.identity, request, passage.info, error)
             raise

@@ -205,3 +205,11 @@ async def test_signing_keys_and_issuers_are_rotated(tmp_path: Path, make_client:
 def test_what_is_wrong_about_accounts_is_said(args: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         flags.read(args)
+
+
+async def test_no_credentials_are_no_wrong_ones(served: Any) -> None:
+    assert (await served("GET", "/version", token="")).status == 401
+    assert (await served("GET", "/version", token="wrong")).status == 401
+    told = await figures(served)
+    assert 'authentication_attempts{result="failure"} 1\n' in told
+    assert 'authentication_attempts{result="error"} 1\n' in told
