@@ -118,7 +118,8 @@ def write_options(info: RequestInfo, kind: str, *, apply: bool = False) -> Write
 
 
 def delete_options(info: RequestInfo, body: Mapping[str, Any] | None) -> tuple[DeleteOptions, bool, bool]:
-    """DeleteOptions from the body or else the query; then dry run, and whether the dependents may not be orphaned.
+    """DeleteOptions from the body, whose types are right, or else the query; then dry run, and whether the dependents
+    may not be orphaned.
 
     The last one decides between 200 and 202 for an object that is still there. Raises 400 and 422.
     """
@@ -136,20 +137,12 @@ def delete_options(info: RequestInfo, body: Mapping[str, Any] | None) -> tuple[D
         propagation = "Orphan" if orphan else "Background"
     preconditions = tree.get("preconditions") or {}
     options = DeleteOptions(
-        grace_period=_typed(tree, "gracePeriodSeconds", int, "int64"),
+        grace_period=tree.get("gracePeriodSeconds"),
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
         propagation=propagation or "",
     )
     return options, dry_run, orphan is False
-
-
-def _typed(tree: Mapping[str, Any], name: str, kind: type, go_kind: str) -> Any:
-    value = tree.get(name)
-    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        found = {str: "string", bool: "bool", dict: "object", list: "array"}.get(type(value), "number")
-        raise bad_request(f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{name} of type {go_kind}")
-    return value
 
 
 def _delete_query(info: RequestInfo) -> dict[str, Any]:

@@ -293,3 +293,27 @@ async def test_bodies_that_are_not_stored(api: Any, path: str, body: Any, where:
     assert unknown.message == (
         f'{kind} in version "v1" cannot be handled as a {kind}: strict decoding error: unknown field "colour"'
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"gracePeriodSeconds": "0"}, "string into Go struct field DeleteOptions.gracePeriodSeconds of type int64"),
+        ({"preconditions": "x"}, "string into Go struct field DeleteOptions.preconditions of type v1.Preconditions"),
+        (
+            {"preconditions": {"uid": 5}},
+            "number into Go struct field Preconditions.preconditions.uid of type types.UID",
+        ),
+        ({"dryRun": 5}, "number into Go struct field DeleteOptions.dryRun of type []string"),
+        (
+            {"propagationPolicy": []},
+            "array into Go struct field DeleteOptions.propagationPolicy of type v1.DeletionPropagation",
+        ),
+    ],
+)
+async def test_options_of_a_deletion(api: Any, options: Any, where: str) -> None:
+    path = await made(api, "undeletable")
+    for target in (path, f"{DEPLOYMENTS}?labelSelector=app%3Dundeletable"):
+        reply = await api("DELETE", target, options)
+        assert (reply.status, reply.message) == (400, f"json: cannot unmarshal {where}")
+    assert (await api("GET", path)).status == 200

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from podkeeper.api import codec
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import ApiError, bad_request, unsupported_media_type
 from podkeeper.apiserver import bodies, patch_bodies, received, responses
@@ -218,6 +219,12 @@ def _delete_body(call: Call) -> Mapping[str, Any] | None:
     tree = bodies.decode(call.request, "DeleteOptions")
     if not isinstance(tree, dict) or tree.get("kind", "DeleteOptions") != "DeleteOptions":
         raise bad_request("decoded object cannot be converted to DeleteOptions")
+    try:
+        codec.from_tree(codec.load_class("podkeeper.api.meta.v1:DeleteOptions"), tree)
+    except codec.WrongType as error:
+        from podkeeper.api import gojson  # nobody needs it as long as bodies are right
+
+        raise bad_request(gojson.judge(tree, "meta/v1.DeleteOptions").error or str(error)) from None
     return tree
 
 
