@@ -1,17 +1,18 @@
 """Discovery documents as trees, from the rows that are served: the legacy lists and the aggregated form (apidiscovery
 v2).
 
-Groups and versions keep the order of the catalogue, which is upstream's order of priority.
+Groups and versions are in the order of their priority, whoever answers them.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from podkeeper.api.catalogue import Resource, Subresource
+from podkeeper.apiserver.priorities import Priorities, RemotePriorities
 from podkeeper.registry.storage_versions import storage_version
 
 Tree = dict[str, Any]
@@ -25,6 +26,10 @@ class RemoteGroups(Protocol):
         """Another number whenever the rest has changed."""
         ...
 
+    def priorities(self) -> RemotePriorities:
+        """Of all their groups and versions."""
+        ...
+
     def groups(self) -> list[Tree]:
         """APIGroups without kind."""
         ...
@@ -34,36 +39,70 @@ class RemoteGroups(Protocol):
         ...
 
 
-def with_remote(own: list[Tree], remote: Iterable[Tree]) -> list[Tree]:
-    """Groups of both forms with those of other servers after them; a group of both has the versions of both."""
-    merged = list(own)
-    places = {_group_name(each): index for index, each in enumerate(merged)}
-    for each in remote:
-        index = places.get(_group_name(each))
-        if index is None:
-            merged.append(each)
-            continue
-        known = {version["version"] for version in merged[index]["versions"]}
-        more = [version for version in each["versions"] if version["version"] not in known]
-        merged[index] = merged[index] | {"versions": [*merged[index]["versions"], *more]}
-    return merged
+def with_remote_groups(own: Iterable[Tree], remote: RemoteGroups) -> list[Tree]:
+    """APIGroups with those of other servers; a group of both has the versions of both."""
+    priorities = Priorities(remote.priorities())
+    merged = _merged(own, remote.groups(), _listed_name, priorities)
+    for group in merged:
+        group["preferredVersion"] = group["versions"][0]
+    return sorted(merged, key=lambda each: priorities.of_listed_group(_listed_name(each), _versions(each)))
 
 
-def _group_name(group: Tree) -> str:
-    return str(group["metadata"].get("name", "") if "metadata" in group else group["name"])
+def with_remote_items(own: Iterable[Tree], remote: RemoteGroups) -> list[Tree]:
+    """The same for the items of an APIGroupDiscoveryList."""
+    priorities = Priorities(remote.priorities())
+    merged = _merged(own, remote.aggregated(), _item_name, priorities)
+    return sorted(merged, key=lambda each: priorities.of_group(_item_name(each), _versions(each)))
+
+
+def _merged(
+    own: Iterable[Tree], remote: Iterable[Tree], name_of: Callable[[Tree], str], priorities: Priorities
+) -> list[Tree]:
+    found: dict[str, Tree] = {}
+    for each in (*own, *remote):  # a version of both is the other server's: it gets the requests
+        name = name_of(each)
+        known = found.get(name, {"versions": ()})["versions"]
+        versions = {version["version"]: version for version in (*known, *each["versions"])}
+        order = sorted(versions, key=priorities.of_versions(name))
+        found[name] = {**each, "versions": [versions[version] for version in order]}
+    return list(found.values())
+
+
+def _listed_name(group: Tree) -> str:
+    return str(group["name"])
+
+
+def _item_name(item: Tree) -> str:
+    return str(item["metadata"].get("name", ""))
+
+
+def _versions(group: Tree) -> list[str]:
+    return [each["version"] for each in group["versions"]]
 
 
 class Served:
     """Rows by group and version, as discovery shows them."""
 
     def __init__(self, rows: Iterable[Resource]) -> None:
-        self._rows: dict[str, dict[str, list[Resource]]] = {}
+        found: dict[str, dict[str, list[Resource]]] = {}
         for row in rows:
-            self._rows.setdefault(row.group, {}).setdefault(row.version, []).append(row)
+            found.setdefault(row.group, {}).setdefault(row.version, []).append(row)
+        self._priorities = Priorities()
+        self._rows = {
+            group: {
+                version: found[group][version]
+                for version in sorted(found[group], key=self._priorities.of_versions(group))
+            }
+            for group in sorted(found, key=lambda each: self._priorities.of_group(each, found[each]))
+        }
 
     def groups(self) -> Sequence[str]:
-        """Named groups, not the core group."""
+        """Named groups, not the core group, in the order of the aggregated form."""
         return [group for group in self._rows if group]
+
+    def listed_groups(self) -> Sequence[str]:
+        """The same in the order of the list."""
+        return sorted(self.groups(), key=lambda each: self._priorities.of_listed_group(each, self._rows[each]))
 
     def versions(self, group: str) -> Sequence[str]:
         """Versions of a group, the preferred one first; none for a group that is not served."""
@@ -85,7 +124,11 @@ def api_versions(address: str) -> Tree:
 
 def api_groups(served: Served) -> Tree:
     """GET /apis."""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(served, name) for name in served.groups()]}
+    return {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [_group(served, name) for name in served.listed_groups()],
+    }
 
 
 def api_group(served: Served, name: str) -> Tree | None:

@@ -10,7 +10,7 @@ admission and no validation.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from podkeeper.api import codec, validation
 from podkeeper.api.errors import ApiError, Cause, bad_request, conflict, modified, not_found
+from podkeeper.api.meta.v1.objectmeta import ManagedFieldsEntry
 from podkeeper.registry import deleting, owner_references
 from podkeeper.registry.admission import Attributes, Operation
 from podkeeper.registry.creating import refuse
@@ -131,7 +132,7 @@ async def _until_appended(
 
 async def _append(kind: ServedKind, context: RequestContext, current: StoredItem, obj: Any) -> StoredItem:
     value = codec.encode(obj)
-    if value == current.value:
+    if value == current.value or _differs_in_times_alone(kind, current, value, obj):
         # What is there may still be on its way to the disk.
         await kind.backing.mirror.wait_for_revision(current.revision)
         return current
@@ -142,6 +143,24 @@ async def _append(kind: ServedKind, context: RequestContext, current: StoredItem
     with kind.cache.drafting(current.key, value, obj):
         revision = await kind.backing.store.update(current.key, value, current.revision)
     return kind.written(kind.cache.item_of_value(current, value, revision), obj)
+
+
+def _differs_in_times_alone(kind: ServedKind, current: StoredItem, value: bytes, obj: Any) -> bool:
+    """Whether all that would change is when the field managers wrote, which is no change.
+
+    Source: IgnoreManagedFieldsTimestampsTransformer of k8s.io/apiserver.
+    """
+    if len(value) != len(current.value):
+        return False
+    before = current.typed(kind.decode).metadata.managed_fields
+    if _untimed(obj.metadata.managed_fields) != _untimed(before):
+        return False
+    metadata = msgspec.structs.replace(obj.metadata, managed_fields=before)
+    return codec.encode(msgspec.structs.replace(obj, metadata=metadata)) == current.value
+
+
+def _untimed(entries: Iterable[ManagedFieldsEntry]) -> list[ManagedFieldsEntry]:
+    return [msgspec.structs.replace(each, time="") for each in entries]
 
 
 class _Turn:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from msgspec.structs import replace
+
+from podkeeper.api.catalogue import Resource
 from podkeeper.api.resources import RESOURCES
 from podkeeper.apiserver import discovery
 from podkeeper.apiserver.discovery import Served
@@ -104,3 +107,57 @@ def test_versions_of_one_kind_share_the_hash_of_the_stored_one() -> None:
         assert document is not None
         hashes[version] = document["resources"][0]["storageVersionHash"]
     assert hashes["v1"] == hashes["v2"]
+
+
+class Remotes:
+    """Another server's ``custom.example.com/v2`` and ``early.example.com/v1``."""
+
+    revision = 1
+    _RESOURCES: Final = {
+        "custom.example.com": {"v2": (1000, 100)},
+        "early.example.com": {"v1alpha1": (17900, 9), "v1": (10, 9)},
+    }
+
+    def priorities(self) -> dict[tuple[str, str], tuple[int, int]]:
+        return {(group, each): found for group, versions in self._RESOURCES.items() for each, found in versions.items()}
+
+    def groups(self) -> list[dict[str, Any]]:
+        return [
+            {"name": group, "versions": [{"groupVersion": f"{group}/{each}", "version": each} for each in versions]}
+            for group, versions in self._RESOURCES.items()
+        ]
+
+    def aggregated(self) -> list[dict[str, Any]]:
+        return [
+            {"metadata": {"name": group}, "versions": [{"version": each, "freshness": "Stale"} for each in versions]}
+            for group, versions in self._RESOURCES.items()
+        ]
+
+
+def custom(group: str, *versions: str) -> list[Resource]:
+    return [replace(RESOURCES[0], group=group, version=each) for each in versions]
+
+
+def test_custom_resources_have_the_order_that_upstream_prefers() -> None:
+    rows = [*custom("custom.example.com", "v1beta1", "foo1", "v10", "v2", "v1", "v1alpha1")]
+    rows += [*custom("b.example.com", "v1"), *custom("a.example.com", "v1alpha1")]
+    served = Served([*rows, *(row for row in RESOURCES if row.enabled)])
+    assert served.versions("custom.example.com") == ["v10", "v2", "v1", "v1beta1", "v1alpha1", "foo1"]
+    assert list(served.groups()) == [*GROUPS, "a.example.com", "b.example.com", "custom.example.com"]
+    # The list goes by the APIServices' names: foo1.custom.example.com, v1.b.example.com, v1alpha1.a.example.com.
+    listed = [each["name"] for each in discovery.api_groups(served)["groups"]]
+    assert listed == [*GROUPS, "custom.example.com", "b.example.com", "a.example.com"]
+
+
+def test_other_servers_groups_have_their_place_among_them() -> None:
+    served = Served([*custom("custom.example.com", "v3", "v2", "v1"), *custom("apps", "v1")])
+    listed = discovery.with_remote_groups(discovery.api_groups(served)["groups"], Remotes())
+    assert [each["name"] for each in listed] == ["early.example.com", "apps", "custom.example.com"]
+    assert [each["preferredVersion"]["version"] for each in listed] == ["v1", "v1", "v3"]
+    own = discovery.aggregated(served, served.groups())["items"]
+    items = discovery.with_remote_items(own, Remotes())
+    assert [each["metadata"]["name"] for each in items] == ["early.example.com", "apps", "custom.example.com"]
+    # What both have is the other server's, which gets the requests.
+    found = {each["version"]: each["freshness"] for each in items[2]["versions"]}
+    assert found == {"v3": "Current", "v2": "Stale", "v1": "Current"}
+    assert list(found) == ["v3", "v2", "v1"]

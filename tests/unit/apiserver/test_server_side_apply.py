@@ -162,3 +162,25 @@ async def test_bad_configurations_change_nothing(
     assert refused.status == status, refused.tree
     assert message in refused.message
     assert (await api("GET", f"{CONFIG_MAPS}/bad")).status == 404
+
+
+async def test_when_a_manager_wrote_is_no_change_alone(api: Any) -> None:
+    path = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+    endpoints = [{"addresses": ["10.9.0.1"]}]
+    tree = {"metadata": {"name": "timed"}, "addressType": "IPv4", "endpoints": endpoints, "ports": [{"port": 80}]}
+    made = (await api("POST", f"{path}?fieldManager=me", tree)).tree
+    made["metadata"]["labels"] = {"a": "b"}
+    (entry,) = made["metadata"]["managedFields"]
+    entry["time"] = "2020-01-01T00:00:00Z"
+    labelled = (await api("PUT", f"{path}/timed?fieldManager=other", made)).tree
+    assert labelled["metadata"]["managedFields"][0]["time"] == "2020-01-01T00:00:00Z"
+    # Conditions that are left out are there all the same: nothing changes, though the list is written anew.
+    patch = [{"op": "replace", "path": "/endpoints", "value": endpoints}]
+    json_patch = "application/json-patch+json"
+    again = await api("PATCH", f"{path}/timed?fieldManager=me", patch, content_type=json_patch)
+    assert (again.status, again.tree) == (200, labelled)
+    first, *rest = labelled["metadata"]["managedFields"]
+    earlier = [first | {"time": "2019-01-01T00:00:00Z"}, *rest]
+    written = labelled | {"metadata": labelled["metadata"] | {"managedFields": earlier}}
+    assert (await api("PUT", f"{path}/timed", written)).tree == labelled
+    assert (await api("DELETE", f"{path}/timed")).status == 200

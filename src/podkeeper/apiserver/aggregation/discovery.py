@@ -66,16 +66,16 @@ def converted(listed: Mapping[str, Any], remote: Remote) -> Sequence[Tree]:
 
 
 def groups(remotes: Iterable[Remote]) -> list[Tree]:
-    """APIGroups, the more important ones first."""
+    """APIGroups, in no order."""
     listed = []
-    for name, versions in _by_group(remotes):
+    for name, versions in _by_group(remotes).items():
         trees = [{"groupVersion": f"{name}/{each.version}", "version": each.version} for each in versions]
         listed.append({"name": name, "versions": trees, "preferredVersion": trees[0]})
     return listed
 
 
 def aggregated(remotes: Iterable[Remote], said: Mapping[str, Said]) -> list[Tree]:
-    """Items of an APIGroupDiscoveryList; a version whose server never answered is there, stale and empty."""
+    """Items of an APIGroupDiscoveryList, in no order; a version whose server never answered is stale and empty."""
     nothing = Said((), fresh=False)
     return [
         {
@@ -89,14 +89,12 @@ def aggregated(remotes: Iterable[Remote], said: Mapping[str, Said]) -> list[Tree
                 for each in versions
             ],
         }
-        for name, versions in _by_group(remotes)
+        for name, versions in _by_group(remotes).items()
     ]
 
 
-def _by_group(remotes: Iterable[Remote]) -> list[tuple[str, list[Remote]]]:
+def _by_group(remotes: Iterable[Remote]) -> Mapping[str, list[Remote]]:
     found: dict[str, list[Remote]] = {}
     for each in remotes:
         found.setdefault(each.group, []).append(each)
-    for versions in found.values():
-        versions.sort(key=lambda each: (-each.version_priority, each.version))
-    return sorted(found.items(), key=lambda pair: (-max(each.group_priority for each in pair[1]), pair[0]))
+    return found

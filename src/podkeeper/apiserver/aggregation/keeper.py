@@ -99,6 +99,12 @@ class AggregationKeeper:
         host, port = await self._services.resolve(remote.namespace, remote.service, str(remote.port))
         return Location(host, port, self.front.tls(remote), remote.server_name)
 
+    def priorities(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """What their APIServices say."""
+        return {
+            (each.group, each.version): (each.group_priority, each.version_priority) for each in self._remotes.values()
+        }
+
     def groups(self) -> list[dict[str, Any]]:
         """APIGroups of the remotes."""
         return discovery.groups(self._remotes.values())

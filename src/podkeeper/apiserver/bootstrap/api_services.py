@@ -1,6 +1,6 @@
 """The APIServices that stand for what this server serves itself: one per group and version.
 
-Priorities are upstream's. Its own group, apiregistration.k8s.io, has none.
+Priorities are upstream's. Their own group, apiregistration.k8s.io, has none and comes first.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _GROUPS: Mapping[str, int] = {
     "discovery.k8s.io": 16200,
     "flowcontrol.apiserver.k8s.io": 16100,
     "internal.apiserver.k8s.io": 16000,
-    "resource.k8s.io": 15900,
+    "resource.k8s.io": 16200,
     "storagemigration.k8s.io": 15800,
 }
 #: Versions whose priority is not that of their kind: 15 for stable ones, 9 for the others.
@@ -48,7 +48,19 @@ _VERSIONS: Mapping[tuple[str, str], int] = {
     ("coordination.k8s.io", "v1alpha2"): 12,
     ("coordination.k8s.io", "v1beta1"): 13,
     ("flowcontrol.apiserver.k8s.io", "v1"): 21,
+    ("resource.k8s.io", "v1"): 20,
+    ("resource.k8s.io", "v1beta2"): 15,
 }
+#: Of the own group, and of every custom resource.
+_FIRST, _CUSTOM = (20000, 1), (1000, 100)
+
+
+def priorities_of(group: str, version: str) -> tuple[int, int]:
+    """Of a group and of its version that this server answers."""
+    if group not in _GROUPS:
+        return _FIRST if group == OWN_GROUP else _CUSTOM
+    usual = 15 if "alpha" not in version and "beta" not in version else 9
+    return _GROUPS[group], _VERSIONS.get((group, version), usual)
 
 
 def wanted(served: Iterable[Resource]) -> list[Tree]:
@@ -64,12 +76,8 @@ def is_outlived(present: Mapping[str, Any], names: Iterable[str]) -> bool:
 
 
 def _local(group: str, version: str) -> Tree:
-    usual = 15 if "alpha" not in version and "beta" not in version else 9
-    spec = {
-        "version": version,
-        "groupPriorityMinimum": _GROUPS[group],
-        "versionPriority": _VERSIONS.get((group, version), usual),
-    }
+    of_group, of_version = priorities_of(group, version)
+    spec = {"version": version, "groupPriorityMinimum": of_group, "versionPriority": of_version}
     return {
         "apiVersion": f"{OWN_GROUP}/v1",
         "kind": "APIService",

@@ -71,7 +71,7 @@ class DiscoveryHandlers:
     def _current(self) -> Served:
         rows = (*self._registry.resources().values(), *self._unstored.values())
         if rows != self._rows:
-            self._rows, self._served = rows, Served(_in_catalogue_order(rows))
+            self._rows, self._served = rows, Served(rows)
             self._documents.clear()
         if self._remote is not None and self._remote.revision != self._remote_revision:
             self._remote_revision = self._remote.revision
@@ -82,19 +82,17 @@ class DiscoveryHandlers:
         """GET /apis, with the groups of other servers."""
         tree = discovery.api_groups(served)
         if self._remote is not None:
-            tree["groups"] = discovery.with_remote(tree["groups"], self._remote.groups())
+            tree["groups"] = discovery.with_remote_groups(tree["groups"], self._remote)
         return tree
 
     def _group(self, served: Served, name: str) -> Tree | None:
         """GET /apis/GROUP, be it this server's or another's."""
         if self._remote is None or not name:
             return discovery.api_group(served, name)
-        own, remote = (
-            discovery.api_group(served, name),
-            [each for each in self._remote.groups() if each["name"] == name],
-        )
-        found = discovery.with_remote([own] if own else [], remote)
-        return {"kind": "APIGroup", "apiVersion": "v1", **found[0]} if found else None
+        own = discovery.api_group(served, name)
+        groups = discovery.with_remote_groups([own] if own else [], self._remote)
+        found = next((each for each in groups if each["name"] == name), None)
+        return {"kind": "APIGroup", "apiVersion": "v1", **found} if found else None
 
     def _aggregated(self, call: Call, prefix: str, media_type: str) -> Answer:
         document = self._documents.get(prefix)
@@ -102,7 +100,7 @@ class DiscoveryHandlers:
             groups = [""] if prefix == "api" else self._served.groups()
             tree = discovery.aggregated(self._served, groups)
             if self._remote is not None and prefix == "apis":
-                tree["items"] = discovery.with_remote(tree["items"], self._remote.aggregated())
+                tree["items"] = discovery.with_remote_items(tree["items"], self._remote)
             etag = b'"%b"' % hashlib.sha512(orjson.dumps(tree)).hexdigest().upper().encode()
             document = self._documents[prefix] = _Document(tree, etag)
         headers = ((b"ETag", document.etag),)
@@ -111,14 +109,6 @@ class DiscoveryHandlers:
         parameters = ";".join(f"{name}={value}" for name, value in _FORM.items())
         head = _HEAD + f"Content-Type: {media_type};{parameters}\r\n".encode()
         return Response(200, head, responses.tree(document.tree, Rendering(media_type)).body, headers)
-
-
-def _in_catalogue_order(rows: tuple[Resource, ...]) -> list[Resource]:
-    """Built-in rows as the catalogue orders their groups, others after them."""
-    from podkeeper.api.resources import RESOURCES
-
-    order = {(row.group, row.version, row.name): index for index, row in enumerate(RESOURCES)}
-    return sorted(rows, key=lambda row: order.get((row.group, row.version, row.name), len(order)))
 
 
 def _aggregated_type(accept: str) -> str:
