@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from podkeeper.api import codec, schema
+from podkeeper.api import codec, schema, shapes
 from podkeeper.api.catalogue import Resource
 from podkeeper.apiserver import bodies
 from podkeeper.apiserver.negotiation import JSON, PROTOBUF, body_type
@@ -71,6 +72,8 @@ def read_typed(request: Request, row: Resource, context: RequestContext) -> Tree
     if unknown and context.field_validation is FieldValidation.STRICT:
         raise _undecodable(expected, f"strict decoding error: {', '.join(map(_unknown, unknown))}")
     context.warnings.extend(map(_unknown, unknown))
+    if b"null" in msgspec.json.encode(tree):
+        tree = shapes.without_nulls(cls, tree)
     return tree
 
 

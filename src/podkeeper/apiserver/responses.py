@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -39,9 +40,15 @@ def tree(value: Any, rendering: Rendering = _PLAIN, status: int = 200, headers: 
         return Response(status, YAML_HEAD, yamls.dump(value), headers)
     if rendering.media_type == PROTOBUF:
         return Response(status, PROTOBUF_HEAD, in_protobuf(value), headers)
-    if rendering.pretty:
-        return Response(status, JSON_HEAD, orjson.dumps(value, option=orjson.OPT_INDENT_2), headers)
-    return Response(status, JSON_HEAD, orjson.dumps(value) + b"\n", headers)
+    return Response(status, JSON_HEAD, _json(value, rendering.pretty), headers)
+
+
+def _json(value: Any, pretty: bool) -> bytes:
+    """JSON; free-form parts of a tree may hold numbers of any size."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2) if pretty else orjson.dumps(value) + b"\n"
+    except TypeError:
+        return json.dumps(value, indent=2 if pretty else None).encode() + (b"" if pretty else b"\n")
 
 
 def in_protobuf(value: Mapping[str, Any]) -> bytes:

@@ -317,3 +317,32 @@ async def test_options_of_a_deletion(api: Any, options: Any, where: str) -> None
         reply = await api("DELETE", target, options)
         assert (reply.status, reply.message) == (400, f"json: cannot unmarshal {where}")
     assert (await api("GET", path)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("scale", "told"),
+    [
+        ({"spec": True}, "bool into Go struct field Scale.spec of type v1.ScaleSpec"),
+        ({"metadata": [1]}, "array into Go struct field Scale.metadata of type v1.ObjectMeta"),
+        ({"metadata": {"name": ["x"]}}, "array into Go struct field ObjectMeta.metadata.name of type string"),
+        (
+            {"spec": {"replicas": 1 << 40}},
+            "number 1099511627776 into Go struct field ScaleSpec.spec.replicas of type int32",
+        ),
+    ],
+)
+async def test_scales_that_are_none(api: Any, scale: Any, told: str) -> None:
+    path = await made(api, "scaled")
+    for method, media in (("PUT", JSON), ("PATCH", APPLY)):
+        reply = await api(method, f"{path}/scale?fieldManager=me", scale, content_type=media)
+        assert (reply.status, reply.message) == (
+            400,
+            f'Scale in version "v1" cannot be handled as a Scale: json: cannot unmarshal {told}',
+        )
+
+
+async def test_numbers_of_any_size_in_free_form_parts(api: Any) -> None:
+    entry = {"manager": "m", "fieldsType": "FieldsV1", "fieldsV1": {"f:a": 1 << 70}}
+    body = {"metadata": {"managedFields": [entry]}, "spec": {"token": "x"}}
+    reply = await api("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body)
+    assert (reply.status, reply.tree["status"].get("authenticated", False)) == (201, False)

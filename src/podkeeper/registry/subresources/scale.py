@@ -169,9 +169,14 @@ def _replicas(target: Target, scale: Tree) -> int:
     return replicas
 
 
-def _check_kind(scale: Tree) -> None:
-    if not isinstance(scale, dict):
-        raise bad_request("the body is not a Scale")
+def _check_kind(scale: Any) -> None:
+    """Raises 400 for what is no Scale."""
+    try:
+        codec.from_tree(codec.load_class("podkeeper.api.autoscaling.v1:Scale"), scale)
+    except codec.WrongType as error:
+        from podkeeper.api import gojson  # nobody needs it as long as bodies are right
+
+        raise Undecodable("Scale", "v1", gojson.judge(scale, _SCALE).error or str(error)) from None
     found = scale.get("kind", "Scale") or "Scale"
     if found != "Scale":
         raise bad_request(f'{found} in version "v1" cannot be handled as a Scale')
