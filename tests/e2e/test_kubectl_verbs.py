@@ -225,6 +225,22 @@ def test_questions_about_the_cluster(kubectl: Kubectl, cluster: Cluster) -> None
     ]
 
 
+def test_what_monitoring_programs_ask_of_a_node(kubectl: Kubectl, cluster: Cluster) -> None:
+    kubectl("run", "measured", *SLEEP)
+    kubectl("wait", "--for=condition=Ready", "pod/measured", "--timeout=30s")
+    node = f"/api/v1/nodes/{cluster.node_name}/proxy"
+    resources = kubectl("get", "--raw", f"{node}/metrics/resource")
+    labels = f'namespace="{NAMESPACE}",pod="measured"'
+    for name in ("pod_cpu_usage_seconds_total", "pod_memory_working_set_bytes"):
+        (line,) = [each for each in resources.splitlines() if each.startswith(f"{name}{{{labels}}}")]
+        assert float(line.split()[1]) > 0
+    containers = kubectl("get", "--raw", f"{node}/metrics/cadvisor")
+    received = [line for line in containers.splitlines() if line.startswith("container_network_receive_bytes_total")]
+    assert any(labels in line and 'interface="eth0"' in line for line in received)
+    assert "kubelet_running_pods" in kubectl("get", "--raw", f"{node}/metrics")
+    assert '"KubeletConfiguration"' in kubectl("get", "--raw", f"{node}/configz")
+
+
 def _refused(kubectl: Kubectl, *words: str) -> str:
     with pytest.raises(AssertionError) as refused:
         kubectl(*words)
