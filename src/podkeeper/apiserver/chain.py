@@ -20,7 +20,7 @@ from podkeeper.apiserver.audit.auditor import AuditIds, Auditor
 from podkeeper.apiserver.audit.event import Event
 from podkeeper.apiserver.authentication.authenticator import Authenticator
 from podkeeper.apiserver.authentication.impersonation import IMPERSONATION, impersonate
-from podkeeper.apiserver.authorization.authorizer import Authorizer, forbidden
+from podkeeper.apiserver.authorization.authorizer import Authorizer, Denied, refusal
 from podkeeper.apiserver.call import Call, Handle
 from podkeeper.apiserver.deadlines import Deadlines, is_long_running
 from podkeeper.apiserver.fairness.admission import FairAdmission, Flow, SentAway
@@ -154,9 +154,10 @@ class Chain:
                 decision = await authorizer.decide(user, passage.info)
                 passage.event.judge(decision)
                 if not decision.allowed:
-                    raise forbidden(user, passage.info, decision.reason)
-        except ApiError:
-            results["authorization_attempts_total", "denied"] += 1
+                    raise refusal(user, passage.info, decision)
+        except ApiError as error:
+            # As upstream tells those who were refused from those whom nobody allowed.
+            results["authorization_attempts_total", "denied" if isinstance(error, Denied) else "no-opinion"] += 1
             raise
         results["authorization_attempts_total", "allowed"] += 1
         return await self._handle(Call(passage.request, passage.info, user, authorizer))

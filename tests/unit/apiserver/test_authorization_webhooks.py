@@ -167,6 +167,9 @@ async def test_a_server_asks_in_the_order_of_its_file(tmp_path: Path, judge: Jud
             judge.status = status
             reply = await client("GET", "/api/v1/pods", pair=pair)
             assert reply.status == code
+        figures = (await client("GET", "/metrics")).body.decode()
+        for result in ("denied", "no-opinion"):
+            assert f'authorization_attempts_total{{result="{result}"}} 1\n' in figures
         judge.status = {"allowed": False, "denied": True, "reason": "not today"}
         review = {"spec": {"user": "jane", "nonResourceAttributes": {"path": "/version", "verb": "get"}}}
         reply = await client("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)

@@ -90,7 +90,7 @@ class Authorizer:
             return
         decision, tally = await self._decide(user, info)
         if not decision.allowed:
-            raise forbidden(user, info, decision.reason)
+            raise refusal(user, info, decision)
         if self._remembers and _NODES_GROUP not in user.groups:
             if len(self._allowed) >= _CAPACITY:
                 self._allowed.clear()
@@ -189,16 +189,25 @@ def _key(user: UserInfo, info: RequestInfo) -> tuple[Any, ...]:
     return (who, info.verb, info.group, info.resource, info.subresource, info.namespace, info.name)
 
 
-def forbidden(user: UserInfo, info: RequestInfo, reason: str = "") -> ApiError:
+class Denied(ApiError):
+    """403 because somebody said no, instead of nobody yes."""
+
+
+def refusal(user: UserInfo, info: RequestInfo, decision: Decision) -> ApiError:
+    """403 for a decision that is none to allow."""
+    return forbidden(user, info, decision.reason, Denied if decision.denied else ApiError)
+
+
+def forbidden(user: UserInfo, info: RequestInfo, reason: str = "", kind: type[ApiError] = ApiError) -> ApiError:
     """403 in upstream's words."""
     tail, who = f": {reason}" if reason else "", f"User {quoted(user.name)} cannot {info.verb}"
     if not info.is_resource:
-        return ApiError(403, "Forbidden", f"forbidden: {who} path {quoted(info.path)}{tail}", detailed=True)
+        return kind(403, "Forbidden", f"forbidden: {who} path {quoted(info.path)}{tail}", detailed=True)
     resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
     where = f"in the namespace {quoted(info.namespace)}" if info.namespace else "at the cluster scope"
     what = f"{who} resource {quoted(resource)} in API group {quoted(info.group)} {where}{tail}"
     qualified = f"{info.resource}.{info.group}" if info.group else info.resource
     subject = f"{qualified} {quoted(info.name)}" if info.name else qualified
-    return ApiError(
+    return kind(
         403, "Forbidden", f"{subject} is forbidden: {what}", group=info.group, kind=info.resource, name=info.name
     )
