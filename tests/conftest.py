@@ -7,6 +7,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+#: A machine that does other things too may take long over any single example.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
