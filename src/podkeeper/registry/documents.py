@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from podkeeper.api import codec, defaults, shapes
+from podkeeper.api import codec, defaults, schema, shapes
 from podkeeper.api.catalogue import Resource
 from podkeeper.api.errors import bad_request
 from podkeeper.registry import unknown_fields
@@ -34,6 +34,9 @@ _OVERWRITTEN = (
     "generation",
     "uid",
 )
+#: What a schema says of others in types that take more than schemas, and what it keeps as it is.
+_OPEN_SCHEMAS = ("additionalItems", "additionalProperties", "items")
+_FREE = ("default", "enum", "example")
 
 
 def check_kind(resource: Resource, tree: Any) -> None:
@@ -75,9 +78,37 @@ def take_in(kind: ServedKind, context: RequestContext, tree: Tree, vouched: bool
     _check_overwritten(kind, metadata)
     for member in _NOT_TAKEN:
         metadata.pop(member, None)
+    _check_schemas(kind, tree)
     with blaming_types(kind, tree):
         defaults.apply(kind.resource, tree)
     return tree
+
+
+def _check_schemas(kind: ServedKind, tree: Tree) -> None:
+    """The schemas in a definition's body; our types leave open those that may be something else than a schema, such as
+    a bool. Raises 400."""
+    if kind.resource.kind == "CustomResourceDefinition":
+        from podkeeper.api import gojson  # few clients write definitions
+
+        if why := gojson.judge(tree, schema.for_class(kind.served_class).name).error:
+            raise Undecodable(kind.resource.kind, kind.resource.version, why)
+        if b"null" in msgspec.json.encode(tree):
+            _drop_nulls(tree.get("spec"))
+
+
+def _drop_nulls(part: Any) -> None:
+    """From the schemas below, which our types leave open."""
+    from podkeeper.api.apiextensions.v1 import JSONSchemaProps
+
+    if isinstance(part, list):
+        for each in part:
+            _drop_nulls(each)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            if name in _OPEN_SCHEMAS and isinstance(value, dict):
+                part[name] = shapes.without_nulls(JSONSchemaProps, value)
+            if name not in _FREE:
+                _drop_nulls(part[name])
 
 
 def _take_in_custom(kind: ServedKind, view: CustomView, context: RequestContext, tree: Tree) -> Tree:

@@ -346,3 +346,46 @@ async def test_numbers_of_any_size_in_free_form_parts(api: Any) -> None:
     body = {"metadata": {"managedFields": [entry]}, "spec": {"token": "x"}}
     reply = await api("POST", "/apis/authentication.k8s.io/v1/tokenreviews", body)
     assert (reply.status, reply.tree["status"].get("authenticated", False)) == (201, False)
+
+
+def definition(part: Any) -> dict[str, Any]:
+    names = {"plural": "parts", "kind": "Part"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": part}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "parts.example.com"},
+        "spec": {"group": "example.com", "names": names, "scope": "Namespaced", "versions": [version]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        (
+            {"items": {"properties": {"a": 5}}},
+            "json: cannot unmarshal number into Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema"
+            ".items of type v1.JSONSchemaProps",
+        ),
+        (
+            {"properties": {"a": {"additionalProperties": {"type": 5}}}},
+            "json: cannot unmarshal number into Go struct field JSONSchemaProps.spec.versions.schema.openAPIV3Schema"
+            ".properties.additionalProperties of type string",
+        ),
+        ({"additionalProperties": "x"}, "boolean or JSON schema expected"),
+    ],
+)
+async def test_parts_of_a_definition_that_are_no_schemas(api: Any, part: Any, told: str) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    reply = await api("POST", path, definition(part))
+    why = f'CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition: {told}'
+    assert (reply.status, reply.message) == (400, why)
+    reply = await api("POST", f"{path}?fieldValidation=Strict", definition(part))
+    assert (reply.status, reply.message) == (400, why)
+
+
+@pytest.mark.parametrize("part", [{"items": 5}, {"items": {"properties": {"a": None}}}, {"dependencies": {"a": 5}}])
+async def test_parts_of_a_definition_that_are_passed_over(api: Any, part: Any) -> None:
+    part = {"type": "object", "properties": {"a": {"type": "array", **part}}}
+    reply = await api("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition(part))
+    assert reply.status == 422

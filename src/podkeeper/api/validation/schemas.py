@@ -89,7 +89,7 @@ def _members(found: Found, at: str, schema: Tree) -> None:
         _part(found, f"{at}.additionalProperties", more, "object fields")
     if isinstance(items := schema.get("items"), dict):
         _part(found, f"{at}.items", items, "array items")
-    elif items is None and schema.get("type") == "array":
+    elif not isinstance(items, list) and schema.get("type") == "array":
         found.required(f"{at}.items", "must be specified")
 
 
