@@ -371,6 +371,15 @@ async def test_a_stop_signal_of_ones_own_is_sent(scratch: ScratchEngine) -> None
     assert (await scratch.engine.container_status(one.id)).exit_code == 9
 
 
+async def test_a_container_that_has_only_just_started_hears_that_it_is_to_stop(scratch: ScratchEngine) -> None:
+    sandbox_id = await scratch.engine.run_sandbox(sandbox_config(scratch))
+    script = "sleep 0.3; trap 'exit 9' TERM; while :; do sleep 1000 & wait; done"
+    one = await start(scratch, sandbox_id, shell(scratch, script))
+    async with asyncio.timeout(10):
+        await scratch.engine.stop_container(one.id, 60)
+    assert (await scratch.engine.container_status(one.id)).exit_code == 9
+
+
 class BrokenNetwork:
     """A pod network that can connect nobody."""
 

@@ -6,6 +6,7 @@ Pure parts (``LogFilter``, ``tail_offset``) and one reader that ties them to a f
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -87,9 +88,8 @@ def _utc(stamp: bytes) -> bytes:
         return stamp
 
 
-def tail_offset(descriptor: int, lines: int) -> int:
-    """Where the last ``lines`` entries of a file begin, found from its end in blocks."""
-    end = os.fstat(descriptor).st_size
+def tail_offset(descriptor: int, lines: int, end: int) -> int:
+    """Where the last ``lines`` entries of a file's first ``end`` bytes begin, found from there in blocks."""
     if lines <= 0:
         return end
     closed = end > 0 and os.pread(descriptor, 1, end - 1) == b"\n"
@@ -106,22 +106,23 @@ def tail_offset(descriptor: int, lines: int) -> int:
     return 0
 
 
-def _blocks(descriptor: int, position: int) -> Iterator[bytes]:
-    while block := os.pread(descriptor, BLOCK, position):
+def _blocks(descriptor: int, position: int, end: float = math.inf) -> Iterator[bytes]:
+    while block := os.pread(descriptor, int(min(BLOCK, end - position)), position):
         position += len(block)
         yield block
 
 
-def _start(descriptor: int, options: LogOptions) -> int:
-    return 0 if options.tail_lines is None else tail_offset(descriptor, options.tail_lines)
+def _start(descriptor: int, options: LogOptions, end: int) -> int:
+    return 0 if options.tail_lines is None else tail_offset(descriptor, options.tail_lines, end)
 
 
 def read_log(path: Path, options: LogOptions) -> Iterator[bytes]:
-    """What the log at ``path`` holds now. Raises FileNotFoundError."""
+    """What the log at ``path`` holds now, and nothing that comes while it is read. Raises FileNotFoundError."""
     shown = LogFilter(options)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        for block in _blocks(descriptor, _start(descriptor, options)):
+        end = os.fstat(descriptor).st_size
+        for block in _blocks(descriptor, _start(descriptor, options, end), end):
             yield shown.feed(block)
             if shown.done:
                 return
@@ -137,7 +138,7 @@ async def follow_log(
     exited) and all is shown. Raises FileNotFoundError."""
     shown = LogFilter(options)
     file = _Growing(path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    file.position = _start(file.descriptor, options)
+    file.position = _start(file.descriptor, options, os.fstat(file.descriptor).st_size)
     finished = asyncio.Event()
 
     async def wait_for_end() -> None:

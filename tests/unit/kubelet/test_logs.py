@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_the_tail_begins_where_the_last_lines_begin(
     before, logs.BLOCK = logs.BLOCK, block
     try:
         with path.open("rb") as file:
-            start = tail_offset(file.fileno(), lines)
+            start = tail_offset(file.fileno(), lines, len(data))
     finally:
         logs.BLOCK = before
     assert split(data[start:]) == (split(data)[-lines:] if lines else [])
@@ -95,6 +96,24 @@ def test_times_in_utc_are_shown_as_go_shows_them(tmp_path: Path) -> None:
             b"".join(read_log(path, LogOptions(timestamps=True)))
             == f"2026-01-02T03:04:05.000000006{shown} a\n".encode()
         )
+
+
+@pytest.mark.parametrize("tail", [1, None])
+def test_what_comes_while_a_log_is_read_is_not_shown(
+    tmp_path: Path, tail: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "0.log"
+    line = encode([(b"line", False, b"stdout")])
+    path.write_bytes(line * 3)
+    read = os.pread
+
+    def read_while_it_grows(descriptor: int, count: int, position: int) -> bytes:
+        with path.open("ab") as log:
+            log.write(line)
+        return read(descriptor, count, position)
+
+    monkeypatch.setattr(os, "pread", read_while_it_grows)
+    assert b"".join(read_log(path, LogOptions(tail_lines=tail))) == b"line\n" * (tail or 3)
 
 
 def test_since_leaves_older_lines_out_in_any_time_zone(tmp_path: Path) -> None:

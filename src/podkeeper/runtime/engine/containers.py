@@ -9,6 +9,7 @@ The monitor's end tells the container's (a pidfd); its exit file has the code. A
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -26,6 +27,7 @@ from podkeeper.runtime.engine.config import Images
 from podkeeper.runtime.engine.directories import remove_directory
 from podkeeper.runtime.engine.endings import START_ERROR_CODE, read_exit, stop_signal_number
 from podkeeper.runtime.engine.filters import FilterCache
+from podkeeper.runtime.engine.heeding import heeds
 from podkeeper.runtime.engine.monitor import MONITOR_PID_FILE, MonitorConfig, Monitors, living_monitor
 from podkeeper.runtime.engine.oci_runtime import PID_FILE, OciRuntime, OciRuntimeFailure
 from podkeeper.runtime.engine.processes import ExitWatch, identity_in, uninterrupted
@@ -37,6 +39,9 @@ from podkeeper.runtime.engine.tools import Tools
 from podkeeper.runtime.failures import NotFound, RuntimeFailure
 
 _log = logging.getLogger(__name__)
+
+#: Seconds after its start for which a container may not be ready yet to be told to stop, and between looks.
+YOUNG, ASKED_EVERY = 1.0, 0.02
 
 
 class Container(Struct):
@@ -270,12 +275,25 @@ class Containers:
         if container is None or container.state is not ContainerState.RUNNING:
             return
         if timeout > 0:
-            container.signal(stop_signal_number(container.record.stop_signal))
+            number, clock = stop_signal_number(container.record.stop_signal), self._tools.config.clock
+            deadline = clock.monotonic() + timeout
+            await self._until_heeded(container, number, min(timeout, YOUNG))
+            container.signal(number)
             try:
-                await asyncio.wait_for(container.ended.wait(), timeout)
+                await asyncio.wait_for(container.ended.wait(), max(0.0, deadline - clock.monotonic()))
             except TimeoutError:
                 _log.info("container %s ignored %s for %g s", container_id, container.record.stop_signal, timeout)
         await self._kill(container)
+
+    async def _until_heeded(self, container: Container, number: int, most: float) -> None:
+        """Gives a program that has only just started the time to provide for its stop signal, which it would not get
+        otherwise and be waited for in vain. Nobody tells when it has, so the kernel is asked."""
+        clock, process = self._tools.config.clock, container.record.process
+        ends = min(clock.time() + most, container.record.started_at / 1e9 + YOUNG)
+        while process is not None and clock.time() < ends and not heeds(process.pid, number):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(container.ended.wait(), ASKED_EVERY)
+                return
 
     async def _kill(self, container: Container) -> None:
         if container.state is ContainerState.RUNNING:
