@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 
 from msgspec import Struct
 
@@ -12,10 +13,9 @@ from podkeeper.storage.store import Change, Entry, Record
 #: revision, key, created (0: deletion), previous (0: creation), value
 Row = tuple[int, str, int, int, bytes | None]
 
-# One statement for many rows: each step of SQLite gives up the interpreter lock and must win it back, which takes up to
-# 5 ms while the event loop is busy.
-INSERT = "INSERT INTO log VALUES "
-INSERTS = [(size, INSERT + ",".join(["(?,?,?,?,?)"] * size)) for size in (64, 16, 4, 1)]
+#: Rows of one statement. Each step of SQLite gives up the interpreter lock and must win it back, which takes up to 5 ms
+#: while the event loop is busy: most groups are one statement, which is a transaction by itself.
+MOST_ROWS = 64
 LOOKUP_SIZE = 100
 
 
@@ -51,12 +51,13 @@ class Write(Struct):
 def commit(connection: sqlite3.Connection, group: Sequence[Write]) -> None:
     """Appends the group durably, and looks up the replaced values that its writes still lack."""
     rows = [write.row() for write in group]
-    if len(rows) == 1:
-        connection.execute(INSERTS[-1][1], rows[0])
+    if len(rows) <= MOST_ROWS:
+        _insert(connection, rows)
     else:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            _insert(connection, rows)
+            for start in range(0, len(rows), MOST_ROWS):
+                _insert(connection, rows[start : start + MOST_ROWS])
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:
@@ -66,11 +67,12 @@ def commit(connection: sqlite3.Connection, group: Sequence[Write]) -> None:
 
 
 def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
-    start = 0
-    for size, statement in INSERTS:
-        while len(rows) - start >= size:
-            connection.execute(statement, [column for row in rows[start : start + size] for column in row])
-            start += size
+    connection.execute(_statement(len(rows)), [column for row in rows for column in row])
+
+
+@cache
+def _statement(rows: int) -> str:
+    return "INSERT INTO log VALUES " + ",".join(["(?,?,?,?,?)"] * rows)  # noqa: S608 - marks alone
 
 
 def _look_up_replaced(connection: sqlite3.Connection, writes: Sequence[Write]) -> None:
