@@ -59,8 +59,8 @@ from podkeeper.foundation import process_metrics
 from podkeeper.foundation.clock import Clock, SystemClock
 from podkeeper.foundation.exposition import render
 from podkeeper.foundation.http import HttpServer
-from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.signing_keys import SigningKey, key_id, public_keys
+from podkeeper.foundation.tls import server_tls
 from podkeeper.registry.storage_versions import is_stored
 from podkeeper.registry.verbs import Registry, RequestContext
 

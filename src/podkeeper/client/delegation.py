@@ -25,6 +25,10 @@ _CAPACITY = 1024
 NOBODY = UserInfo(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
 
 
+#: What a method of HTTP is to whoever judges it.
+VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
 class Unauthenticated(Exception):
     """The credentials are none."""
 

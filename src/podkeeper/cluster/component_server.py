@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 
 from msgspec import Struct
 
-from podkeeper.client.delegation import NOBODY, DelegatedAccess, Question, ReviewFailed, Unauthenticated
+from podkeeper.client.delegation import NOBODY, VERBS, DelegatedAccess, Question, ReviewFailed, Unauthenticated
 from podkeeper.foundation.exposition import CONTENT_TYPE, Family, render
 from podkeeper.foundation.health_report import HealthFigures, report
 from podkeeper.foundation.keyfiles import KeyPair
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _HEALTH = ("healthz", "livez", "readyz")
-_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _FORBIDDEN, _UNAUTHORIZED, _FAILED = (403, "Forbidden"), (401, "Unauthorized"), (500, "InternalError")
 
 #: A check says whether all is well.
@@ -61,7 +60,7 @@ class ComponentServer:
         with listener:
             await first_connection(listener)
             from podkeeper.foundation.http import HttpServer
-            from podkeeper.foundation.http.server import server_tls
+            from podkeeper.foundation.tls import server_tls
 
             tls = server_tls(str(self._serving.certificate), str(self._serving.key), str(self._client_ca))
             await HttpServer(self.handle).serve(listener, tls, asyncio.Event())
@@ -98,7 +97,7 @@ class ComponentServer:
 
     async def _refusal(self, request: Request, path: str) -> Response | None:
         """The answer to somebody who may not; None for those who may."""
-        verb, user = _VERBS.get(request.method, request.method.lower()), NOBODY
+        verb, user = VERBS.get(request.method, request.method.lower()), NOBODY
         try:
             user = await self._access.user(request.peer.certificate, request.header(b"authorization"))
             if user is NOBODY and request.peer.distrusted:

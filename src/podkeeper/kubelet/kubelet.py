@@ -20,6 +20,7 @@ from podkeeper.client.reflector import Reflector, Selection
 from podkeeper.foundation.cgroups import Cgroups
 from podkeeper.foundation.clock import Clock
 from podkeeper.foundation.listening import first_connection, open_listener
+from podkeeper.foundation.tls import server_tls
 from podkeeper.kubelet.admission import NodeRoom
 from podkeeper.kubelet.config import KubeletConfig
 from podkeeper.kubelet.downward import NodeFacts
@@ -33,7 +34,6 @@ from podkeeper.kubelet.parts import KubeletParts
 from podkeeper.kubelet.pod_cgroups import PodCgroups
 from podkeeper.kubelet.pod_events import EventSink
 from podkeeper.kubelet.pod_workers import PodWorkers
-from podkeeper.kubelet.server.access import tls_context
 from podkeeper.kubelet.tokens import TokenSource
 from podkeeper.runtime.cri import RuntimeService
 from podkeeper.runtime.cri_images import ImageService
@@ -77,7 +77,9 @@ class Kubelet:
             await workers.adopt()
             if config.serving is not None and config.client_ca is not None:
                 listener = open_listener(config.address, config.port)
-                serving = self._serve(listener, parts, workers, tls_context(config.serving, str(config.client_ca)))
+                pair = config.serving
+                tls = server_tls(str(pair.certificate), str(pair.key), str(config.client_ca))
+                serving = self._serve(listener, parts, workers, tls)
                 tasks.create_task(serving, name="node server")
             tasks.create_task(reporter.report(), name="node status")
             tasks.create_task(reporter.renew_lease(), name="node lease")

@@ -20,8 +20,8 @@ from typing import Any
 
 from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.http import HttpServer, Request, Response
-from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.foundation.tls import server_tls
 
 #: From a review's request to its response, or to a whole answer; may be awaitable.
 Answer = Callable[[Any], Any]

@@ -22,8 +22,8 @@ from podkeeper.apiserver.requestinfo import parse as request
 from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.clock import SystemClock
 from podkeeper.foundation.http import HttpServer, Request, Response
-from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.foundation.tls import server_tls
 from podkeeper.testing.api_server import ADVERTISED, running_api_server
 
 JANE = UserInfo("jane", groups=("dev",))

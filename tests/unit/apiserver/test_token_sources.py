@@ -32,8 +32,8 @@ from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.clock import SystemClock
 from podkeeper.foundation.http import HttpServer, Request, Response
 from podkeeper.foundation.http.messages import Peer
-from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.foundation.tls import server_tls
 
 
 class Secrets:

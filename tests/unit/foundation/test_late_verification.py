@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import NameOID
 
 from podkeeper.foundation.certificates import Authority, new_private_key, private_key_pem
-from podkeeper.foundation.http.server import server_tls
 from podkeeper.foundation.keyfiles import KeyPair
 from podkeeper.foundation.late_verification import LateVerification
+from podkeeper.foundation.tls import server_tls
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)

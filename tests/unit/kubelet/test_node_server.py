@@ -18,9 +18,9 @@ from aiohttp import web
 from podkeeper.api.core import v1
 from podkeeper.foundation.certificates import Authority
 from podkeeper.foundation.keyfiles import KeyPair
+from podkeeper.foundation.tls import server_tls
 from podkeeper.kubelet.probes.outcome import Verdict
 from podkeeper.kubelet.server import channels, spdy, tunnel
-from podkeeper.kubelet.server.access import tls_context
 from podkeeper.kubelet.server.container_metrics import interfaces
 from podkeeper.kubelet.server.server import NodeServer
 from podkeeper.kubelet.server.spdy import Pinged, Received, Reset, Session
@@ -405,7 +405,7 @@ async def test_the_api_server_says_who_may_else(
     serving = KeyPair(tmp_path / "serving.crt", tmp_path / "serving.key")
     authority.issue_server(serving, "system:node:node", ["127.0.0.1"])
     node.api.allowed |= {"metrics", "proxy"}
-    tls = tls_context(serving, str(authority.pair.certificate))
+    tls = server_tls(str(serving.certificate), str(serving.key), str(authority.pair.certificate))
     runner, port = await listen(NodeServer(node.kubelet.parts, node.kubelet.workers, tls), tls)
     context = ssl.create_default_context(cafile=str(authority.pair.certificate))
     try:
@@ -439,7 +439,7 @@ async def test_only_the_api_server_comes_in(
     serving, client = (KeyPair(tmp_path / f"{each}.crt", tmp_path / f"{each}.key") for each in ("serving", "client"))
     authority.issue_server(serving, "system:node:node", ["127.0.0.1"])
     kubelet = node.kubelet
-    tls = tls_context(serving, str(authority.pair.certificate))
+    tls = server_tls(str(serving.certificate), str(serving.key), str(authority.pair.certificate))
     runner, port = await listen(NodeServer(kubelet.parts, kubelet.workers, tls), tls)
     context = ssl.create_default_context(cafile=str(authority.pair.certificate))
     if name:
@@ -459,7 +459,7 @@ async def test_a_certificate_of_another_authority_is_no_certificate(node: Any, t
     ours.issue_server(serving, "system:node:node", ["127.0.0.1"])
     theirs.issue_client(client, "kube-apiserver-kubelet-client")
     kubelet = node.kubelet
-    tls = tls_context(serving, str(ours.pair.certificate))
+    tls = server_tls(str(serving.certificate), str(serving.key), str(ours.pair.certificate))
     runner, port = await listen(NodeServer(kubelet.parts, kubelet.workers, tls), tls)
     context = ssl.create_default_context(cafile=str(ours.pair.certificate))
     context.load_cert_chain(client.certificate, client.key)

@@ -8,18 +8,13 @@ Which subresource of the node a path needs is upstream's (kubernetes/pkg/kubelet
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from podkeeper.api.user import ANONYMOUS, UserInfo
-from podkeeper.client.delegation import DelegatedAccess, Question, ReviewFailed, Unauthenticated
+from podkeeper.client.delegation import VERBS, DelegatedAccess, Question, ReviewFailed, Unauthenticated
 from podkeeper.kubelet.config import KubeletConfig
 
-if TYPE_CHECKING:
-    from podkeeper.foundation.keyfiles import KeyPair
-
-_VERBS = {"POST": "create", "GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "HEAD": "get"}
 _BY_PATH = {
     "stats": ("stats",),
     "metrics": ("metrics",),
@@ -40,17 +35,6 @@ class Refusal(Exception):
         self.code, self.text = code, text
 
 
-def tls_context(serving: KeyPair, client_ca: str) -> ssl.SSLContext:
-    """TLS 1.2 and newer; certificates of clients are checked against the CA, their absence is no mistake."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(serving.certificate, serving.key)
-    context.load_verify_locations(client_ca)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
 class NodeAccess:
     """Judges requests to one node."""
 
@@ -63,7 +47,7 @@ class NodeAccess:
             user = await self._delegated.user(certificate, authorization)
             if user.name == ANONYMOUS:
                 raise Unauthenticated
-            await self._authorize(user, _VERBS.get(method, ""), subresources(path))
+            await self._authorize(user, VERBS.get(method, ""), subresources(path))
         except Unauthenticated:
             raise Refusal(401, "Unauthorized") from None
         except ReviewFailed as error:
